@@ -1,0 +1,93 @@
+/**
+ * Every failure that a caller may learn of. One closed list of codes, the same in `errors[].extensions.code`
+ * and in the `code` of an error object; anything thrown that is not a `ParleyError` is masked by
+ * `graphql/errors.ts` and written to the log with the request id.
+ */
+export const errorCodes = {
+  UNAUTHENTICATED: 'No valid token came with the request.',
+  FORBIDDEN: 'The viewer may see this, but not do this to it.',
+  NOT_FOUND: 'It does not exist, or it is not visible to the viewer: the two are not told apart.',
+  BAD_USER_INPUT: 'A value is malformed or outside its limits.',
+  CONFLICT: 'The same client key was used before with other arguments.',
+  LIMIT_EXCEEDED: 'A configured limit or quota is used up.',
+  RATE_LIMITED: 'Too many requests in too short a time.',
+  RUN_IN_PROGRESS: 'The session is answering already and the send asked to be refused then.',
+  MODEL_UNAVAILABLE: 'The model is not configured, not allowed, or its provider cannot be reached.',
+  SLOW_CONSUMER: 'The subscriber reads more slowly than the session writes.',
+  INTERNAL_SERVER_ERROR: 'A fault of the server; the request id finds it in the log.',
+} as const
+
+export type ErrorCode = keyof typeof errorCodes
+
+/** A failure with a code; `message` is written for the caller and holds no internals. */
+export class ParleyError extends Error {
+  readonly code: ErrorCode
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    this.name = new.target.name
+  }
+}
+
+/** One fault of one input value; `path` is dotted, from the input's root: `messages.0.content`. */
+export type FieldFault = { path: string; message: string }
+
+/** The input is malformed or outside its limits; lists every fault found, not only the first. */
+export class ValidationError extends ParleyError {
+  readonly fields: readonly FieldFault[]
+  constructor(fields: readonly FieldFault[]) {
+    super('BAD_USER_INPUT', fields.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join('; '))
+    this.fields = fields
+  }
+}
+
+/** Shorthand for the common case of one fault. */
+export const invalid = (path: string, message: string) => new ValidationError([{ path, message }])
+
+export class UnauthenticatedError extends ParleyError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('UNAUTHENTICATED', message, options)
+  }
+}
+
+export class ForbiddenError extends ParleyError {
+  constructor(message: string) {
+    super('FORBIDDEN', message)
+  }
+}
+
+/** Says the same for what does not exist and for what belongs to somebody else. */
+export class NotFoundError extends ParleyError {
+  constructor(what: string) {
+    super('NOT_FOUND', `No such ${what}, or it is not visible to you.`)
+  }
+}
+
+export class ConflictError extends ParleyError {
+  constructor(message: string) {
+    super('CONFLICT', message)
+  }
+}
+
+/** `limit` is the number that was reached, in the unit that `message` names. */
+export class LimitError extends ParleyError {
+  readonly limit: number
+  constructor(message: string, limit: number) {
+    super('LIMIT_EXCEEDED', message)
+    this.limit = limit
+  }
+}
+
+export class RunInProgressError extends ParleyError {
+  readonly runId: string
+  constructor(runId: string) {
+    super('RUN_IN_PROGRESS', 'The session is still answering; send again later, or send with onBusy: ENQUEUE or INTERRUPT.')
+    this.runId = runId
+  }
+}
+
+export class ModelUnavailableError extends ParleyError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('MODEL_UNAVAILABLE', message, options)
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * The contract between Parley and whatever produces words. Every implementation passes
+ * `test/contract/provider.suite.ts`. Only files of `llm/` know a vendor's package.
+ *
+ * Guarantees that an implementation gives:
+ * - `stream` never throws before iteration; every failure arrives as one `error` part and ends the stream.
+ * - Parts come in the provider's order: `start`, then text and tool parts, then `usage` where the provider
+ *   tells it, then exactly one of `end` and `error`, and nothing after that.
+ * - When `signal` aborts, the request to the provider is aborted and the stream ends within a second with
+ *   `{ type: 'end', finishReason: 'cancelled' }`.
+ * - Text arrives whole: a code point that the network split over chunks is joined before it is delivered.
+ * - A provider retries nothing by itself; the caller decides, and only before the first text.
+ */
+export type Provider = {
+  /** Stable key, the part before the colon of a model id: `openai`, `demo`. */
+  readonly name: string
+  /** The models that can be asked for now. Throws when the provider cannot be reached. */
+  list(signal?: AbortSignal): Promise<ModelInfo[]>
+  stream(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelPart>
+}
+
+export type ModelInfo = {
+  /** Name without the provider: `gpt-5-mini`. */
+  name: string
+  /** In tokens; absent when the provider does not tell it. */
+  contextWindow?: number
+  capabilities: readonly ModelCapability[]
+}
+
+export type ModelCapability = 'TEXT' | 'TOOLS' | 'VISION' | 'EMBEDDINGS'
+
+export type ModelRequest = {
+  /** Name without the provider. */
+  model: string
+  /** Oldest first. At most one system message, and it is the first. */
+  messages: readonly ModelMessage[]
+  parameters: ModelParameters
+  tools: readonly ToolDefinition[]
+}
+
+export type ModelMessage =
+  | { role: 'system' | 'user'; content: string }
+  | { role: 'assistant'; content: string; toolCalls: readonly ToolCall[] }
+  | { role: 'tool'; content: string; toolCallId: string }
+
+/** All optional; what is absent is left to the provider's default. */
+export type ModelParameters = {
+  /** 0 to 2. */
+  temperature?: number
+  /** 0 to 1. */
+  topP?: number
+  topK?: number
+  maxOutputTokens?: number
+  stop?: readonly string[]
+  seed?: number
+}
+
+/** `parameters` is a JSON schema of the arguments object. */
+export type ToolDefinition = { name: string; description: string; parameters: Record<string, unknown> }
+
+/** `arguments` is the parsed object that the model produced. */
+export type ToolCall = { id: string; name: string; arguments: Record<string, unknown> }
+
+/** In tokens. `cachedInputTokens` is a part of `inputTokens`. */
+export type ModelUsage = { inputTokens: number; outputTokens: number; cachedInputTokens: number }
+
+/** `length` the output limit was reached; `content-filter` the provider withheld text. */
+export type FinishReason = 'stop' | 'length' | 'tool-calls' | 'content-filter' | 'cancelled' | 'other'
+
+export type ModelPart =
+  | { type: 'start' }
+  | { type: 'text-delta'; text: string }
+  | { type: 'tool-call-start'; id: string; name: string }
+  /** A piece of the arguments as JSON text; the pieces of one call concatenate to its arguments. */
+  | { type: 'tool-call-delta'; id: string; text: string }
+  | { type: 'tool-call'; call: ToolCall }
+  | { type: 'usage'; usage: ModelUsage }
+  | { type: 'end'; finishReason: FinishReason }
+  | { type: 'error'; error: ProviderError }
+
+/**
+ * `unauthorized` our key was refused; `rate-limited` and `overloaded` may pass (HTTP 429, 5xx); `invalid` the
+ * request was refused as malformed (other 4xx); `connection` the provider was not reached or cut the stream.
+ */
+export type ProviderErrorKind = 'unauthorized' | 'rate-limited' | 'overloaded' | 'invalid' | 'connection'
+
+/** `message` is safe to show: it holds no key, no header and no address with credentials. */
+export class ProviderError extends Error {
+  readonly kind: ProviderErrorKind
+  constructor(kind: ProviderErrorKind, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'ProviderError'
+    this.kind = kind
+  }
+}
