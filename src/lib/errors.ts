@@ -36,7 +36,10 @@ export type FieldFault = { path: string; message: string }
 export class ValidationError extends ParleyError {
   readonly fields: readonly FieldFault[]
   constructor(fields: readonly FieldFault[]) {
-    super('BAD_USER_INPUT', fields.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join('; '))
+    super(
+      'BAD_USER_INPUT',
+      fields.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join('; '),
+    )
     this.fields = fields
   }
 }
@@ -81,7 +84,10 @@ export class LimitError extends ParleyError {
 export class RunInProgressError extends ParleyError {
   readonly runId: string
   constructor(runId: string) {
-    super('RUN_IN_PROGRESS', 'The session is still answering; send again later, or send with onBusy: ENQUEUE or INTERRUPT.')
+    super(
+      'RUN_IN_PROGRESS',
+      'The session is still answering; send again later, or send with onBusy: ENQUEUE or INTERRUPT.',
+    )
     this.runId = runId
   }
 }

@@ -41,7 +41,13 @@ export type Broker = {
   close(): Promise<void>
 }
 
-export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue }
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue }
 
 /** A place in a channel's log: just after the entry with this offset. `epoch` has no `:` in it. */
 export type Position = { epoch: string; offset: number }
@@ -50,7 +56,9 @@ export type Position = { epoch: string; offset: number }
 export type Entry = { offset: number; at: number; data: JsonValue }
 
 /** Entries come in batches: all that are there, at most `batchSize`. A `gap` says where reading goes on from. */
-export type FollowItem = { type: 'entries'; epoch: string; entries: Entry[] } | { type: 'gap'; position: Position }
+export type FollowItem =
+  | { type: 'entries'; epoch: string; entries: Entry[] }
+  | { type: 'gap'; position: Position }
 
 /**
  * `position` is where the follower stands when `follow` resolves: `after` itself where the log reaches back to it,

@@ -1,0 +1,233 @@
+import { z } from 'zod'
+
+/**
+ * The one reader of the environment. `loadConfig` validates everything at once and throws a `ConfigError` that
+ * lists every fault; what it returns is frozen. `.env.example` says in prose what each setting does.
+ */
+export type Config = ReturnType<typeof arrange>
+
+/** `faults` are whole sentences: the setting's name, what is wrong with its value, what is allowed. */
+export class ConfigError extends Error {
+  readonly faults: readonly string[]
+  constructor(faults: readonly string[]) {
+    super(
+      `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n  - ${faults.join('\n  - ')}`,
+    )
+    this.name = 'ConfigError'
+    this.faults = faults
+  }
+}
+
+/** Signs tokens where nobody set a secret; known to everybody, hence refused in production. */
+export const developmentSecret = 'parley-development-secret-do-not-use-in-production'
+
+const whole = (fallback: number, min: number, max = Number.MAX_SAFE_INTEGER) => {
+  const allowed = `a whole number from ${min} to ${max === Number.MAX_SAFE_INTEGER ? 'any' : max}`
+  return z
+    .string()
+    .regex(/^\d{1,15}$/, `is not a whole number; allowed is ${allowed}`)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `is out of range; allowed is ${allowed}`)
+    .default(fallback)
+}
+
+const flag = (fallback: boolean) =>
+  z
+    .enum(['true', 'false'], 'is not a switch; allowed is true or false')
+    .transform((value) => value === 'true')
+    .default(fallback)
+
+const oneOf = <const T extends readonly [string, ...string[]]>(values: T, fallback: T[number]) =>
+  z.enum(values, `is unknown; allowed is one of ${values.join(', ')}`).default(fallback as never)
+
+const address = (protocols: readonly string[]) =>
+  z.string().refine(
+    (value) => {
+      const protocol = URL.parse(value)?.protocol.slice(0, -1)
+      return protocol !== undefined && protocols.includes(protocol)
+    },
+    `is not an address; allowed is a URL that begins with ${protocols.map((p) => `${p}://`).join(' or ')}`,
+  )
+
+const list = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean),
+)
+
+const modelId = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]*:\S+$/, 'is not a model id; allowed is provider:name, for example demo:chat')
+
+const settings = z.object({
+  NODE_ENV: oneOf(['development', 'production', 'test'], 'development'),
+  HOST: z.string().default('127.0.0.1'),
+  PORT: whole(4000, 0, 65_535),
+  DATA_DIR: z.string().default('.data'),
+  CORS_ORIGINS: list.default([]),
+  GRAPHIQL: flag(true).optional(),
+  HTTP_BODY_MAX_BYTES: whole(1_048_576, 1_024),
+  WEBSOCKET_FRAME_MAX_BYTES: whole(131_072, 1_024),
+  SHUTDOWN_TIMEOUT_MS: whole(25_000, 0, 600_000),
+  LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
+
+  DATABASE_URL: address(['postgres', 'postgresql']).optional(),
+  DATABASE_POOL_SIZE: whole(10, 1, 1_000),
+  DATABASE_POOL_WAIT_MS: whole(2_000, 1),
+  DATABASE_STATEMENT_TIMEOUT_MS: whole(5_000, 1),
+
+  JWT_SECRET: z
+    .string()
+    .min(32, 'is too short; allowed is at least 32 characters')
+    .default(developmentSecret),
+  JWT_PUBLIC_KEY: z
+    .string()
+    .includes('BEGIN PUBLIC KEY', { message: 'is not a key; allowed is a PEM public key (RSA or EC)' })
+    .optional(),
+  JWT_JWKS_URL: address(['https', 'http']).optional(),
+  JWT_ISSUER: z.string().optional(),
+  JWT_AUDIENCE: z.string().optional(),
+  JWT_TENANT_CLAIM: z.string().default('tenant'),
+  AUTO_CREATE_TENANTS: flag(true).optional(),
+
+  DEFAULT_MODEL: modelId.default('demo:chat'),
+  DEMO_TOKENS_PER_SECOND: whole(40, 1, 100_000),
+  OPENAI_API_KEY: z.string().optional(),
+  OPENAI_BASE_URL: address(['http', 'https']).optional(),
+  ANTHROPIC_API_KEY: z.string().optional(),
+  ANTHROPIC_BASE_URL: address(['http', 'https']).optional(),
+  OLLAMA_BASE_URL: address(['http', 'https']).default('http://127.0.0.1:11434'),
+  COMPATIBLE_BASE_URL: address(['http', 'https']).optional(),
+  COMPATIBLE_API_KEY: z.string().optional(),
+
+  MAX_SESSIONS_PER_AGENT: whole(5, 1),
+  SESSION_LIMIT_POLICY: oneOf(['deactivate_oldest', 'reject'], 'deactivate_oldest'),
+  CHAT_MESSAGE_MAX_LENGTH: whole(10_000, 1, 1_000_000),
+  CHAT_TITLE_MAX_LENGTH: whole(255, 1, 10_000),
+  CHAT_METADATA_MAX_BYTES: whole(16_384, 2),
+  CHAT_ENABLE_MESSAGE_HISTORY: flag(true),
+  CHAT_DEFAULT_PAGE_SIZE: whole(10, 1, 10_000),
+  CHAT_MAX_PAGE_SIZE: whole(100, 1, 10_000),
+
+  RUN_MAX_DURATION_MS: whole(600_000, 1_000),
+  RUN_FIRST_TOKEN_TIMEOUT_MS: whole(60_000, 100),
+  RUN_STALL_TIMEOUT_MS: whole(60_000, 100),
+  RUN_MAX_TEXT_BYTES: whole(262_144, 1_024),
+  RUN_COALESCE_MS: whole(30, 0, 1_000),
+  RUN_CHECKPOINT_MS: whole(1_000, 50, 60_000),
+  RUNS_PER_USER: whole(3, 1),
+
+  FEED_HISTORY_EVENTS: whole(10_000, 10),
+  FEED_HISTORY_MINUTES: whole(15, 1),
+})
+
+type Settings = z.infer<typeof settings>
+
+/** Reads and checks the environment; throws a `ConfigError` that lists every fault. */
+export function loadConfig(env: Record<string, string | undefined> = process.env): Config {
+  // An empty value means "not set": that is what a line `NAME=` in an env file is for.
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+  )
+  const parsed = settings.safeParse(given)
+  const faults = parsed.success
+    ? conflicts(parsed.data)
+    : parsed.error.issues.map((issue) => describe(issue, given))
+  if (!parsed.success || faults.length > 0) throw new ConfigError(faults)
+  return deepFreeze(arrange(parsed.data))
+}
+
+/** A value whose name tells that it is secret is not repeated. */
+function describe(issue: z.core.$ZodIssue, given: Record<string, string | undefined>): string {
+  const name = String(issue.path[0])
+  const shown = /KEY|SECRET|DATABASE_URL/.test(name) ? 'the given value' : JSON.stringify(given[name])
+  return `${name}: ${shown} ${issue.message}`
+}
+
+/** Faults that no single setting shows. */
+function conflicts(s: Settings): string[] {
+  const faults: string[] = []
+  const provesByKey = s.JWT_PUBLIC_KEY !== undefined || s.JWT_JWKS_URL !== undefined
+  if (s.JWT_PUBLIC_KEY && s.JWT_JWKS_URL)
+    faults.push('JWT_PUBLIC_KEY and JWT_JWKS_URL are both set; allowed is one of them')
+  if (s.NODE_ENV === 'production' && !provesByKey && s.JWT_SECRET === developmentSecret)
+    faults.push(
+      'JWT_SECRET: the development secret is not allowed with NODE_ENV=production; set a secret of your own, JWT_PUBLIC_KEY or JWT_JWKS_URL',
+    )
+  if (s.CHAT_DEFAULT_PAGE_SIZE > s.CHAT_MAX_PAGE_SIZE)
+    faults.push(
+      `CHAT_DEFAULT_PAGE_SIZE: ${s.CHAT_DEFAULT_PAGE_SIZE} is above CHAT_MAX_PAGE_SIZE (${s.CHAT_MAX_PAGE_SIZE})`,
+    )
+  return faults
+}
+
+function arrange(s: Settings) {
+  const isProduction = s.NODE_ENV === 'production'
+  const provesByKey = s.JWT_PUBLIC_KEY !== undefined || s.JWT_JWKS_URL !== undefined
+  return {
+    isProduction,
+    server: {
+      host: s.HOST,
+      port: s.PORT,
+      corsOrigins: s.CORS_ORIGINS,
+      graphiql: s.GRAPHIQL ?? !isProduction,
+      bodyMaxBytes: s.HTTP_BODY_MAX_BYTES,
+      frameMaxBytes: s.WEBSOCKET_FRAME_MAX_BYTES,
+      shutdownTimeoutMs: s.SHUTDOWN_TIMEOUT_MS,
+    },
+    database: {
+      /** Absent: the embedded server in `dataDir`. */
+      url: s.DATABASE_URL,
+      dataDir: s.DATA_DIR,
+      poolSize: s.DATABASE_POOL_SIZE,
+      poolWaitMs: s.DATABASE_POOL_WAIT_MS,
+      statementTimeoutMs: s.DATABASE_STATEMENT_TIMEOUT_MS,
+    },
+    auth: {
+      /** Absent where tokens are proven by a public key. */
+      secret: provesByKey ? undefined : s.JWT_SECRET,
+      isDevelopmentSecret: !provesByKey && s.JWT_SECRET === developmentSecret,
+      publicKey: s.JWT_PUBLIC_KEY,
+      jwksUrl: s.JWT_JWKS_URL,
+      issuer: s.JWT_ISSUER,
+      audience: s.JWT_AUDIENCE,
+      tenantClaim: s.JWT_TENANT_CLAIM,
+      autoCreateTenants: s.AUTO_CREATE_TENANTS ?? !isProduction,
+    },
+    llm: {
+      defaultModel: s.DEFAULT_MODEL,
+      demo: { tokensPerSecond: s.DEMO_TOKENS_PER_SECOND },
+      openai: { apiKey: s.OPENAI_API_KEY, baseUrl: s.OPENAI_BASE_URL },
+      anthropic: { apiKey: s.ANTHROPIC_API_KEY, baseUrl: s.ANTHROPIC_BASE_URL },
+      ollama: { baseUrl: s.OLLAMA_BASE_URL },
+      compatible: { apiKey: s.COMPATIBLE_API_KEY, baseUrl: s.COMPATIBLE_BASE_URL },
+    },
+    sessions: {
+      maxActivePerAgent: s.MAX_SESSIONS_PER_AGENT,
+      limitPolicy: s.SESSION_LIMIT_POLICY,
+      messageMaxLength: s.CHAT_MESSAGE_MAX_LENGTH,
+      titleMaxLength: s.CHAT_TITLE_MAX_LENGTH,
+      metadataMaxBytes: s.CHAT_METADATA_MAX_BYTES,
+      sendsHistory: s.CHAT_ENABLE_MESSAGE_HISTORY,
+      defaultPageSize: s.CHAT_DEFAULT_PAGE_SIZE,
+      maxPageSize: s.CHAT_MAX_PAGE_SIZE,
+    },
+    runs: {
+      maxDurationMs: s.RUN_MAX_DURATION_MS,
+      firstTokenTimeoutMs: s.RUN_FIRST_TOKEN_TIMEOUT_MS,
+      stallTimeoutMs: s.RUN_STALL_TIMEOUT_MS,
+      maxTextBytes: s.RUN_MAX_TEXT_BYTES,
+      coalesceMs: s.RUN_COALESCE_MS,
+      checkpointMs: s.RUN_CHECKPOINT_MS,
+      perUser: s.RUNS_PER_USER,
+    },
+    feed: { maxEntries: s.FEED_HISTORY_EVENTS, maxAgeMs: s.FEED_HISTORY_MINUTES * 60_000 },
+    log: { level: s.LOG_LEVEL },
+  }
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) if (typeof inner === 'object' && inner !== null) deepFreeze(inner)
+  return Object.freeze(value)
+}
