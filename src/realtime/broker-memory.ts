@@ -1,0 +1,168 @@
+import { randomBytes } from 'node:crypto'
+import type { Broker, BrokerLimits, Entry, FollowItem, Following, Position } from './broker.ts'
+
+/** One life of a channel. The offsets in `entries` are consecutive and end with `last`. */
+type Log = {
+  readonly epoch: string
+  readonly entries: Map<number, Entry>
+  last: number
+  usedAtMs: number
+  /** Ends a follower, for each that is attached. */
+  readonly followers: Set<() => void>
+  /** Wakes a follower, for each that has read everything and waits for more. */
+  readonly waiting: Set<() => void>
+}
+
+const maxSweepIntervalMs = 60_000
+
+/** A broker for a single node: its logs live in this process and end with it. */
+export function createMemoryBroker({ maxEntries, maxAgeMs, batchSize }: BrokerLimits): Broker {
+  const logs = new Map<string, Log>()
+  let closed = false
+
+  const use = (channel: string): Log => {
+    if (closed) throw new Error('The broker is closed.')
+    const log = logs.get(channel) ?? createLog()
+    logs.set(channel, log)
+    log.usedAtMs = Date.now()
+    return log
+  }
+
+  const sweep = () => {
+    const oldestMs = Date.now() - maxAgeMs
+    for (const [channel, log] of logs) {
+      trim(log, maxEntries, oldestMs)
+      if (log.followers.size === 0 && log.usedAtMs < oldestMs) logs.delete(channel)
+    }
+  }
+  const sweeping = setInterval(sweep, Math.min(maxAgeMs, maxSweepIntervalMs)).unref()
+
+  return {
+    async append(channel, entries) {
+      const log = use(channel)
+      const at = Date.now()
+      for (const data of entries) {
+        log.last += 1
+        log.entries.set(log.last, { offset: log.last, at, data })
+      }
+      trim(log, maxEntries, at - maxAgeMs)
+      for (const wake of log.waiting) wake()
+      log.waiting.clear()
+      return endOf(log)
+    },
+    async position(channel) {
+      return endOf(use(channel))
+    },
+    async read(channel, after, limit) {
+      const log = use(channel)
+      return reachesBackTo(log, after) ? entriesAfter(log, after.offset, limit) : null
+    },
+    async tail(channel, limit) {
+      const log = use(channel)
+      const before = log.last - Math.min(limit, log.entries.size)
+      return { entries: entriesAfter(log, before, limit), position: endOf(log) }
+    },
+    async follow(channel, { after, signal }) {
+      return attach(use(channel), after, batchSize, signal)
+    },
+    async close() {
+      closed = true
+      clearInterval(sweeping)
+      for (const log of logs.values()) for (const end of log.followers) end()
+      logs.clear()
+    },
+  }
+}
+
+function attach(log: Log, after: Position | undefined, batchSize: number, signal: AbortSignal): Following {
+  const isResumed = after !== undefined && reachesBackTo(log, after)
+  let position = isResumed ? after : endOf(log)
+  let isGapDue = after !== undefined && !isResumed
+  let ended = false
+  let wake = () => {}
+
+  const take = (): FollowItem | undefined => {
+    if (!isGapDue && !reachesBackTo(log, position)) {
+      position = endOf(log)
+      isGapDue = true
+    }
+    if (isGapDue) {
+      isGapDue = false
+      return { type: 'gap', position }
+    }
+    const entries = entriesAfter(log, position.offset, batchSize)
+    if (entries.length === 0) return
+    position = { epoch: log.epoch, offset: position.offset + entries.length }
+    return { type: 'entries', epoch: log.epoch, entries }
+  }
+
+  const appended = () =>
+    new Promise<void>((resolve) => {
+      wake = resolve
+      log.waiting.add(resolve)
+    })
+
+  const end = () => {
+    ended = true
+    signal.removeEventListener('abort', end)
+    if (log.followers.delete(end)) log.usedAtMs = Date.now()
+    log.waiting.delete(wake)
+    wake()
+  }
+
+  async function* readItems() {
+    while (!ended) {
+      const item = take()
+      if (item) yield item
+      else await appended()
+    }
+  }
+
+  log.followers.add(end)
+  signal.addEventListener('abort', end)
+  if (signal.aborted) end()
+
+  const items = readItems()
+  const iterator: AsyncIterator<FollowItem, void> = {
+    next: () => items.next(),
+    // A generator's own `return` would queue behind a read that waits.
+    return() {
+      end()
+      return items.return()
+    },
+  }
+  return { position, [Symbol.asyncIterator]: () => iterator }
+}
+
+// 9 bytes make 12 characters without padding.
+const createLog = (): Log => ({
+  epoch: randomBytes(9).toString('base64url'),
+  entries: new Map(),
+  last: 0,
+  usedAtMs: 0,
+  followers: new Set(),
+  waiting: new Set(),
+})
+
+const endOf = (log: Log): Position => ({ epoch: log.epoch, offset: log.last })
+
+const reachesBackTo = (log: Log, { epoch, offset }: Position) =>
+  epoch === log.epoch && offset >= log.last - log.entries.size && offset <= log.last
+
+function entriesAfter(log: Log, after: number, limit: number): Entry[] {
+  const entries: Entry[] = []
+  while (entries.length < limit) {
+    const entry = log.entries.get(after + entries.length + 1)
+    if (!entry) break
+    entries.push(entry)
+  }
+  return entries
+}
+
+function trim(log: Log, maxEntries: number, oldestMs: number) {
+  for (;;) {
+    const oldest = log.entries.get(log.last - log.entries.size + 1)
+    if (!oldest || (log.entries.size <= maxEntries && oldest.at >= oldestMs)) return
+    log.entries.delete(oldest.offset)
+  }
+}
