@@ -1,0 +1,172 @@
+import jwt, { type JwtPayload, type SignOptions } from 'jsonwebtoken'
+import { z } from 'zod'
+import type { Config } from '../config.ts'
+import { UnauthenticatedError } from '../lib/errors.ts'
+import { createKeySource, secretKey, type VerificationKey } from './keys.ts'
+
+/** Who a token speaks for. `subject` is the user's id at the identity provider, `tenant` a slug or a tenant id. */
+export type Identity = {
+  subject: string
+  tenant: string
+  role: 'USER' | 'ADMIN' | 'SERVICE'
+  name?: string | undefined
+  email?: string | undefined
+}
+
+/** What a token says, proven by its signature; it holds until `expiresAt`. */
+export type Claims = Identity & { expiresAt: Date; issuedAt?: Date | undefined }
+
+export type Tokens = {
+  /**
+   * Fails with `ExpiredTokenError` where a token was good once, and with `UnauthenticatedError` for any other
+   * fault of the token; with another error where the identity provider's keys cannot be had at all.
+   */
+  verify(token: string): Promise<Claims>
+  /** Absent where tokens are proven by a public key. `expiresIn`: seconds, or a text such as `'8h'`. */
+  sign?(identity: Identity, options: { expiresIn: NonNullable<SignOptions['expiresIn']> }): string
+}
+
+/** A fresh token mends it, so it is told apart: sockets close with 4403, and clients come back. */
+export class ExpiredTokenError extends UnauthenticatedError {}
+
+const maxTokenLength = 8_192
+const clockToleranceSeconds = 30
+
+/** Throws a `ConfigError` where the configured key cannot be used. */
+export function createTokens(auth: Config['auth']): Tokens {
+  const findKey = createKeySource(auth)
+
+  const verify = async (token: string) => {
+    const header = readHeader(token)
+    const { key, algorithms } = await findKey(header.kid)
+    if (!algorithms.some((algorithm) => algorithm === header.alg))
+      throw new UnauthenticatedError(
+        `The token is signed with ${nameOf(header.alg)}, allowed: ${algorithms.join(', ')}.`,
+      )
+    return readClaims(readPayload(token, key, algorithms, auth), auth.tenantClaim)
+  }
+
+  if (auth.secret === undefined) return { verify }
+  const { key } = secretKey(auth.secret)
+  return {
+    verify,
+    sign: ({ subject, tenant, role, name, email }, { expiresIn }) => {
+      const { issuer: iss, audience: aud, tenantClaim } = auth
+      const payload = { sub: subject, [tenantClaim]: tenant, role: role.toLowerCase(), name, email, iss, aud }
+      return jwt.sign(payload, key, { algorithm: 'HS256', expiresIn })
+    },
+  }
+}
+
+const headerSchema = z.object({
+  alg: z.string(),
+  kid: z.string().max(255).optional(),
+  crit: z.undefined().optional(),
+})
+
+/**
+ * Only `alg` and `kid` are ever looked at: what a header says about keys and where to fetch them (jku, x5u,
+ * jwk, x5c) is the sender's word.
+ */
+function readHeader(token: string) {
+  if (token.length > maxTokenLength) throw new UnauthenticatedError('The token is longer than 8 KiB.')
+  const parts = token.split('.')
+  if (parts.length === 5) throw new UnauthenticatedError('The token is encrypted; only signed ones are read.')
+  if (parts.length !== 3) throw new UnauthenticatedError('The token is malformed: it is not a JWT.')
+  const header = headerSchema.safeParse(parse(parts[0] ?? ''))
+  if (header.success) return header.data
+  const faulty = new Set(header.error.issues.map((issue) => issue.path[0]))
+  if (faulty.has('crit'))
+    throw new UnauthenticatedError("The token's header has critical extensions (crit); none is supported.")
+  if (faulty.has('kid'))
+    throw new UnauthenticatedError("The token's key id (kid) is not a text of at most 255 characters.")
+  throw new UnauthenticatedError('The token is malformed: its header cannot be read.')
+}
+
+function parse(part: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(part, 'base64url').toString())
+  } catch {
+    return undefined
+  }
+}
+
+/** An algorithm's name comes from the sender; only what looks like one is repeated. */
+const nameOf = (alg: string) => (/^[A-Za-z0-9-]{1,12}$/.test(alg) ? alg : 'an unknown algorithm')
+
+function readPayload(
+  token: string,
+  key: VerificationKey['key'],
+  algorithms: VerificationKey['algorithms'],
+  { issuer, audience }: Config['auth'],
+): JwtPayload {
+  try {
+    const clockTolerance = clockToleranceSeconds
+    const payload = jwt.verify(token, key, { algorithms: [...algorithms], clockTolerance, issuer, audience })
+    if (typeof payload === 'object') return payload
+  } catch (cause) {
+    throw refusal(cause)
+  }
+  throw new UnauthenticatedError('The token is malformed: its claims are not an object.')
+}
+
+function refusal(cause: unknown): UnauthenticatedError {
+  if (cause instanceof jwt.TokenExpiredError)
+    return new ExpiredTokenError(`The token has expired at ${stamp(cause.expiredAt)}.`, { cause })
+  if (cause instanceof jwt.NotBeforeError)
+    return new UnauthenticatedError(`The token is not valid before ${stamp(cause.date)}.`, { cause })
+  if (cause instanceof jwt.JsonWebTokenError)
+    return new UnauthenticatedError(`The token is refused: ${cause.message}.`, { cause })
+  return new UnauthenticatedError('The token is malformed: it cannot be read.', { cause })
+}
+
+/** A token may carry a time that no calendar has. */
+const stamp = (date: Date) => (Number.isNaN(date.getTime()) ? 'an impossible time' : date.toISOString())
+
+const text = (maxLength: number) =>
+  z
+    .string({ error: (issue) => (issue.input === undefined ? 'is missing' : 'is not a text') })
+    .min(1, 'is empty')
+    .max(maxLength, `is longer than ${maxLength} characters`)
+    .refine((value) => value.isWellFormed() && !/\p{Cc}/u.test(value), 'holds control characters')
+
+/** Seconds since 1970 up to the year 9999, which leaves out the common mistake of milliseconds. */
+const seconds = z
+  .number({ error: (issue) => (issue.input === undefined ? 'is missing' : 'is not a number') })
+  .positive('is not a time in seconds since 1970')
+  .max(253_402_300_799, 'is not a time in seconds since 1970')
+
+const payloadSchema = z.object({
+  sub: text(255),
+  tenant: text(63).regex(
+    /^[a-z0-9][a-z0-9_-]*$/,
+    'is not a tenant; allowed are a-z, 0-9, _ and -, beginning with a letter or digit',
+  ),
+  role: z.enum(['user', 'admin', 'service'], 'is unknown; allowed: user, admin, service').default('user'),
+  name: text(255).optional(),
+  email: text(320).optional(),
+  exp: seconds,
+  iat: seconds
+    .refine((iat) => iat <= Date.now() / 1000 + clockToleranceSeconds, 'is in the future')
+    .optional(),
+})
+
+const roles = { user: 'USER', admin: 'ADMIN', service: 'SERVICE' } as const
+
+function readClaims(payload: JwtPayload, tenantClaim: string): Claims {
+  const parsed = payloadSchema.safeParse({ ...payload, tenant: payload[tenantClaim] })
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map(
+      ({ path: [name], message }) => `${name === 'tenant' ? tenantClaim : String(name)} ${message}`,
+    )
+    throw new UnauthenticatedError(`The token's claims are not accepted: ${faults.join('; ')}.`)
+  }
+  const { sub, role, exp, iat, ...rest } = parsed.data
+  return {
+    ...rest,
+    subject: sub,
+    role: roles[role],
+    expiresAt: new Date(exp * 1000),
+    issuedAt: iat === undefined ? undefined : new Date(iat * 1000),
+  }
+}

@@ -1,0 +1,117 @@
+import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto'
+import type { Algorithm } from 'jsonwebtoken'
+import jwksRsa from 'jwks-rsa'
+import { type Config, ConfigError } from '../config.ts'
+import { UnauthenticatedError } from '../lib/errors.ts'
+
+/** A key, and the algorithms it may be used with: told by the key, never by the token. */
+export type VerificationKey = { key: KeyObject; algorithms: readonly Algorithm[] }
+
+/** Finds the key for a token's `kid`; throws an `UnauthenticatedError` where there is none. */
+export type KeySource = (kid: string | undefined) => Promise<VerificationKey>
+
+/** Throws a `ConfigError` where the configured key cannot be used. */
+export function createKeySource({ secret, publicKey, jwksUrl }: Config['auth']): KeySource {
+  if (jwksUrl !== undefined) return createJwks(jwksUrl)
+  const single = publicKey === undefined ? secretKey(secret) : pemKey(publicKey)
+  return async () => single
+}
+
+/** An HMAC key object, which no PEM text inside the secret can turn into a public key. */
+export function secretKey(secret: string | undefined): VerificationKey {
+  if (secret === undefined)
+    throw new ConfigError(['JWT_SECRET: is not set; nothing else proves tokens either'])
+  return { key: createSecretKey(Buffer.from(secret)), algorithms: ['HS256'] }
+}
+
+function pemKey(pem: string): VerificationKey {
+  const usable = 'allowed is a PEM public key: RSA of at least 2048 bits, or EC P-256, P-384 or P-521'
+  try {
+    // Env files hold a key on one line, with its line breaks written as \n.
+    const key = createPublicKey(pem.replaceAll('\\n', '\n'))
+    const algorithms = algorithmsOf(key)
+    if (algorithms.length > 0) return { key, algorithms }
+  } catch (cause) {
+    throw new ConfigError([`JWT_PUBLIC_KEY: cannot be read (${(cause as Error).message}); ${usable}`])
+  }
+  throw new ConfigError([`JWT_PUBLIC_KEY: is a key of another kind; ${usable}`])
+}
+
+const algorithmsOfCurve: Record<string, readonly Algorithm[]> = {
+  prime256v1: ['ES256'],
+  secp384r1: ['ES384'],
+  secp521r1: ['ES512'],
+}
+
+function algorithmsOf(key: KeyObject): readonly Algorithm[] {
+  const { modulusLength = 0, namedCurve = '' } = key.asymmetricKeyDetails ?? {}
+  if (key.asymmetricKeyType === 'rsa' && modulusLength >= 2048) return ['RS256', 'RS384', 'RS512']
+  return algorithmsOfCurve[namedCurve] ?? []
+}
+
+const fetchTimeoutMs = 5_000
+const maxAgeMs = 10 * 60_000
+const refetchIntervalMs = 30_000
+/** Before the first success every user is locked out, so that attempt is repeated sooner. */
+const firstFetchIntervalMs = 1_000
+
+/**
+ * The key set of an identity provider. Every fetch replaces the whole set, and fetches are spaced by the clock
+ * alone, so a flood of unknown kids can neither hammer the provider nor use up the fetches that a rotation
+ * needs. While the provider is away the last known keys stay valid.
+ */
+function createJwks(jwksUrl: string): KeySource {
+  const client = jwksRsa({ jwksUri: jwksUrl, fetcher: fetchJson })
+  let keys: ReadonlyMap<string | undefined, VerificationKey> = new Map()
+  let loadedAt = Number.NEGATIVE_INFINITY
+  let attemptedAt = Number.NEGATIVE_INFINITY
+  let loading: Promise<void> | undefined
+  let failure: unknown
+  const isLoaded = () => loadedAt > Number.NEGATIVE_INFINITY
+
+  const load = async () => {
+    attemptedAt = Date.now()
+    try {
+      keys = byKid(await client.getSigningKeys())
+      loadedAt = Date.now()
+    } catch (cause) {
+      failure = cause
+    } finally {
+      loading = undefined
+    }
+  }
+
+  return async (kid) => {
+    const isStale = Date.now() - loadedAt > maxAgeMs
+    const pauseMs = isLoaded() ? refetchIntervalMs : firstFetchIntervalMs
+    if (isStale || !keys.has(kid)) {
+      if (loading === undefined && Date.now() - attemptedAt >= pauseMs) loading = load()
+      await loading
+    }
+    const found = keys.get(kid)
+    if (found) return found
+    // The provider's absence is no fault of the caller: 401 would make clients throw a good token away.
+    if (!isLoaded()) throw new Error('The keys of JWT_JWKS_URL could not be loaded', { cause: failure })
+    throw new UnauthenticatedError("The token's key id (kid) is unknown here.")
+  }
+}
+
+/** A set of one key serves tokens without a `kid` too. */
+function byKid(signingKeys: readonly jwksRsa.SigningKey[]): Map<string | undefined, VerificationKey> {
+  const keys = new Map<string | undefined, VerificationKey>()
+  for (const { kid, alg, getPublicKey } of signingKeys) {
+    const key = createPublicKey(getPublicKey())
+    const algorithms = algorithmsOf(key).filter((algorithm) => !alg || alg === algorithm)
+    if (algorithms.length === 0) continue
+    keys.set(kid, { key, algorithms })
+    if (signingKeys.length === 1) keys.set(undefined, { key, algorithms })
+  }
+  return keys
+}
+
+/** Not the client's own reader: its timeout restarts with every byte, and here a redirect is refused. */
+async function fetchJson(url: string): Promise<{ keys: unknown }> {
+  const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(fetchTimeoutMs) })
+  if (!response.ok) throw new Error(`${url} answered with status ${response.status}`)
+  return (await response.json()) as { keys: unknown }
+}

@@ -1,0 +1,21 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      {
+        // Vite picks the ES module entry, Node the CommonJS one; two copies of graphql refuse each other's types.
+        find: /^graphql$/,
+        replacement: fileURLToPath(import.meta.resolve('graphql')),
+      },
+    ],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+})
