@@ -1,0 +1,50 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import react from '@vitejs/plugin-react'
+import { defineConfig, type Plugin } from 'vite'
+
+const server = 'http://127.0.0.1:4000'
+
+/** Writes a `.gz` beside each file that shrinks, so that the server never compresses while it serves. */
+const precompress = (): Plugin => ({
+  name: 'precompress',
+  apply: 'build',
+  async writeBundle({ dir = 'dist' }) {
+    const names = await readdir(dir, { recursive: true })
+    const compressible = names.filter((name) => /\.(js|css|html|svg|ttf)$/.test(name))
+    await Promise.all(
+      compressible.map(async (name) => {
+        const file = join(dir, name)
+        await writeFile(`${file}.gz`, await promisify(gzip)(await readFile(file), { level: 9 }))
+      }),
+    )
+  },
+})
+
+export default defineConfig({
+  root: import.meta.dirname,
+  // Relative, so that the pages also work behind a proxy that puts a prefix before every path.
+  base: './',
+  plugins: [react(), precompress()],
+  worker: { format: 'es' },
+  build: {
+    target: 'es2022',
+    // Monaco's icon font stays a file of its own; inlined it could not be cached apart from the styles.
+    assetsInlineLimit: 1_024,
+    // Monaco is one piece of about 2.5 MB and loads after the first paint.
+    chunkSizeWarningLimit: 4_000,
+    reportCompressedSize: false,
+    rolldownOptions: {
+      input: ['graphiql.html'],
+      onLog(level, log, write) {
+        // GraphiQL ships its files with the React compiler's directives, which mean nothing once compiled.
+        if (log.code !== 'MODULE_LEVEL_DIRECTIVE') write(level, log)
+      },
+    },
+  },
+  server: {
+    proxy: { '/graphql': { target: server, ws: true }, '/graphiql/config.json': server },
+  },
+})
