@@ -338,7 +338,7 @@ BEGIN
     END LOOP;
 EXCEPTION
     WHEN insufficient_privilege THEN
-        RAISE insufficient_privilege USING MESSAGE = format(
+        RAISE EXCEPTION USING MESSAGE = format(
             'the user %I may not set up the roles parley_app and parley_system. Ask an administrator to run the '
             'following (without a CREATE for a role that is there already) and migrate again: '
             'CREATE ROLE parley_app NOLOGIN; CREATE ROLE parley_system NOLOGIN; GRANT parley_app, parley_system TO %1$I;',
