@@ -4,18 +4,19 @@
  *
  * Guarantees that an implementation gives:
  * - `stream` never throws before iteration; every failure arrives as one `error` part and ends the stream.
- * - Parts come in the provider's order: `start`, then text and tool parts, then `usage` where the provider
- *   tells it, then exactly one of `end` and `error`, and nothing after that.
+ * - Parts come in the provider's order: `start` (the provider has taken the request; before it only a failure
+ *   or a cancel), then text, tool and `thinking` parts, then `usage` where the provider tells it, then exactly
+ *   one of `end` and `error`, and nothing after that. A stream that just stops is an error, `connection`.
  * - When `signal` aborts, the request to the provider is aborted and the stream ends within a second with
- *   `{ type: 'end', finishReason: 'cancelled' }`.
+ *   `{ type: 'end', finishReason: 'cancelled' }`. Who stops reading early aborts, else the request stays open.
  * - Text arrives whole: a code point that the network split over chunks is joined before it is delivered.
  * - A provider retries nothing by itself; the caller decides, and only before the first text.
  */
 export type Provider = {
   /** Stable key, the part before the colon of a model id: `openai`, `demo`. */
   readonly name: string
-  /** The models that can be asked for now. Throws when the provider cannot be reached. */
-  list(signal?: AbortSignal): Promise<ModelInfo[]>
+  /** The models that can be asked for now. Throws a `ProviderError` when none came within 3 s. */
+  list(): Promise<ModelInfo[]>
   stream(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelPart>
 }
 
@@ -70,6 +71,8 @@ export type FinishReason = 'stop' | 'length' | 'tool-calls' | 'content-filter' |
 export type ModelPart =
   | { type: 'start' }
   | { type: 'text-delta'; text: string }
+  /** The model works on what is not shown: a sign of life, nothing more. */
+  | { type: 'thinking' }
   | { type: 'tool-call-start'; id: string; name: string }
   /** A piece of the arguments as JSON text; the pieces of one call concatenate to its arguments. */
   | { type: 'tool-call-delta'; id: string; text: string }
@@ -80,11 +83,12 @@ export type ModelPart =
 
 /**
  * `unauthorized` our key was refused; `rate-limited` and `overloaded` may pass (HTTP 429, 5xx); `invalid` the
- * request was refused as malformed (other 4xx); `connection` the provider was not reached or cut the stream.
+ * request was refused as malformed (other 4xx); `connection` the provider was not reached, or its answer was cut
+ * or cannot be read.
  */
 export type ProviderErrorKind = 'unauthorized' | 'rate-limited' | 'overloaded' | 'invalid' | 'connection'
 
-/** `message` is safe to show: it holds no key, no header and no address with credentials. */
+/** Safe to show and to log as a whole: it holds no key, no header and no address with credentials. */
 export class ProviderError extends Error {
   readonly kind: ProviderErrorKind
   constructor(kind: ProviderErrorKind, message: string, options?: ErrorOptions) {

@@ -2,6 +2,7 @@ import type { Config } from '../config.ts'
 import { ModelUnavailableError } from '../lib/errors.ts'
 import { createDemoProvider } from './demo.ts'
 import type { ModelInfo, Provider } from './provider.ts'
+import { createAnthropicProvider, createCompatibleProvider, createOpenAiProvider } from './vendors.ts'
 
 /** `id` is `provider:name`. `UNAVAILABLE`: known from before or by the settings, but out of reach now. */
 export type ListedModel = ModelInfo & {
@@ -24,7 +25,6 @@ export type Models = {
 
 type Log = { warn(fields: object, message: string): void }
 
-const listTimeoutMs = 3_000
 const freshMs = 30_000
 const retryMs = 5_000
 
@@ -51,8 +51,16 @@ export function createModels(
   }
 }
 
-function configured(config: Config['llm']): Provider[] {
-  return [createDemoProvider(config.demo)]
+/** Ollama needs no setting: it is looked for where it lives by default. */
+function configured({ demo, openai, anthropic, ollama, compatible }: Config['llm']): Provider[] {
+  const { baseUrl } = compatible
+  return [
+    createDemoProvider(demo),
+    ...(openai.apiKey || openai.baseUrl ? [createOpenAiProvider(openai)] : []),
+    ...(anthropic.apiKey || anthropic.baseUrl ? [createAnthropicProvider(anthropic)] : []),
+    createCompatibleProvider('ollama', { baseUrl: `${ollama.baseUrl.replace(/\/$/, '')}/v1` }),
+    ...(baseUrl ? [createCompatibleProvider('compatible', { ...compatible, baseUrl })] : []),
+  ]
 }
 
 /** Lists one provider's models; answers are kept for a while, and callers at the same time share one request. */
@@ -64,10 +72,12 @@ function createLister(provider: Provider, config: Config['llm'], log: Log | unde
 
   const refresh = async () => {
     try {
-      known = await provider.list(AbortSignal.timeout(listTimeoutMs))
+      known = await provider.list()
       isReached = true
     } catch (error) {
-      if (isReached) log?.warn({ provider: provider.name, err: error }, 'models cannot be listed')
+      // Most machines run no Ollama, and nobody asked for it.
+      if (isReached && provider.name !== 'ollama')
+        log?.warn({ provider: provider.name, err: error }, 'models cannot be listed')
       isReached = false
     }
     staleAt = Date.now() + (isReached ? freshMs : retryMs)

@@ -1,0 +1,130 @@
+import { type LanguageModel, toCallOptions } from './ai-sdk-request.ts'
+import type { Outbound } from './outbound.ts'
+import {
+  type FinishReason,
+  type ModelInfo,
+  type ModelPart,
+  type Provider,
+  ProviderError,
+  type ToolCall,
+} from './provider.ts'
+
+type StreamResult = Awaited<ReturnType<LanguageModel['doStream']>>
+type StreamPart = StreamResult['stream'] extends ReadableStream<infer Part> ? Part : never
+type Finish = Extract<StreamPart, { type: 'finish' }>
+
+/**
+ * A provider over a vendor's package of the AI SDK. It calls the model itself rather than the SDK's `streamText`:
+ * no retries, no loop over tools and no second place that catches errors.
+ */
+export function createAiSdkProvider({
+  name,
+  outbound,
+  open,
+  list,
+}: {
+  name: string
+  outbound: Outbound
+  open(model: string): LanguageModel
+  list(): Promise<ModelInfo[]>
+}): Provider {
+  return {
+    name,
+    list,
+    async *stream(request, signal) {
+      try {
+        const { stream } = await open(request.model).doStream({
+          ...toCallOptions(request),
+          abortSignal: signal,
+        })
+        yield { type: 'start' }
+        yield* translate(stream, name, signal)
+      } catch (error) {
+        if (signal.aborted) yield { type: 'end', finishReason: 'cancelled' }
+        else yield { type: 'error', error: outbound.toProviderError(error) }
+      }
+    },
+  }
+}
+
+/** Throws what the provider reports as an error, and a `ProviderError` where the stream is cut. */
+async function* translate(
+  stream: ReadableStream<StreamPart>,
+  provider: string,
+  signal: AbortSignal,
+): AsyncGenerator<ModelPart> {
+  const calls: { name: string; isReadable: boolean }[] = []
+  let half = ''
+  for await (const part of stream) {
+    signal.throwIfAborted()
+    if (part.type === 'text-delta') {
+      const text = half + part.delta
+      // A server that cuts its JSON between the two halves of a character sends them as two deltas.
+      half = /[\ud800-\udbff]$/.exec(text)?.[0] ?? ''
+      if (text.length > half.length)
+        yield { type: 'text-delta', text: text.slice(0, text.length - half.length) }
+    } else if (part.type === 'reasoning-delta') {
+      yield { type: 'thinking' }
+    } else if (part.type === 'tool-input-start') {
+      yield { type: 'tool-call-start', id: part.id, name: part.toolName }
+    } else if (part.type === 'tool-input-delta') {
+      if (part.delta) yield { type: 'tool-call-delta', id: part.id, text: part.delta }
+    } else if (part.type === 'tool-call') {
+      const input = parseArguments(part.input)
+      calls.push({ name: part.toolName, isReadable: input !== undefined })
+      if (input)
+        yield { type: 'tool-call', call: { id: part.toolCallId, name: part.toolName, arguments: input } }
+    } else if (part.type === 'error') {
+      throw part.error
+    } else if (part.type === 'finish') {
+      yield* finish(part, calls, provider)
+      return
+    }
+  }
+  throw cut(provider)
+}
+
+function* finish(
+  { finishReason: { unified, raw }, usage: { inputTokens, outputTokens } }: Finish,
+  calls: readonly { name: string; isReadable: boolean }[],
+  provider: string,
+): Generator<ModelPart> {
+  // The SDK makes up a reason where the provider's stream just stops.
+  if (raw === undefined) throw cut(provider)
+  if (inputTokens.total !== undefined || outputTokens.total !== undefined)
+    yield {
+      type: 'usage',
+      usage: {
+        inputTokens: inputTokens.total ?? 0,
+        outputTokens: outputTokens.total ?? 0,
+        cachedInputTokens: inputTokens.cacheRead ?? 0,
+      },
+    }
+  // Arguments that the output limit cut off are no fault of the provider.
+  const broken = unified === 'length' ? undefined : calls.find(({ isReadable }) => !isReadable)
+  if (broken)
+    throw new ProviderError(
+      'connection',
+      `${provider} called "${broken.name}" with arguments that are no JSON object.`,
+    )
+  yield { type: 'end', finishReason: finishReasonOf(unified, calls.length > 0) }
+}
+
+/** Some compatible servers say `stop` although they called a tool. */
+function finishReasonOf(unified: Finish['finishReason']['unified'], hasCalls: boolean): FinishReason {
+  if (unified === 'error') return 'other'
+  return unified === 'stop' && hasCalls ? 'tool-calls' : unified
+}
+
+function parseArguments(json: string): ToolCall['arguments'] | undefined {
+  try {
+    const value: unknown = JSON.parse(json || '{}')
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function cut(provider: string): ProviderError {
+  return new ProviderError('connection', `${provider} broke off its answer.`)
+}

@@ -1,0 +1,104 @@
+import { ProviderError, type ProviderErrorKind } from './provider.ts'
+
+/** The way out to one provider: keeps its key in, and turns every failure into a `ProviderError`. */
+export type Outbound = {
+  /** Follows no redirect, since that would carry the key elsewhere; throws unless the answer is a success. */
+  readonly fetch: typeof fetch
+  /** Has no `cause`: the vendors' errors hold headers, prompts and bodies, and would take them into the log. */
+  toProviderError(error: unknown): ProviderError
+}
+
+const phrases: Record<ProviderErrorKind, string> = {
+  unauthorized: 'refused the key that is configured for it',
+  'rate-limited': 'is limiting our requests',
+  overloaded: 'is overloaded or has a fault of its own',
+  invalid: 'refused the request',
+  connection: 'did not answer, or broke off its answer',
+}
+
+const errorBodyMaxBytes = 10_000
+const detailMaxLength = 300
+
+export function createOutbound(provider: string, key: string | undefined): Outbound {
+  const fail = (kind: ProviderErrorKind, reason?: string, detail?: string) => {
+    const shown = detail && !sharesPiece(detail, key) ? `: ${detail.slice(0, detailMaxLength)}` : '.'
+    return new ProviderError(kind, `${provider} ${phrases[kind]}${reason ? ` (${reason})` : ''}${shown}`)
+  }
+  return {
+    async fetch(url, init) {
+      const response = await fetch(url, { ...init, redirect: 'manual' })
+      if (response.ok) return response
+      const kind = kindOfStatus(response.status)
+      const body = await readHead(response)
+      throw fail(kind, `HTTP ${response.status}`, kind === 'invalid' ? messageIn(body) : undefined)
+    },
+    toProviderError(error) {
+      if (error instanceof ProviderError) return error
+      if (error instanceof Error) {
+        const status = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 0
+        return fail(kindOfStatus(status), codeOf(error))
+      }
+      const { type, code } = fieldsOf(error)
+      const kind = kindOfName(`${type} ${code}`)
+      return fail(kind, undefined, kind === 'invalid' ? messageIn(error) : undefined)
+    },
+  }
+}
+
+/** 2xx and 3xx are failures too where they come here: a stream that broke off, a redirect not followed. */
+function kindOfStatus(status: number): ProviderErrorKind {
+  if (status === 401 || status === 403) return 'unauthorized'
+  if (status === 429) return 'rate-limited'
+  if (status === 408 || status >= 500) return 'overloaded'
+  return status >= 400 ? 'invalid' : 'connection'
+}
+
+/** Errors within a stream come after HTTP 200; the names are those that the vendors give them. */
+function kindOfName(name: string): ProviderErrorKind {
+  if (/rate_limit|quota/.test(name)) return 'rate-limited'
+  if (/authentication|permission|api_key/.test(name)) return 'unauthorized'
+  if (/invalid|not_found|too_large|context_length/.test(name)) return 'invalid'
+  return 'overloaded'
+}
+
+/** Whether the text repeats a part of the key: vendors show the beginning and the end of a key they refuse. */
+function sharesPiece(text: string, key = ''): boolean {
+  const length = Math.min(key.length, 6)
+  if (length === 0) return false
+  for (let at = 0; at + length <= key.length; at += 1)
+    if (text.includes(key.slice(at, at + length))) return true
+  return false
+}
+
+async function readHead(response: Response): Promise<unknown> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of response.body ?? []) {
+    text += decoder.decode(chunk, { stream: true })
+    if (text.length > errorBodyMaxBytes) break
+  }
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** `{ error: { message } }`, `{ error: message }` and `{ message }` are all in use. */
+function messageIn(body: unknown): string | undefined {
+  const { error, message } = fieldsOf(body)
+  const found = typeof error === 'string' ? error : (fieldsOf(error).message ?? message)
+  return typeof found === 'string' ? found : undefined
+}
+
+/** The network's own code, `ECONNREFUSED`, lies one or two causes deep. */
+function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  if (error.name === 'TimeoutError') return 'timeout'
+  if ('code' in error && typeof error.code === 'string') return error.code
+  return codeOf(error.cause)
+}
+
+function fieldsOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}
