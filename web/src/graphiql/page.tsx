@@ -26,7 +26,13 @@ export function Page({ endpoint, storage, tabs }: PageProps) {
     }),
   )
   return (
-    <GraphiQL {...tabs} fetcher={fetcher} storage={storage} shouldPersistHeaders>
+    <GraphiQL
+      {...tabs}
+      fetcher={fetcher}
+      storage={storage}
+      shouldPersistHeaders
+      defaultEditorToolsVisibility="variables"
+    >
       <GraphiQL.Logo>Parley</GraphiQL.Logo>
       <GraphiQL.Footer>
         <SessionIdFiller sessionId={sessionId} storage={storage} onFilled={forgetSessionId} />

@@ -31,7 +31,7 @@ export function initialTabs(storage: PageStorage, token: string | null) {
     defaultHeaders,
     // Without these GraphiQL opens one more tab, with what was typed last in any window.
     initialQuery: active?.query ?? exampleTabs[0].query,
-    initialVariables: active?.variables ?? '',
+    initialVariables: active ? (active.variables ?? '') : exampleTabs[0].variables,
     initialHeaders: active?.headers ?? defaultHeaders,
   }
 }
