@@ -23,30 +23,34 @@ function toFunctionTool({ name, description, parameters }: ToolDefinition) {
 }
 
 function toPrompt(messages: readonly ModelMessage[]): Prompt {
-  const toolNames = new Map<string, string>()
-  const prompt: Prompt = []
-  for (const message of messages) {
-    if (message.role === 'system') prompt.push({ role: 'system', content: message.content })
-    else if (message.role === 'user')
-      prompt.push({ role: 'user', content: [{ type: 'text', text: message.content }] })
-    else if (message.role === 'tool') {
-      const { toolCallId, content } = message
-      const output = { type: 'text' as const, value: content }
-      const toolName = toolNames.get(toolCallId) ?? toolCallId
-      prompt.push({ role: 'tool', content: [{ type: 'tool-result', toolCallId, toolName, output }] })
-    } else {
-      const { content, toolCalls } = message
-      for (const { id, name } of toolCalls) toolNames.set(id, name)
-      const calls = toolCalls.map(({ id, name, arguments: input }) => ({
-        type: 'tool-call' as const,
-        toolCallId: id,
-        toolName: name,
-        input,
-      }))
-      const text = content === '' ? [] : [{ type: 'text' as const, text: content }]
-      // A reply that was stopped before its first word is empty; providers refuse an empty message.
-      if (text.length + calls.length > 0) prompt.push({ role: 'assistant', content: [...text, ...calls] })
-    }
+  const toolNames = new Map(
+    messages.flatMap((message) =>
+      message.role === 'assistant' ? message.toolCalls.map(({ id, name }) => [id, name] as const) : [],
+    ),
+  )
+  // A reply that was stopped before its first word is empty; providers refuse an empty message.
+  return messages
+    .map((message) => toPromptMessage(message, toolNames))
+    .filter(({ role, content }) => role !== 'assistant' || content.length > 0)
+}
+
+function toPromptMessage(message: ModelMessage, toolNames: ReadonlyMap<string, string>): Prompt[number] {
+  if (message.role === 'assistant') {
+    const text = message.content === '' ? [] : [{ type: 'text' as const, text: message.content }]
+    const calls = message.toolCalls.map(({ id, name, arguments: input }) => ({
+      type: 'tool-call' as const,
+      toolCallId: id,
+      toolName: name,
+      input,
+    }))
+    return { role: 'assistant', content: [...text, ...calls] }
   }
-  return prompt
+  if (message.role === 'tool') {
+    const { toolCallId, content } = message
+    const toolName = toolNames.get(toolCallId) ?? toolCallId
+    const output = { type: 'text' as const, value: content }
+    return { role: 'tool', content: [{ type: 'tool-result', toolCallId, toolName, output }] }
+  }
+  const { role, content } = message
+  return role === 'system' ? { role, content } : { role, content: [{ type: 'text', text: content }] }
 }

@@ -1,0 +1,170 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { ModelRequest } from '../../src/llm/provider.ts'
+import { createAnthropicProvider, createCompatibleProvider } from '../../src/llm/vendors.ts'
+import { createModelServer } from '../support/model-server.ts'
+import { apiKey, setUpVendor } from '../support/model-vendors.ts'
+import { collect, neverAborted, requestFor } from './provider.suite.ts'
+
+const ask = requestFor('test-model')('A question')
+
+const conversation: ModelRequest = {
+  model: 'test-model',
+  messages: [
+    { role: 'system', content: 'Be brief.' },
+    { role: 'user', content: 'How cold is it?' },
+    { role: 'assistant', content: '', toolCalls: [] },
+    {
+      role: 'assistant',
+      content: 'Let me look.',
+      toolCalls: [{ id: 'call_1', name: 'get_weather', arguments: { city: 'Oslo' } }],
+    },
+    { role: 'tool', content: 'minus 4', toolCallId: 'call_1' },
+  ],
+  parameters: { temperature: 0.5, topP: 0.9, maxOutputTokens: 64, stop: ['END'], seed: 7 },
+  tools: [
+    {
+      name: 'get_weather',
+      description: 'Tells the weather',
+      parameters: { type: 'object', properties: { city: { type: 'string' } } },
+    },
+  ],
+}
+
+describe('requests', () => {
+  it.each(['openai', 'compatible'] as const)('are chat completions for %s', async (vendor) => {
+    const { server, provider } = await setUpVendor(vendor)
+    server.answer({ speech: { text: ['Cold.'] } })
+    await collect(provider.stream(conversation, neverAborted()))
+    expect(server.requests[0]).toMatchObject({
+      method: 'POST',
+      path: '/v1/chat/completions',
+      headers: { authorization: `Bearer ${apiKey}` },
+      body: {
+        model: 'test-model',
+        stream: true,
+        stream_options: { include_usage: true },
+        temperature: 0.5,
+        top_p: 0.9,
+        max_tokens: 64,
+        stop: ['END'],
+        seed: 7,
+        tools: [{ type: 'function', function: { name: 'get_weather', description: 'Tells the weather' } }],
+      },
+    })
+    expect(server.requests[0]?.body?.messages).toMatchObject([
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: 'How cold is it?' },
+      {
+        role: 'assistant',
+        content: 'Let me look.',
+        tool_calls: [{ id: 'call_1', function: { name: 'get_weather', arguments: '{"city":"Oslo"}' } }],
+      },
+      { role: 'tool', tool_call_id: 'call_1', content: 'minus 4' },
+    ])
+  })
+
+  it('are messages for anthropic', async () => {
+    const { server, provider } = await setUpVendor('anthropic')
+    server.answer({ speech: { text: ['Cold.'] } })
+    const { seed: _seed, topP: _topP, ...parameters } = conversation.parameters
+    await collect(
+      provider.stream({ ...conversation, parameters: { ...parameters, topK: 5 } }, neverAborted()),
+    )
+    expect(server.requests[0]).toMatchObject({
+      method: 'POST',
+      path: '/v1/messages',
+      headers: { 'x-api-key': apiKey },
+      body: {
+        model: 'test-model',
+        stream: true,
+        system: [{ type: 'text', text: 'Be brief.' }],
+        max_tokens: 64,
+        temperature: 0.5,
+        top_k: 5,
+        stop_sequences: ['END'],
+        tools: [{ name: 'get_weather', description: 'Tells the weather' }],
+      },
+    })
+    expect(server.requests[0]?.body?.messages).toMatchObject([
+      { role: 'user', content: [{ type: 'text', text: 'How cold is it?' }] },
+      {
+        role: 'assistant',
+        content: [
+          { type: 'text', text: 'Let me look.' },
+          { type: 'tool_use', id: 'call_1', name: 'get_weather', input: { city: 'Oslo' } },
+        ],
+      },
+      { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'call_1', content: 'minus 4' }] },
+    ])
+  })
+
+  it('carry no key where none is configured', async () => {
+    const server = await createModelServer()
+    onTestFinished(() => server.close())
+    server.answer({ speech: { text: ['Hi'] } }, { status: 200, body: { data: null } })
+    const provider = createCompatibleProvider('ollama', { baseUrl: server.url })
+    await collect(provider.stream(ask, neverAborted()))
+    expect(await provider.list()).toEqual([])
+    for (const { headers } of server.requests) expect(headers).not.toHaveProperty('authorization')
+  })
+})
+
+describe('lists', () => {
+  it('are asked of every vendor in its own way', async () => {
+    for (const [vendor, path, header] of [
+      ['openai', '/v1/models', 'authorization'],
+      ['anthropic', '/v1/models?limit=1000', 'x-api-key'],
+      ['compatible', '/v1/models', 'authorization'],
+    ] as const) {
+      const { server, provider } = await setUpVendor(vendor)
+      server.answer({ status: 200, body: { data: [{ id: 'one' }] } })
+      expect(await provider.list()).toMatchObject([{ name: 'one' }])
+      expect(server.requests[0]).toMatchObject({ method: 'GET', path })
+      expect(server.requests[0]?.headers[header]).toContain(apiKey)
+    }
+  })
+
+  it('tell what a model is for where its name tells it', async () => {
+    const { server, provider } = await setUpVendor('openai')
+    const ids = ['gpt-5-mini', 'text-embedding-3-small', 'whisper-1', 'gpt-image-1']
+    server.answer({ status: 200, body: { data: ids.map((id) => ({ id })) } })
+    expect(await provider.list()).toEqual([
+      { name: 'gpt-5-mini', capabilities: ['TEXT', 'TOOLS'] },
+      { name: 'text-embedding-3-small', capabilities: ['EMBEDDINGS'] },
+    ])
+  })
+
+  it('tell the context window where the server tells it', async () => {
+    const { server, provider } = await setUpVendor('compatible')
+    const data = [{ id: 'a', max_model_len: 8192 }, { id: 'b', context_length: 4096 }, { id: 'c' }]
+    server.answer({ status: 200, body: { data } })
+    const windows = (await provider.list()).map(({ contextWindow }) => contextWindow)
+    expect(windows).toEqual([8192, 4096, undefined])
+  })
+
+  it('fail where the answer is something else', async () => {
+    const { server, provider } = await setUpVendor('compatible')
+    server.answer({ status: 200, body: '<html>' }, { status: 200, body: { models: [] } })
+    await expect(provider.list()).rejects.toMatchObject({ name: 'ProviderError', kind: 'connection' })
+    await expect(provider.list()).rejects.toMatchObject({ name: 'ProviderError', kind: 'connection' })
+  })
+
+  it('of Anthropic work with an address without its version', async () => {
+    const { server } = await setUpVendor('anthropic')
+    server.answer({ status: 200, body: { data: [{ id: 'one' }] } })
+    const provider = createAnthropicProvider({ apiKey, baseUrl: new URL(server.url).origin })
+    expect(await provider.list()).toHaveLength(1)
+    expect(server.requests[0]?.path).toBe('/v1/models?limit=1000')
+  })
+
+  it('are given up where they do not come', async () => {
+    const { server, provider } = await setUpVendor('compatible')
+    server.answer({ speech: {}, afterwards: 'hang' })
+    const startedAt = performance.now()
+    await expect(provider.list()).rejects.toMatchObject({
+      kind: 'connection',
+      message: expect.stringContaining('timeout'),
+    })
+    expect(performance.now() - startedAt).toBeLessThan(4_000)
+  })
+})
