@@ -1,0 +1,139 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { createServer, request as sendRequest } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { buildSchema, parse, validate } from 'graphql'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { createGraphiqlPage } from '../../src/server/graphiql.ts'
+import { exampleTabs } from '../../web/src/graphiql/examples.ts'
+
+const built = join(import.meta.dirname, '../../web/dist')
+
+/** A server of the page alone; every path that the page leaves alone is answered with 418. */
+async function servePage(directory = built) {
+  const page = createGraphiqlPage({ directory, endpoint: '/graphql', token: () => 'secret' })
+  const server = createServer(async (request, response) => {
+    if (!(await page(request, response))) response.writeHead(418).end()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  const { port } = server.address() as AddressInfo
+
+  // Sent as it is: fetch would tidy the path and set a host of its own.
+  return (path: string, { method = 'GET', headers = {} as Record<string, string> } = {}) =>
+    new Promise<{ status: number | undefined; headers: Record<string, unknown>; body: string }>(
+      (resolve, reject) => {
+        sendRequest({ port, path, method, headers }, async (response) => {
+          resolve({ status: response.statusCode, headers: response.headers, body: await text(response) })
+        })
+          .on('error', reject)
+          .end()
+      },
+    )
+}
+
+const guards = {
+  'content-security-policy': expect.stringMatching(/script-src 'self';.*frame-ancestors 'none'/),
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+}
+
+describe('the GraphiQL page', () => {
+  it('is asked for anew on every visit', async () => {
+    const get = await servePage()
+    const { status, headers, body } = await get('/graphiql?from=readme')
+    expect(status).toBe(200)
+    expect(headers).toMatchObject({
+      ...guards,
+      'content-type': 'text/html; charset=utf-8',
+      'cache-control': 'no-cache',
+    })
+    expect(body).toContain('<title>Parley GraphiQL</title>')
+    expect(body).not.toMatch(/https?:\/\/(?!www\.w3\.org)/)
+    expect(await get('/graphiql/')).toMatchObject({ status: 308, headers: { location: '/graphiql' } })
+  })
+
+  it('has files that are kept for ever, each with its own type', async () => {
+    const get = await servePage()
+    const names = (await readdir(join(built, 'assets'))).filter((name) => !name.endsWith('.gz'))
+    expect(names.length).toBeGreaterThan(5)
+    const types: Record<string, string> = { js: 'text/javascript', css: 'text/css', ttf: 'font/ttf' }
+    for (const name of names) {
+      const { status, headers } = await get(`/assets/${name}`, { method: 'HEAD' })
+      expect({ name, status }).toEqual({ name, status: 200 })
+      expect(headers).toMatchObject({ ...guards, 'cache-control': 'public, max-age=31536000, immutable' })
+      expect(headers['content-type']).toContain(types[name.split('.').at(-1) ?? ''])
+    }
+  })
+
+  it('sends a compressed file only to whoever takes one', async () => {
+    const get = await servePage()
+    const plain = await get('/graphiql')
+    const small = await get('/graphiql', { headers: { 'accept-encoding': 'br, gzip' } })
+    expect(plain.headers).not.toHaveProperty('content-encoding')
+    expect(small.headers).toMatchObject({ 'content-encoding': 'gzip', vary: 'accept-encoding' })
+    expect(Number(small.headers['content-length'])).toBeLessThan(plain.body.length)
+  })
+
+  it.each([
+    '/assets/../graphiql.html',
+    '/assets/..%2fgraphiql.html',
+    '/assets/../../package.json',
+    '/assets/./../../package.json',
+    '/assets//etc/passwd',
+    '/assets/nothing.js',
+    '/assets/',
+    '/assets',
+    '/graphiql/../../../package.json',
+  ])('has nothing at %s', async (path) => {
+    const get = await servePage()
+    expect(await get(path)).toMatchObject({ status: 404, body: 'Not found.\n' })
+  })
+
+  it('leaves every other path alone', async () => {
+    const get = await servePage()
+    for (const path of ['/', '/graphql', '/graphiqlx', '/assetsx', '/package.json']) {
+      expect(await get(path)).toMatchObject({ status: 418 })
+    }
+  })
+
+  it('is for reading only', async () => {
+    const get = await servePage()
+    const answer = await get('/graphiql/config.json', { method: 'POST' })
+    expect(answer).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' } })
+    expect(answer.body).not.toContain('secret')
+  })
+
+  it.each([
+    ['127.0.0.1:4000', 'secret'],
+    ['localhost:4000', 'secret'],
+    ['[::1]:4000', 'secret'],
+    ['parley.localhost', 'secret'],
+    ['rebound.example', null],
+    ['127.0.0.1.rebound.example', null],
+    ['localhost.rebound.example:4000', null],
+    ['192.168.1.7:4000', null],
+  ])('tells a page opened at "%s" the token %s', async (host, token) => {
+    const get = await servePage()
+    const { headers, body } = await get('/graphiql/config.json', { headers: { host } })
+    expect(JSON.parse(body)).toEqual({ endpoint: '/graphql', token })
+    expect(headers).toMatchObject({ ...guards, 'cache-control': 'no-store' })
+  })
+
+  it('says how to build it where it is not built', async () => {
+    const empty = await mkdtemp(join(tmpdir(), 'parley-page-'))
+    onTestFinished(() => rm(empty, { recursive: true }))
+    const get = await servePage(empty)
+    const { status, body } = await get('/graphiql')
+    expect(status).toBe(503)
+    expect(body).toContain('npm run build --workspace web')
+  })
+
+  it('opens with operations that the schema knows', async () => {
+    const schema = buildSchema(await readFile(join(import.meta.dirname, '../../schema.graphql'), 'utf8'))
+    const faults = exampleTabs.flatMap(({ query }) => validate(schema, parse(query)))
+    expect(faults.map(({ message }) => message)).toEqual([])
+  })
+})
