@@ -23,18 +23,13 @@ function toFunctionTool({ name, description, parameters }: ToolDefinition) {
 }
 
 function toPrompt(messages: readonly ModelMessage[]): Prompt {
-  const toolNames = new Map(
-    messages.flatMap((message) =>
-      message.role === 'assistant' ? message.toolCalls.map(({ id, name }) => [id, name] as const) : [],
-    ),
-  )
   // A reply that was stopped before its first word is empty; providers refuse an empty message.
   return messages
-    .map((message) => toPromptMessage(message, toolNames))
+    .map(toPromptMessage)
     .filter(({ role, content }) => role !== 'assistant' || content.length > 0)
 }
 
-function toPromptMessage(message: ModelMessage, toolNames: ReadonlyMap<string, string>): Prompt[number] {
+function toPromptMessage(message: ModelMessage): Prompt[number] {
   if (message.role === 'assistant') {
     const text = message.content === '' ? [] : [{ type: 'text' as const, text: message.content }]
     const calls = message.toolCalls.map(({ id, name, arguments: input }) => ({
@@ -47,7 +42,8 @@ function toPromptMessage(message: ModelMessage, toolNames: ReadonlyMap<string, s
   }
   if (message.role === 'tool') {
     const { toolCallId, content } = message
-    const toolName = toolNames.get(toolCallId) ?? toolCallId
+    // On the wire a result is known by the id of its call alone; the name is the SDK's own wish.
+    const toolName = toolCallId
     const output = { type: 'text' as const, value: content }
     return { role: 'tool', content: [{ type: 'tool-result', toolCallId, toolName, output }] }
   }

@@ -79,7 +79,6 @@ async function* play(
       await untilDue(sent)
       sent += 1
     }
-    signal.throwIfAborted()
     yield part
   }
   await breakOff(script, Number.POSITIVE_INFINITY, signal)

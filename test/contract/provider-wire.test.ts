@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import type { ModelPart } from '../../src/llm/provider.ts'
 import { apiKey, setUpVendor, type Vendor, vendors } from '../support/model-vendors.ts'
 import { collect, errorOf, neverAborted, requestFor, textOf } from './provider.suite.ts'
 
@@ -25,6 +26,19 @@ describe.each(Object.keys(vendors) as Vendor[])('%s on the wire', (vendor) => {
     stopping.abort()
     expect((await parts).at(-1)).toEqual({ type: 'end', finishReason: 'cancelled' })
     expect(await isAborted).toBe(true)
+  })
+
+  it('delivers nothing more once it was aborted, though it has arrived', async () => {
+    const { server, provider } = await setUpVendor(vendor)
+    server.answer({ speech: { text: ['One ', 'two ', 'three'] } })
+    const stopping = new AbortController()
+    const parts: ModelPart[] = []
+    for await (const part of provider.stream(ask, stopping.signal)) {
+      parts.push(part)
+      if (part.type === 'text-delta') stopping.abort()
+    }
+    expect(textOf(parts)).toBe('One ')
+    expect(parts.at(-1)).toEqual({ type: 'end', finishReason: 'cancelled' })
   })
 
   it('lets a reply that is done end by itself', async () => {
@@ -159,6 +173,14 @@ describe.each(Object.keys(vendors) as Vendor[])('%s on the wire', (vendor) => {
       { id: 'call_1', name: 'get_weather', arguments: { city: 'Oslo' } },
       { id: 'call_2', name: 'get_time', arguments: {} },
     ])
+  })
+
+  it('knows a tool call by the call, not by the reason that the server gives', async () => {
+    const { server, provider } = await setUpVendor(vendor)
+    const toolCalls = [{ id: 'call_1', name: 'get_time', pieces: ['{}'] }]
+    server.answer({ speech: { toolCalls, finish: 'stop' } })
+    const parts = await collect(provider.stream(ask, neverAborted()))
+    expect(parts.at(-1)).toEqual({ type: 'end', finishReason: 'tool-calls' })
   })
 
   it('says when the provider withheld text', async () => {

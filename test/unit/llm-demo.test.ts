@@ -89,19 +89,49 @@ describe('the demo model in conversation', () => {
     expect(await timed(`/repeat ${words}`)).toBeLessThan(95)
   })
 
-  it('tells the usage of a reply that was stopped', async () => {
-    const demo = createDemoProvider({ tokensPerSecond: 100_000 })
+  it('falls silent with /stall until it is stopped, and then tells its usage', async () => {
     const stopping = new AbortController()
-    const request = { model: 'chat', messages: [user('/stall after 3')], parameters: {}, tools: [] }
-    const parts: ModelPart[] = []
-    for await (const part of demo.stream(request, stopping.signal)) {
-      parts.push(part)
-      if (parts.filter(({ type }) => type === 'text-delta').length === 3) stopping.abort()
-    }
+    const stalled = Array.fromAsync(
+      createDemoProvider({ tokensPerSecond: 1_000 }).stream(
+        { model: 'chat', messages: [user('/stall after 3')], parameters: {}, tools: [] },
+        stopping.signal,
+      ),
+    )
+    // By the time that a much longer reply is done, the other one had the time for more words too.
+    await answer([user('/long 50')], {}, 1_000)
+    stopping.abort()
+    const parts = await stalled
+    expect(parts.filter(({ type }) => type === 'text-delta')).toHaveLength(3)
     expect(parts.slice(-2)).toEqual([
       { type: 'usage', usage: { inputTokens: 3, outputTokens: 3, cachedInputTokens: 0 } },
       { type: 'end', finishReason: 'cancelled' },
     ])
+  })
+
+  it('stops at once, however slow its pace is', async () => {
+    const stopping = new AbortController()
+    const request = { model: 'chat', messages: [user('/slow')], parameters: {}, tools: [] }
+    const parts: ModelPart[] = []
+    let stoppedAt = 0
+    for await (const part of createDemoProvider({ tokensPerSecond: 1 }).stream(request, stopping.signal)) {
+      parts.push(part)
+      if (part.type !== 'text-delta') continue
+      stoppedAt = performance.now()
+      setImmediate(() => stopping.abort())
+    }
+    expect(performance.now() - stoppedAt).toBeLessThan(1_000)
+    expect(parts.at(-1)).toEqual({ type: 'end', finishReason: 'cancelled' })
+  })
+
+  it('lets others have their turn, however fast its pace is', async () => {
+    const stopping = new AbortController()
+    const request = { model: 'chat', messages: [user('/long 20000')], parameters: {}, tools: [] }
+    let pieces = 0
+    for await (const part of createDemoProvider({ tokensPerSecond: 1e9 }).stream(request, stopping.signal)) {
+      if (part.type === 'text-delta') pieces += 1
+      if (pieces === 1) setImmediate(() => stopping.abort())
+    }
+    expect(pieces).toBeLessThan(100)
   })
 
   it('refuses a model that it does not have', async () => {
