@@ -17,6 +17,8 @@
  *   ahead of the log's end), the follower gets one `gap` item with the position that it goes on from; never a
  *   silent hole. That holds on attaching and later, for a follower that fell behind the bound.
  * - A log that was lost or forgotten begins anew with a new epoch; offsets of different epochs are never compared.
+ * - Where the log cannot be reached, calls reject (a rejected `append` may have happened all the same) and followers
+ *   wait; they go on afterwards, after a gap if the log was lost.
  */
 export type Broker = {
   /**
