@@ -81,17 +81,6 @@ export class LimitError extends ParleyError {
   }
 }
 
-export class RunInProgressError extends ParleyError {
-  readonly runId: string
-  constructor(runId: string) {
-    super(
-      'RUN_IN_PROGRESS',
-      'The session is still answering; send again later, or send with onBusy: ENQUEUE or INTERRUPT.',
-    )
-    this.runId = runId
-  }
-}
-
 export class ModelUnavailableError extends ParleyError {
   constructor(message: string, options?: ErrorOptions) {
     super('MODEL_UNAVAILABLE', message, options)

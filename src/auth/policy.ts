@@ -1,0 +1,47 @@
+import { ForbiddenError } from '../lib/errors.ts'
+import type { Viewer } from './viewer.ts'
+
+/** The row rules: which rows of the tenant a viewer may see and change. Services and node look-ups apply them. */
+
+export const actsForTenant = (viewer: Viewer): boolean => viewer.role !== 'USER'
+
+/** Prisma filter: the sessions that the viewer may see. Deleted ones are left to the caller. */
+export const visibleSessions = (viewer: Viewer) =>
+  actsForTenant(viewer)
+    ? {}
+    : { OR: [{ userId: viewer.userId }, { participants: { some: { userId: viewer.userId } } }] }
+
+/** Prisma filter: what hangs on sessions (messages, runs) that the viewer may see and that are not deleted. */
+export const onVisibleSession = (viewer: Viewer) => ({
+  session: { deletedAt: null, ...visibleSessions(viewer) },
+})
+
+export type SessionAccess = { ownerId: string; participantRole: 'OWNER' | 'EDITOR' | 'VIEWER' | null }
+
+/** What the viewer is to a session: owner by right or by role, editor, viewer, or nothing (it is not told of it). */
+export function roleIn(
+  viewer: Viewer,
+  { ownerId, participantRole }: SessionAccess,
+): SessionAccess['participantRole'] {
+  if (ownerId === viewer.userId || actsForTenant(viewer)) return 'OWNER'
+  return participantRole
+}
+
+/** Throws unless the role may write messages and steer runs. */
+export function requireEditor(role: SessionAccess['participantRole']): void {
+  if (role !== 'OWNER' && role !== 'EDITOR')
+    throw new ForbiddenError('A viewer of a session cannot change it.')
+}
+
+/** Throws unless the role may change the session itself. */
+export function requireOwner(role: SessionAccess['participantRole']): void {
+  if (role !== 'OWNER') throw new ForbiddenError('Only the owner of a session can do this.')
+}
+
+/** The user whose things are asked for: the viewer's own, or another's where the viewer acts for the tenant. */
+export function actingUser(viewer: Viewer, userId: string | null | undefined): string {
+  if (!userId || userId === viewer.userId) return viewer.userId
+  if (!actsForTenant(viewer))
+    throw new ForbiddenError('userId: only an admin or a service token may name another user.')
+  return userId
+}

@@ -1,0 +1,17 @@
+import type { TenantDatabase } from '../db/client.ts'
+
+/**
+ * Who asks. `USER` acts for itself, `ADMIN` for the whole tenant, `SERVICE` is a program of the tenant that may
+ * name the user it acts for.
+ */
+export type Viewer = {
+  readonly tenantId: string
+  readonly userId: string
+  readonly role: ViewerRole
+  /** The database as the viewer's tenant sees it; there is no way from here to another tenant's rows. */
+  readonly db: TenantDatabase
+  /** When the proof of identity ends; live operations end then, too. */
+  readonly expiresAt: Date
+}
+
+export type ViewerRole = 'USER' | 'ADMIN' | 'SERVICE'

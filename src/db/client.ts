@@ -1,0 +1,173 @@
+import { PrismaPg } from '@prisma/adapter-pg'
+import pg from 'pg'
+import type { Prisma } from './generated/prisma/client.ts'
+import { PrismaClient } from './generated/prisma/client.ts'
+import { type Sql, type Statement, TenantPool } from './tenant.ts'
+
+export type { Agent, Message, Participant, Prisma, Run, Session, Tenant, User } from './generated/prisma/client.ts'
+export type { Sql, Statement } from './tenant.ts'
+
+export type DatabaseOptions = {
+  url: string
+  poolSize: number
+  /** Milliseconds to wait for a free connection before the request fails. */
+  poolWaitMs: number
+  statementTimeoutMs: number
+  /** Faults of connections that nobody was using at the time. */
+  onError: (error: Error) => void
+}
+
+/** The database as one tenant sees it: the only form in which features hold it. */
+export type TenantDatabase = {
+  readonly tenantId: string
+  readonly prisma: PrismaClient
+  /** One prepared statement over the same pool, for the few paths that are hot. */
+  readonly sql: Sql
+  /** Statements of one transaction; rolls back when `work` throws. */
+  transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>
+  /** Prisma reads that all see one state of the database. */
+  snapshot<T>(work: (prisma: Prisma.TransactionClient) => Promise<T>): Promise<T>
+}
+
+/** The door for work that belongs to no single tenant: sign-in, claiming runs, recovery. */
+export type SystemDatabase = { readonly sql: Sql; transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> }
+
+export type Database = {
+  forTenant(tenantId: string): TenantDatabase
+  readonly system: SystemDatabase
+  /** Resolves when the database answers. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Opens the pools. Connections run as `parley_app` or `parley_system`, never as the owner of the tables. */
+export function createDatabase(options: DatabaseOptions): Database {
+  const pool = new TenantPool(poolConfig(options, 'parley_app', options.poolSize))
+  const systemPool = new pg.Pool(poolConfig(options, 'parley_system', 4))
+  for (const each of [pool, systemPool]) each.on('error', options.onError)
+
+  const prisma = new PrismaClient({
+    adapter: new PrismaPg(pool, { statementNameGenerator: createStatementNames() }),
+    transactionOptions: { maxWait: options.poolWaitMs, timeout: options.statementTimeoutMs * 2 },
+  })
+  return {
+    forTenant: (tenantId) => bindTenant(prisma, pool, tenantId),
+    system: { sql: sqlOver(systemPool), transaction: (work) => inTransaction(systemPool, work) },
+    ping: async () => {
+      await systemPool.query('SELECT 1')
+    },
+    close: async () => {
+      await prisma.$disconnect()
+      await Promise.all([pool.end(), systemPool.end()])
+    },
+  }
+}
+
+const poolConfig = (options: DatabaseOptions, role: string, max: number): pg.PoolConfig => ({
+  connectionString: options.url,
+  max,
+  connectionTimeoutMillis: options.poolWaitMs,
+  // A role given at the start of a connection is also what RESET ROLE goes back to. UTC because adapter-pg reads
+  // timestamptz as if the session were in UTC.
+  options: `-c role=${role} -c timezone=UTC -c statement_timeout=${options.statementTimeoutMs} -c idle_in_transaction_session_timeout=30000`,
+})
+
+function bindTenant(prisma: PrismaClient, pool: TenantPool, tenantId: string): TenantDatabase {
+  const bound = prisma.$extends({
+    query: {
+      $allOperations: ({ model, operation, args, query }) =>
+        pool.within(tenantId, () =>
+          model !== undefined && (operation === 'findUnique' || operation === 'findUniqueOrThrow')
+            ? findAlone(prisma, model, operation, args)
+            : query(args),
+        ),
+    },
+    client: {
+      $transaction: (work: never, settings?: never) =>
+        pool.within(tenantId, () => prisma.$transaction(work, settings)),
+    },
+  }) as unknown as PrismaClient
+  return {
+    tenantId,
+    prisma: bound,
+    sql: (statement, values) => pool.within(tenantId, () => sqlOver(pool)(statement, values)),
+    transaction: (work) => pool.within(tenantId, () => inTransaction(pool, work)),
+    snapshot: (work) => bound.$transaction(work, { isolationLevel: 'RepeatableRead' }),
+  }
+}
+
+/**
+ * Prisma joins the findUnique calls of one tick into one query, whoever made them, and sends it in the async context
+ * of the first: another tenant's call would run as this tenant. findFirst is sent alone, at once.
+ */
+function findAlone(
+  prisma: PrismaClient,
+  model: string,
+  operation: string,
+  args: { where?: object },
+): Promise<unknown> {
+  const where: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(args.where ?? {})) {
+    // `tenantId_id: { tenantId, id }` is how findUnique spells a key of several columns.
+    if (/^\w+_\w+$/.test(key)) Object.assign(where, value)
+    else where[key] = value
+  }
+  const delegate = prisma[(model[0]?.toLowerCase() + model.slice(1)) as 'session']
+  const find = operation === 'findUnique' ? delegate.findFirst : delegate.findFirstOrThrow
+  return find({ ...args, where })
+}
+
+const sqlOver =
+  (connection: pg.Pool): Sql =>
+  async (statement, values) => {
+    const client = await connection.connect()
+    try {
+      return await run(client, statement, values)
+    } finally {
+      client.release()
+    }
+  }
+
+async function inTransaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
+  const client = await pool.connect()
+  let broken: Error | undefined
+  try {
+    await client.query('BEGIN')
+    const result = await work((statement, values) => run(client, statement, values))
+    await client.query('COMMIT')
+    return result
+  } catch (error) {
+    await client.query('ROLLBACK').catch((failure: Error) => {
+      broken = failure
+    })
+    throw error
+  } finally {
+    client.release(broken)
+  }
+}
+
+async function run<Row extends object>(
+  client: pg.PoolClient,
+  statement: Statement,
+  values: readonly unknown[],
+): Promise<Row[]> {
+  const result = await client.query<Row>({ name: statement.name, text: statement.text, values: [...values] })
+  return result.rows
+}
+
+/** Names make PostgreSQL keep the parsed statement; the texts that Prisma sends are few and recur. */
+function createStatementNames() {
+  const names = new Map<string, string>()
+  return ({ sql }: { sql: string }): string => {
+    const known = names.get(sql)
+    if (known !== undefined) return known
+    // Lists of varying length make ever new texts: past this many they go unnamed into one slot of their own.
+    const name = names.size < 2_000 ? `p${names.size}` : ''
+    if (name !== '') names.set(sql, name)
+    return name
+  }
+}
+
+/** Whether a statement failed because a unique key is taken (SQLSTATE 23505). */
+export const isUniqueViolation = (error: unknown): boolean =>
+  error instanceof pg.DatabaseError && error.code === '23505'

@@ -1,0 +1,108 @@
+import { LRUCache } from 'lru-cache'
+import type { Claims } from '../../auth/jwt.ts'
+import type { Viewer } from '../../auth/viewer.ts'
+import type { Database, Statement } from '../../db/client.ts'
+import { UnauthenticatedError } from '../../lib/errors.ts'
+import { decodeIdOf, newId } from '../../lib/ids.ts'
+import { defaultAgents } from './default-agents.ts'
+
+export type Accounts = {
+  /** The viewer that a proven token speaks for. Users appear at first sight; so do tenants where that is allowed. */
+  signIn(claims: Claims): Promise<Viewer>
+  /** Makes the tenant with its agents, unless there is one with this slug; resolves to its id. */
+  ensureTenant(slug: string, name: string): Promise<{ id: string; created: boolean }>
+}
+
+/** How long a signed-in user is taken as known before its row is looked at again. */
+const knownForMs = 60_000
+
+const findTenant: Statement = {
+  name: 'tenant-by-slug',
+  text: 'SELECT id FROM tenants WHERE slug = $1 OR id = $2',
+}
+
+const insertTenant: Statement = {
+  name: 'tenant-insert',
+  text: 'INSERT INTO tenants (id, slug, name) VALUES ($1, $2, $3) ON CONFLICT (slug) DO NOTHING RETURNING id',
+}
+
+const insertAgent: Statement = {
+  name: 'agent-insert',
+  text: `INSERT INTO agents (tenant_id, id, key, name, description, system_prompt) VALUES ($1, $2, $3, $4, $5, $6)`,
+}
+
+const upsertUser: Statement = {
+  name: 'user-upsert',
+  text: `INSERT INTO users (tenant_id, id, external_id, name, email, role)
+    VALUES ($1, $2, $3, $4, $5, $6::"UserRole")
+    ON CONFLICT (tenant_id, external_id) DO UPDATE SET
+      name = coalesce(excluded.name, users.name), email = coalesce(excluded.email, users.email),
+      role = excluded.role, updated_at = now()
+    RETURNING id`,
+}
+
+export function createAccounts({
+  database,
+  autoCreateTenants,
+}: {
+  database: Database
+  autoCreateTenants: boolean
+}): Accounts {
+  const tenantIds = new LRUCache<string, string>({ max: 10_000, ttl: knownForMs })
+  const userIds = new LRUCache<string, string>({ max: 50_000, ttl: knownForMs })
+
+  async function ensureTenant(slug: string, name: string) {
+    return database.system.transaction(async (sql) => {
+      const id = newId()
+      const [created] = await sql<{ id: string }>(insertTenant, [id, slug, name])
+      if (!created) {
+        const [existing] = await sql<{ id: string }>(findTenant, [slug, null])
+        if (!existing) throw new Error(`The tenant ${slug} vanished while it was looked up.`)
+        return { id: existing.id, created: false }
+      }
+      for (const agent of defaultAgents)
+        await sql(insertAgent, [id, newId(), agent.key, agent.name, agent.description, agent.systemPrompt])
+      return { id, created: true }
+    })
+  }
+
+  async function tenantIdOf(claim: string): Promise<string> {
+    const known = tenantIds.get(claim)
+    if (known) return known
+    const byId = claim.startsWith('tenant_') ? decodeIdOf('Tenant', claim, 'tenant') : null
+    const [found] = await database.system.sql<{ id: string }>(findTenant, [claim, byId])
+    const id =
+      found?.id ?? (autoCreateTenants && byId === null ? (await ensureTenant(claim, claim)).id : undefined)
+    if (id === undefined)
+      throw new UnauthenticatedError(
+        `The token names the tenant ${JSON.stringify(claim)}, which does not exist here.`,
+      )
+    tenantIds.set(claim, id)
+    return id
+  }
+
+  return {
+    ensureTenant,
+    async signIn(claims) {
+      const tenantId = await tenantIdOf(claims.tenant)
+      const db = database.forTenant(tenantId)
+      const { subject, role, name = null, email = null, expiresAt } = claims
+      const key = JSON.stringify([tenantId, subject, role, name, email])
+      let userId = userIds.get(key)
+      if (userId === undefined) {
+        const [user] = await db.sql<{ id: string }>(upsertUser, [
+          tenantId,
+          newId(),
+          subject,
+          name,
+          email,
+          role,
+        ])
+        if (!user) throw new Error('The user was neither stored nor found.')
+        userId = user.id
+        userIds.set(key, userId)
+      }
+      return { tenantId, userId, role, db, expiresAt }
+    },
+  }
+}

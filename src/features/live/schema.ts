@@ -1,0 +1,219 @@
+import type { Message as MessageRow, Run as RunRow, Session as SessionRow } from '../../db/client.ts'
+import { builder } from '../../graphql/builder.ts'
+import { viewerOf } from '../../graphql/context.ts'
+import { idOf } from '../../graphql/ids.ts'
+import { encodeId } from '../../lib/ids.ts'
+import { type Delivery, type FeedEvent, fromWire } from '../../realtime/feed.ts'
+import type { SessionState } from './service.ts'
+
+type Told<Type extends FeedEvent['type']> = {
+  cursor: string
+  at: Date
+  event: Extract<FeedEvent, { type: Type }>
+}
+type Snapshot = Extract<Delivery<SessionState>, { snapshot: unknown }>
+
+const SessionEvent = builder.interfaceRef<Delivery<SessionState>>('SessionEvent').implement({
+  description: 'Something that happened in a session. Events come in one order, each once.',
+  resolveType: (delivery) => ('snapshot' in delivery ? 'SessionSnapshot' : delivery.event.type),
+  fields: (t) => ({
+    cursor: t.expose('cursor', {
+      type: 'Cursor',
+      description: 'The place just after this event; follow on from here.',
+    }),
+    at: t.expose('at', { type: 'DateTime', description: 'When it was told.' }),
+  }),
+})
+
+const SnapshotReason = builder.enumType('SnapshotReason', {
+  description: 'Why a feed sends a snapshot.',
+  values: {
+    START: { description: 'The feed begins here, without a cursor.' },
+    GAP: {
+      description:
+        'History does not reach back to where the reader was: it must take this state for its own.',
+    },
+  } as const,
+})
+
+builder.objectRef<Snapshot>('SessionSnapshot').implement({
+  description: 'The state of the session at this place of the feed.',
+  interfaces: [SessionEvent],
+  fields: (t) => ({
+    reason: t.expose('reason', { type: SnapshotReason, description: 'Why it is sent.' }),
+    session: t.prismaField({
+      type: 'Session',
+      description: 'The session.',
+      resolve: (_query, { snapshot }) => snapshot.state.session,
+    }),
+    messages: t.prismaField({
+      type: ['Message'],
+      description: 'Its last 50 messages, oldest first; a streaming one with all of its text so far.',
+      resolve: (_query, { snapshot: { state, text } }) =>
+        state.messages.map((message) => ({ ...message, content: text.get(message.id) ?? message.content })),
+    }),
+  }),
+})
+
+/** An event that carries a message as it was stored. */
+const messageEvent = (name: 'MessageAdded' | 'MessageUpdated', description: string, what: string) =>
+  builder.objectRef<Told<'MessageAdded' | 'MessageUpdated'>>(name).implement({
+    description,
+    interfaces: [SessionEvent],
+    fields: (t) => ({
+      message: t.prismaField({
+        type: 'Message',
+        description: what,
+        resolve: (_query, { event }) => fromWire<MessageRow>(event.message),
+      }),
+    }),
+  })
+
+messageEvent(
+  'MessageAdded',
+  'A message was stored; for a reply, before its first word.',
+  'The message, as it was added.',
+)
+messageEvent(
+  'MessageUpdated',
+  'A message changed; for a reply, it ended.',
+  'The message, as it is after the change.',
+)
+
+const messageId = (event: { messageId: string }) => encodeId('Message', event.messageId)
+
+builder.objectRef<Told<'MessageRemoved'>>('MessageRemoved').implement({
+  description: 'A message is gone.',
+  interfaces: [SessionEvent],
+  fields: (t) => ({
+    messageId: t.id({ description: 'The message that is gone.', resolve: ({ event }) => messageId(event) }),
+  }),
+})
+
+builder.objectRef<Told<'TextDelta'>>('TextDelta').implement({
+  description: 'More text of a reply.',
+  interfaces: [SessionEvent],
+  fields: (t) => ({
+    messageId: t.id({ description: 'The reply.', resolve: ({ event }) => messageId(event) }),
+    offset: t.int({
+      description: 'The length of the text before it, in UTF-16 units: a check that nothing is missing.',
+      resolve: ({ event }) => event.offset,
+    }),
+    text: t.string({ description: 'The text that comes next.', resolve: ({ event }) => event.text }),
+  }),
+})
+
+builder.objectRef<Told<'ToolCallStarted'>>('ToolCallStarted').implement({
+  description: 'The model begins to call a tool.',
+  interfaces: [SessionEvent],
+  fields: (t) => ({
+    messageId: t.id({ description: 'The reply.', resolve: ({ event }) => messageId(event) }),
+    toolCallId: t.string({ description: 'The call.', resolve: ({ event }) => event.toolCallId }),
+    name: t.string({ description: 'The tool.', resolve: ({ event }) => event.name }),
+  }),
+})
+
+builder.objectRef<Told<'ToolCallDelta'>>('ToolCallDelta').implement({
+  description: 'More of the arguments of a tool call.',
+  interfaces: [SessionEvent],
+  fields: (t) => ({
+    messageId: t.id({ description: 'The reply.', resolve: ({ event }) => messageId(event) }),
+    toolCallId: t.string({ description: 'The call.', resolve: ({ event }) => event.toolCallId }),
+    text: t.string({
+      description: 'A piece of the arguments as JSON text.',
+      resolve: ({ event }) => event.text,
+    }),
+  }),
+})
+
+builder.objectRef<Told<'ToolCallFinished'>>('ToolCallFinished').implement({
+  description: 'A tool call is whole.',
+  interfaces: [SessionEvent],
+  fields: (t) => ({
+    messageId: t.id({ description: 'The reply.', resolve: ({ event }) => messageId(event) }),
+    toolCallId: t.string({ description: 'The call.', resolve: ({ event }) => event.toolCallId }),
+    name: t.string({ description: 'The tool.', resolve: ({ event }) => event.name }),
+    arguments: t.field({
+      type: 'JSON',
+      description: 'Its arguments.',
+      resolve: ({ event }) => event.arguments,
+    }),
+  }),
+})
+
+const runEvent = (name: 'RunQueued' | 'RunStarted' | 'RunFinished', description: string) =>
+  builder.objectRef<Told<'RunQueued' | 'RunStarted' | 'RunFinished'>>(name).implement({
+    description,
+    interfaces: [SessionEvent],
+    fields: (t) => ({
+      run: t.prismaField({
+        type: 'Run',
+        description: 'The run, as it is after this.',
+        resolve: (_query, { event }) => fromWire<RunRow>(event.run),
+      }),
+    }),
+  })
+
+runEvent('RunQueued', 'A run waits for its turn.')
+runEvent('RunStarted', 'The turn of a run has come.')
+runEvent('RunFinished', 'A run has ended; its status tells how.')
+
+builder.objectRef<Told<'SessionUpdated'>>('SessionUpdated').implement({
+  description: 'The session itself changed: its settings, title or counters.',
+  interfaces: [SessionEvent],
+  fields: (t) => ({
+    session: t.prismaField({
+      type: 'Session',
+      description: 'The session, as it is after the change.',
+      resolve: (_query, { event }) => fromWire<SessionRow>(event.session),
+    }),
+  }),
+})
+
+builder.objectRef<Told<'SessionDeleted'>>('SessionDeleted').implement({
+  description: 'The session was deleted; the feed ends with this.',
+  interfaces: [SessionEvent],
+  fields: (t) => ({
+    sessionId: t.id({
+      description: 'The session that was deleted.',
+      resolve: ({ event }) => encodeId('Session', event.sessionId),
+    }),
+  }),
+})
+
+builder.prismaObjectFields('Session', (t) => ({
+  cursor: t.field({
+    type: 'Cursor',
+    description:
+      'The place of the live feed that matches this read: `sessionEvents(after: cursor)` misses nothing and repeats nothing. ' +
+      'With `session(id)` that holds for the text of a streaming reply, too.',
+    resolve: (session, _args, context) => context.services.live.cursorOf(session),
+  }),
+}))
+
+builder.subscriptionFields((t) => ({
+  sessionEvents: t.field({
+    type: SessionEvent,
+    description:
+      'The whole live feed of a session, across its runs. With `after`: every event since, once and in order, then live. ' +
+      'Without it, or where history does not reach back, a snapshot first.',
+    args: {
+      sessionId: t.arg.id({ required: true, description: 'The session.' }).validate(idOf('Session')),
+      after: t.arg({
+        type: 'Cursor',
+        description: 'The cursor of the last event that the reader has, or of a read session.',
+      }),
+    },
+    subscribe: (_root, { sessionId, after }, context) =>
+      context.services.live.follow(viewerOf(context), sessionId, after),
+    resolve: (delivery) => delivery,
+  }),
+  messageAdded: t.prismaField({
+    type: 'Message',
+    description: 'New messages of a session, from now on.',
+    args: { sessionId: t.arg.id({ required: true, description: 'The session.' }).validate(idOf('Session')) },
+    subscribe: (_root, { sessionId }, context) =>
+      context.services.live.followMessages(viewerOf(context), sessionId),
+    resolve: (_query, message) => message as MessageRow,
+  }),
+}))

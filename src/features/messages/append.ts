@@ -1,0 +1,82 @@
+import type { Message, Session, Sql, Statement } from '../../db/client.ts'
+import { columnsOf } from '../../db/columns.ts'
+import { NotFoundError } from '../../lib/errors.ts'
+import { type FeedEvent, toWire } from '../../realtime/feed.ts'
+import { sessionColumns } from '../sessions/rows.ts'
+
+export const messageColumns = columnsOf('Message', 'm')
+
+/** A message to be stored; what is absent takes the column's default. */
+export type Draft = Pick<Message, 'id' | 'role' | 'content'> &
+  Partial<
+    Pick<Message, 'toolCalls' | 'toolCallId' | 'agentId' | 'authorId' | 'runId' | 'model' | 'metadata'>
+  > &
+  Partial<Pick<Message, 'clientId' | 'clientDigest' | 'status'>>
+
+// The row lock that this takes is what makes commit order the order of `seq`.
+const bumpSession: Statement = {
+  name: 'session-bump',
+  text: `UPDATE sessions s SET last_seq = last_seq + $3, message_count = message_count + $3, revision = revision + 1,
+      last_message_at = clock_timestamp(), updated_at = clock_timestamp(), title = coalesce(title, $4),
+      title_source = CASE WHEN title IS NULL AND $4::text IS NOT NULL THEN 'FIRST_MESSAGE' ELSE title_source END
+    WHERE s.tenant_id = $1 AND s.id = $2 AND s.deleted_at IS NULL RETURNING ${sessionColumns}`,
+}
+
+const insertMessages: Statement = {
+  name: 'message-insert',
+  text: `INSERT INTO messages AS m (tenant_id, session_id, id, seq, role, content, tool_calls, tool_call_id, agent_id,
+      author_id, run_id, status, model, metadata, client_id, client_digest, created_at, updated_at)
+    SELECT $1, $2, d.id, d.seq, d.role, d.content, coalesce(d."toolCalls", '[]'), d."toolCallId", d."agentId",
+      d."authorId", d."runId", coalesce(d.status, 'COMPLETE'), d.model, coalesce(d.metadata, '{}'), d."clientId",
+      d."clientDigest", clock_timestamp(), clock_timestamp()
+    FROM jsonb_to_recordset($3::jsonb) AS d(id uuid, seq int, role "MessageRole", content text, "toolCalls" jsonb,
+      "toolCallId" text, "agentId" uuid, "authorId" uuid, "runId" uuid, status "MessageStatus", model text,
+      metadata jsonb, "clientId" text, "clientDigest" text)
+    RETURNING ${messageColumns}`,
+}
+
+/**
+ * Stores messages at the end of a session, numbered without gaps, as part of the caller's transaction. A session
+ * without a title gets one from the first message of a person.
+ */
+export async function appendMessages(
+  sql: Sql,
+  { tenantId, sessionId }: { tenantId: string; sessionId: string },
+  drafts: readonly Draft[],
+): Promise<{ session: Session; messages: Message[] }> {
+  const asked = drafts.find(({ role, content }) => role === 'USER' && content)?.content
+  const [session] = await sql<Session>(bumpSession, [
+    tenantId,
+    sessionId,
+    drafts.length,
+    asked ? titleFrom(asked) : null,
+  ])
+  if (!session) throw new NotFoundError('session')
+  const firstSeq = session.lastSeq - drafts.length + 1
+  const numbered = drafts.map((draft, index) => ({ ...draft, seq: firstSeq + index }))
+  const messages = await sql<Message>(insertMessages, [tenantId, sessionId, JSON.stringify(numbered)])
+  return { session, messages: messages.sort((a, b) => a.seq - b.seq) }
+}
+
+export const messageAdded = (message: Message, { revision }: Session): FeedEvent => ({
+  type: 'MessageAdded',
+  revision,
+  message: toWire(message),
+})
+
+export const messageUpdated = (message: Message, { revision }: Session): FeedEvent => ({
+  type: 'MessageUpdated',
+  revision,
+  message: toWire(message),
+})
+
+const titleLength = 60
+
+/** The first words of a message, on one line and cut between words. */
+export function titleFrom(content: string): string {
+  const line = content.replace(/\s+/gu, ' ').trim()
+  if (line.length <= titleLength) return line
+  const cut = line.slice(0, titleLength + 1)
+  const atWord = cut.includes(' ') ? cut.slice(0, cut.lastIndexOf(' ')) : line.slice(0, titleLength)
+  return `${atWord.toWellFormed().replace('\ufffd', '')}…`
+}

@@ -1,0 +1,164 @@
+import { z } from 'zod'
+import type { Viewer } from '../../auth/viewer.ts'
+import type { Config } from '../../config.ts'
+import { isUniqueViolation, type Message, type Session, type Statement } from '../../db/client.ts'
+import { check, clientKey, jsonObject, text } from '../../lib/checks.ts'
+import { digestOf } from '../../lib/digest.ts'
+import { ConflictError, type FieldFault, ValidationError } from '../../lib/errors.ts'
+import { newId } from '../../lib/ids.ts'
+import type { Changes } from '../sessions/changes.ts'
+import { sessionUpdated } from '../sessions/rows.ts'
+import type { Sessions } from '../sessions/service.ts'
+import { appendMessages, type Draft, messageAdded, messageColumns } from './append.ts'
+
+export type Messages = {
+  /** Stores messages in this order, all or none, and answers nothing. Repeated under the same keys it gives what is stored. */
+  add(
+    viewer: Viewer,
+    sessionId: string,
+    messages: unknown,
+  ): Promise<{ session: Session; messages: Message[] }>
+  /** What was stored under these keys, or null where none is used; other content under one is a `ConflictError`. */
+  findRepeated(viewer: Viewer, sessionId: string, keys: readonly ClientKey[]): Promise<Message[] | null>
+}
+
+export type ClientKey = { clientId: string; clientDigest: string }
+
+const findByClientIds: Statement = {
+  name: 'message-by-client-ids',
+  text: `SELECT ${messageColumns} FROM messages m
+    WHERE m.tenant_id = $1 AND m.session_id = $2 AND m.client_id = ANY($3) ORDER BY m.seq`,
+}
+
+const findToolCalls: Statement = {
+  name: 'message-tool-calls',
+  text: `SELECT call->>'id' AS id FROM messages m, jsonb_array_elements(m.tool_calls) AS call
+    WHERE m.tenant_id = $1 AND m.session_id = $2 AND m.role = 'ASSISTANT' AND call->>'id' = ANY($3)`,
+}
+
+const toolCall = z.object({
+  id: text({ min: 1, max: 255 }),
+  name: text({ min: 1, max: 64 }),
+  arguments: jsonObject({ maxBytes: 65_536 }),
+})
+
+type Dependencies = { config: Config['sessions']; sessions: Sessions; changes: Changes }
+
+export function createMessages({ config, sessions, changes }: Dependencies): Messages {
+  const drafts = z
+    .array(
+      z.object({
+        role: z.enum(['USER', 'ASSISTANT', 'SYSTEM', 'TOOL']),
+        content: text({ max: config.messageMaxLength }).nullish(),
+        toolCalls: z.array(toolCall).max(32, 'has more than 32 entries').nullish(),
+        toolCallId: text({ min: 1, max: 255 }).nullish(),
+        metadata: jsonObject({ maxBytes: config.metadataMaxBytes }).nullish(),
+        clientId: clientKey.nullish(),
+      }),
+    )
+    .min(1, 'is empty; 1 to 100 messages are allowed')
+    .max(100, 'has too many entries; 1 to 100 messages are allowed')
+
+  async function findRepeated(viewer: Viewer, sessionId: string, keys: readonly ClientKey[]) {
+    if (keys.length === 0) return null
+    const values = [viewer.tenantId, sessionId, keys.map(({ clientId }) => clientId)]
+    const found = await viewer.db.sql<Message>(findByClientIds, values)
+    if (found.length === 0) return null
+    const digests = new Map(keys.map(({ clientId, clientDigest }) => [clientId, clientDigest]))
+    const other = found.find(({ clientId, clientDigest }) => digests.get(clientId ?? '') !== clientDigest)
+    if (other || found.length < keys.length)
+      throw new ConflictError(
+        `clientId: ${JSON.stringify((other ?? found[0])?.clientId)} was used before with other content.`,
+      )
+    return found
+  }
+
+  /** Every tool result must answer a call that stands before it, here or in the session. */
+  async function checkLinks(viewer: Viewer, sessionId: string, messages: z.output<typeof drafts>) {
+    const called = new Set<string>()
+    const unknown = new Map<number, string>()
+    const faults: FieldFault[] = []
+    for (const [index, { role, content, toolCalls, toolCallId }] of messages.entries()) {
+      const fault = (field: string, message: string) =>
+        faults.push({ path: `messages.${index}.${field}`, message })
+      if (role === 'TOOL' && !toolCallId)
+        fault('toolCallId', 'is missing; a TOOL message names the call that it answers')
+      if (role !== 'TOOL' && toolCallId) fault('toolCallId', 'goes with the role TOOL only')
+      if (role !== 'ASSISTANT' && toolCalls?.length) fault('toolCalls', 'go with the role ASSISTANT only')
+      if (!content?.trim() && !(role === 'ASSISTANT' && toolCalls?.length))
+        fault('content', 'is empty; some text is needed')
+      if (role === 'TOOL' && toolCallId && !called.has(toolCallId)) unknown.set(index, toolCallId)
+      for (const { id } of toolCalls ?? []) called.add(id)
+    }
+    if (unknown.size > 0) {
+      const stored = await viewer.db.sql<{ id: string }>(findToolCalls, [
+        viewer.tenantId,
+        sessionId,
+        [...unknown.values()],
+      ])
+      const known = new Set(stored.map(({ id }) => id))
+      for (const [index, id] of unknown)
+        if (!known.has(id))
+          faults.push({
+            path: `messages.${index}.toolCallId`,
+            message: `${JSON.stringify(id)} is no tool call of an earlier message`,
+          })
+    }
+    if (faults.length > 0) throw new ValidationError(faults)
+  }
+
+  return {
+    findRepeated,
+    async add(viewer, sessionId, asked) {
+      const { messages } = check(z.object({ messages: drafts }), { messages: asked })
+      const session = await sessions.require(viewer, sessionId, 'EDITOR')
+      const keyed = messages.map((message) => ({ message, key: keyOf(message) }))
+      const keys = keyed.flatMap(({ key }) => key ?? [])
+      const repeated = await findRepeated(viewer, sessionId, keys)
+      if (repeated) return { session, messages: repeated }
+      await checkLinks(viewer, sessionId, messages)
+      const rows = keyed.map(({ message, key }) => draftOf(message, key, viewer, session))
+      try {
+        return await changes.commit(viewer.db, sessionId, async (sql) => {
+          const stored = await appendMessages(sql, { tenantId: viewer.tenantId, sessionId }, rows)
+          const events = stored.messages.map((message) => messageAdded(message, stored.session))
+          return { result: stored, events: [...events, sessionUpdated(stored.session)] }
+        })
+      } catch (error) {
+        const twins = isUniqueViolation(error) ? await findRepeated(viewer, sessionId, keys) : null
+        if (twins) return { session, messages: twins }
+        throw error
+      }
+    },
+  }
+}
+
+type AddedMessage = {
+  role: Message['role']
+  clientId?: string | null | undefined
+  content?: string | null | undefined
+} & {
+  toolCalls?: { id: string; name: string; arguments: Record<string, unknown> }[] | null | undefined
+  toolCallId?: string | null | undefined
+  metadata?: Record<string, unknown> | null | undefined
+}
+
+function keyOf({ clientId, ...content }: AddedMessage): ClientKey | null {
+  return clientId ? { clientId, clientDigest: digestOf(content) } : null
+}
+
+function draftOf(message: AddedMessage, key: ClientKey | null, viewer: Viewer, session: Session): Draft {
+  return {
+    id: newId(),
+    role: message.role,
+    content: message.content ?? null,
+    toolCalls: (message.toolCalls ?? []) as Draft['toolCalls'],
+    toolCallId: message.toolCallId ?? null,
+    metadata: (message.metadata ?? {}) as Draft['metadata'],
+    // Who wrote it: the agent stands for its answers, a person for all that it stores by hand.
+    agentId: message.role === 'ASSISTANT' ? session.agentId : null,
+    authorId: message.role === 'ASSISTANT' ? null : viewer.userId,
+    clientId: key?.clientId ?? null,
+    clientDigest: key?.clientDigest ?? null,
+  }
+}

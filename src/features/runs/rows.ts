@@ -1,0 +1,13 @@
+import type { Run, Session } from '../../db/client.ts'
+import { columnsOf } from '../../db/columns.ts'
+import { type FeedEvent, toWire } from '../../realtime/feed.ts'
+
+export const runColumns = columnsOf('Run', 'r')
+
+const runEvent =
+  (type: 'RunQueued' | 'RunStarted' | 'RunFinished') =>
+  (run: Run, { revision }: Pick<Session, 'revision'>): FeedEvent => ({ type, revision, run: toWire(run) })
+
+export const runQueued = runEvent('RunQueued')
+export const runStarted = runEvent('RunStarted')
+export const runFinished = runEvent('RunFinished')

@@ -1,0 +1,208 @@
+import { onVisibleSession } from '../../auth/policy.ts'
+import type { Run as RunRow } from '../../db/client.ts'
+import { builder } from '../../graphql/builder.ts'
+import { viewerOf } from '../../graphql/context.ts'
+import { idOf } from '../../graphql/ids.ts'
+import {
+  ConflictError,
+  ForbiddenError,
+  ModelUnavailableError,
+  NotFoundError,
+  ValidationError,
+} from '../../lib/errors.ts'
+import type { Sent } from './service.ts'
+
+export const RunStatus = builder.enumType('RunStatus', {
+  description: 'Where a run stands. The last four are final.',
+  values: {
+    QUEUED: { description: 'Waits for its turn.' },
+    RUNNING: { description: 'Its reply is being written.' },
+    REQUIRES_ACTION: { description: 'Waits for the results or the approval of tool calls.' },
+    COMPLETED: { description: 'The reply is whole.' },
+    FAILED: { description: 'The model or its provider failed; the reply holds what came before.' },
+    CANCELLED: { description: 'Somebody stopped it; the reply holds what came before.' },
+    INTERRUPTED: { description: 'Its server stopped; the reply holds what was stored by then.' },
+  } as const,
+})
+
+const RunError = builder.objectRef<{ code: string; message: string }>('RunError').implement({
+  description: 'Why a run did not complete.',
+  fields: (t) => ({
+    code: t.exposeString('code', { description: 'One of the error codes of the API.' }),
+    message: t.exposeString('message', { description: 'What went wrong, for people.' }),
+  }),
+})
+
+const RunUsage = builder.objectRef<RunRow>('RunUsage').implement({
+  description: 'What a run has used.',
+  fields: (t) => ({
+    inputTokens: t.exposeInt('inputTokens', { description: 'Tokens sent to the model.' }),
+    outputTokens: t.exposeInt('outputTokens', { description: 'Tokens that the model wrote.' }),
+    cachedInputTokens: t.exposeInt('cachedInputTokens', {
+      description: 'Those of the input that the provider had cached.',
+    }),
+    cost: t.expose('cost', { type: 'Decimal', description: 'US dollars.' }),
+  }),
+})
+
+export const Run = builder.prismaNode('Run', {
+  id: { resolve: ({ id }) => id },
+  findUnique: (id, context) => {
+    const viewer = viewerOf(context)
+    return { tenantId_id: { tenantId: viewer.tenantId, id }, ...onVisibleSession(viewer) }
+  },
+  description: 'One attempt to answer a user message.',
+  fields: (t) => ({
+    session: t.relation('session', { description: 'The session it runs in.' }),
+    status: t.expose('status', { type: RunStatus, description: 'Where it stands.' }),
+    model: t.exposeString('model', { description: 'The model that answers.' }),
+    parameters: t.expose('parameters', {
+      type: 'JSON',
+      description: 'The model parameters that were settled for it.',
+    }),
+    userMessage: t.relation('userMessage', { description: 'The message that it answers.' }),
+    assistantMessage: t.relation('assistantMessage', { description: 'The reply.' }),
+    error: t.field({
+      type: RunError,
+      nullable: true,
+      description: 'Why it did not complete; null unless it failed or was interrupted.',
+      resolve: ({ errorCode, errorMessage }) =>
+        errorCode === null ? null : { code: errorCode, message: errorMessage ?? '' },
+    }),
+    usage: t.field({ type: RunUsage, description: 'What it has used.', resolve: (run) => run }),
+    queuedAt: t.expose('queuedAt', { type: 'DateTime', description: 'When it was asked for.' }),
+    startedAt: t.expose('startedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When its turn came.',
+    }),
+    firstTokenAt: t.expose('firstTokenAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the first word came.',
+    }),
+    finishedAt: t.expose('finishedAt', { type: 'DateTime', nullable: true, description: 'When it ended.' }),
+    timeToFirstTokenMs: t.int({
+      nullable: true,
+      description: 'Milliseconds from being asked for to the first word.',
+      resolve: ({ queuedAt, firstTokenAt }) => firstTokenAt && firstTokenAt.getTime() - queuedAt.getTime(),
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was stored.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it last changed.' }),
+  }),
+})
+
+builder.prismaObjectField('Session', 'activeRun', (t) =>
+  t.prismaField({
+    type: Run,
+    nullable: true,
+    description: 'The run that is being answered now.',
+    resolve: (query, session, _args, context) => {
+      const { db, tenantId } = viewerOf(context)
+      const where = {
+        tenantId,
+        sessionId: session.id,
+        status: { in: ['RUNNING' as const, 'REQUIRES_ACTION' as const] },
+      }
+      return db.prisma.run.findFirst({ ...query, where })
+    },
+  }),
+)
+
+builder.prismaObjectField('Session', 'queuedRuns', (t) =>
+  t.prismaField({
+    type: [Run],
+    description: 'The runs that wait for their turn, in that order.',
+    resolve: (query, session, _args, context) => {
+      const { db, tenantId } = viewerOf(context)
+      const where = { tenantId, sessionId: session.id, status: 'QUEUED' as const }
+      return db.prisma.run.findMany({ ...query, where, orderBy: { id: 'asc' } })
+    },
+  }),
+)
+
+builder.queryField('run', (t) =>
+  t.prismaField({
+    type: Run,
+    nullable: true,
+    description: 'One run, or null where it does not exist or is not visible.',
+    args: { id: t.arg.id({ required: true, description: 'The id of the run.' }).validate(idOf('Run')) },
+    resolve: (query, _root, { id }, context) => {
+      const viewer = viewerOf(context)
+      const where = { tenantId: viewer.tenantId, id, ...onVisibleSession(viewer) }
+      return viewer.db.prisma.run.findFirst({ ...query, where })
+    },
+  }),
+)
+
+const SendMessagePayload = builder.objectRef<Sent>('SendMessagePayload').implement({
+  description: 'The message is stored and its reply on the way, or ended where the send waited for it.',
+  fields: (t) => ({
+    userMessage: t.prismaField({
+      type: 'Message',
+      description: 'The message that was sent.',
+      resolve: (_query, { userMessage }) => userMessage,
+    }),
+    assistantMessage: t.prismaField({
+      type: 'Message',
+      description: 'The reply: STREAMING and empty at first, ended where the send waited.',
+      resolve: (_query, { assistantMessage }) => assistantMessage,
+    }),
+    run: t.field({ type: Run, description: 'The run that answers.', resolve: ({ run }) => run }),
+  }),
+})
+
+builder.mutationField('sendMessage', (t) =>
+  t.fieldWithInput({
+    type: SendMessagePayload,
+    description:
+      'Stores a user message and has it answered. Sends to a session that is answering already wait in line.',
+    errors: { types: [ValidationError, NotFoundError, ForbiddenError, ConflictError, ModelUnavailableError] },
+    typeOptions: { description: 'What to send, and where.' },
+    argOptions: { description: 'What to send, and where.' },
+    input: {
+      sessionId: t.input.id({ required: true, description: 'The session.' }).validate(idOf('Session')),
+      content: t.input.string({
+        required: true,
+        description: 'The text, 1 to 10,000 characters (CHAT_MESSAGE_MAX_LENGTH).',
+      }),
+      clientId: t.input.string({
+        description:
+          'A key that the client makes up: repeated with the same content it gives the same message and run.',
+      }),
+      model: t.input.string({ description: 'Model id (`provider:name`) for this reply only.' }),
+      parameters: t.input.field({
+        type: 'JSONObject',
+        description: 'Model parameters for this reply, over those of the session.',
+      }),
+      wait: t.input.boolean({
+        defaultValue: false,
+        description: 'Answers only when the run has ended, for scripts that want no subscription.',
+      }),
+    },
+    resolve: async (_root, { input: { wait, ...message } }, context) => {
+      const viewer = viewerOf(context)
+      const sent = await context.services.runs.send(viewer, message)
+      return wait ? context.services.runs.waitForEnd(viewer, sent) : sent
+    },
+  }),
+)
+
+const CancelRunPayload = builder.objectRef<RunRow>('CancelRunPayload').implement({
+  description: 'The run has ended: by this, or before it.',
+  fields: (t) => ({
+    run: t.field({ type: Run, description: 'As it ended.', resolve: (run) => run }),
+  }),
+})
+
+builder.mutationField('cancelRun', (t) =>
+  t.fieldWithInput({
+    type: CancelRunPayload,
+    description: 'Stops a run, from any device and as often as you like; the text so far stays.',
+    errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
+    typeOptions: { description: 'The run to stop.' },
+    argOptions: { description: 'The run to stop.' },
+    input: { runId: t.input.id({ required: true, description: 'The run.' }).validate(idOf('Run')) },
+    resolve: (_root, { input }, context) => context.services.runs.cancel(viewerOf(context), input.runId),
+  }),
+)

@@ -1,0 +1,18 @@
+import type { Accounts } from './accounts/service.ts'
+import type { Agents } from './agents/service.ts'
+import type { Live } from './live/service.ts'
+import type { Messages } from './messages/service.ts'
+import type { ModelCatalog } from './models/service.ts'
+import type { Runs } from './runs/service.ts'
+import type { Sessions } from './sessions/service.ts'
+
+/** What resolvers can ask for; `app.ts` makes it, the context carries it. */
+export type Services = {
+  readonly accounts: Accounts
+  readonly agents: Agents
+  readonly models: ModelCatalog
+  readonly sessions: Sessions
+  readonly messages: Messages
+  readonly runs: Runs
+  readonly live: Live
+}

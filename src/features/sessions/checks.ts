@@ -1,0 +1,27 @@
+import { z } from 'zod'
+import type { Config } from '../../config.ts'
+import { clientKey, jsonObject, modelId, modelParameters, text } from '../../lib/checks.ts'
+
+/** What may be asked of a session, with the limits of this installation. */
+export function createSessionChecks(config: Config['sessions']) {
+  const settings = {
+    title: text({ min: 1, max: config.titleMaxLength }).nullish(),
+    agent: text({ min: 1, max: 100 }).nullish(),
+    model: modelId.nullish(),
+    systemPrompt: text({ max: config.messageMaxLength }).nullish(),
+    parameters: modelParameters.nullish(),
+    metadata: jsonObject({ maxBytes: config.metadataMaxBytes }).nullish(),
+    tags: z
+      .array(text({ min: 1, max: 64 }))
+      .max(20, 'has more than 20 entries')
+      .nullish(),
+  }
+  return {
+    create: z.object({ ...settings, userId: z.uuid().nullish(), clientId: clientKey.nullish() }),
+    update: z.object({ ...settings, isActive: z.boolean().nullish() }),
+  }
+}
+
+type Checks = ReturnType<typeof createSessionChecks>
+export type CreateSession = z.output<Checks['create']>
+export type UpdateSession = z.output<Checks['update']>

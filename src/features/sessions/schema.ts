@@ -1,0 +1,214 @@
+import { queryFromInfo } from '@pothos/plugin-prisma'
+import { roleIn, visibleSessions } from '../../auth/policy.ts'
+import type { Session as SessionRow } from '../../db/client.ts'
+import { builder } from '../../graphql/builder.ts'
+import { viewerOf } from '../../graphql/context.ts'
+import { idOf } from '../../graphql/ids.ts'
+import { connectionOf, pageArgs, pageComplexity } from '../../graphql/paging.ts'
+import { selectionsOf } from '../../graphql/selection.ts'
+
+const TitleSource = builder.enumType('TitleSource', {
+  description: 'Where the title of a session comes from.',
+  values: {
+    FIRST_MESSAGE: { description: 'The first words of the first user message.' },
+    MODEL: { description: 'A model wrote it after the first reply.' },
+    PERSON: { description: 'Somebody set it; it is never replaced.' },
+  } as const,
+})
+
+const ParticipantRole = builder.enumType('ParticipantRole', {
+  description: 'What somebody may do in a session.',
+  values: {
+    OWNER: { description: 'Everything, deletion included.' },
+    EDITOR: { description: 'Reads, writes messages and steers runs.' },
+    VIEWER: { description: 'Reads.' },
+  } as const,
+})
+
+const SessionUsage = builder.objectRef<SessionRow>('SessionUsage').implement({
+  description: 'What the replies of a session have used.',
+  fields: (t) => ({
+    inputTokens: t.exposeInt('inputTokens', { description: 'Tokens sent to models.' }),
+    outputTokens: t.exposeInt('outputTokens', { description: 'Tokens that models wrote.' }),
+    cost: t.expose('cost', { type: 'Decimal', description: 'US dollars.' }),
+  }),
+})
+
+export const Session = builder.prismaNode('Session', {
+  id: { resolve: ({ id }) => id },
+  findUnique: (id, context) => {
+    const viewer = viewerOf(context)
+    return { tenantId_id: { tenantId: viewer.tenantId, id }, deletedAt: null, ...visibleSessions(viewer) }
+  },
+  description: 'One conversation: its settings, its messages, and a live feed of all that happens in it.',
+  fields: (t) => ({
+    title: t.exposeString('title', {
+      nullable: true,
+      description: 'Title; null until it is set or made from the first message.',
+    }),
+    titleSource: t.expose('titleSource', {
+      type: TitleSource,
+      nullable: true,
+      description: 'Where the title comes from.',
+    }),
+    user: t.relation('user', { description: 'The owner.' }),
+    agent: t.relation('agent', { nullable: true, description: 'The agent that answers, if one was chosen.' }),
+    model: t.exposeString('model', {
+      nullable: true,
+      description: 'Model id (`provider:name`); null for that of the agent, or the default.',
+    }),
+    systemPrompt: t.exposeString('systemPrompt', {
+      nullable: true,
+      description: 'Replaces the system prompt of the agent.',
+    }),
+    parameters: t.expose('parameters', {
+      type: 'JSON',
+      description: 'Model parameters; they go over those of the agent.',
+    }),
+    metadata: t.expose('metadata', { type: 'JSON', description: 'Whatever the client keeps with it.' }),
+    tags: t.exposeStringList('tags', { description: 'Labels.' }),
+    isActive: t.exposeBoolean('isActive', {
+      description:
+        'The stored flag: sessions beyond the limit of active ones lose it, and it can be set by hand.',
+    }),
+    recentlyActive: t.boolean({
+      description: 'Whether a message came within the last 24 hours.',
+      resolve: ({ lastSeq, lastMessageAt }) =>
+        lastSeq > 0 && lastMessageAt.getTime() > Date.now() - 86_400_000,
+    }),
+    lastMessageAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the last message was stored or ended; null before the first.',
+      resolve: ({ lastSeq, lastMessageAt }) => (lastSeq > 0 ? lastMessageAt : null),
+    }),
+    messageCount: t.exposeInt('messageCount', { description: 'How many messages it holds.' }),
+    usage: t.field({
+      type: SessionUsage,
+      description: 'What its replies have used so far.',
+      resolve: (session) => session,
+    }),
+    viewerRole: t.field({
+      type: ParticipantRole,
+      description: 'What the viewer may do in it.',
+      resolve: async (session, _args, context) => {
+        const viewer = viewerOf(context)
+        const key = { tenantId: viewer.tenantId, sessionId: session.id, userId: viewer.userId }
+        const ownRole = roleIn(viewer, { ownerId: session.userId, participantRole: null })
+        if (ownRole) return ownRole
+        const found = await viewer.db.prisma.participant.findFirst({ where: key, select: { role: true } })
+        return found?.role ?? 'VIEWER'
+      },
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When anything of it last changed.' }),
+  }),
+})
+
+const SessionFilterInput = builder.inputType('SessionFilter', {
+  description: 'Which sessions to list; conditions add up.',
+  fields: (t) => ({
+    userId: t.id({ description: 'Of this owner.' }).validate(idOf('User').nullish()),
+    agent: t.string({ description: 'Answered by this agent; its key or id.' }),
+    isActive: t.boolean({ description: 'By the stored flag.' }),
+    recentlyActive: t.boolean({ description: 'With, or without, a message in the last 24 hours.' }),
+    deleted: t.boolean({ defaultValue: false, description: 'Lists the deleted ones instead.' }),
+    title: t.string({ description: 'Whose title contains this, in any case.' }),
+    tags: t.stringList({ description: 'That carry all of these tags.' }),
+    model: t.string({ description: 'That name this model.' }),
+    createdAfter: t.field({ type: 'DateTime', description: 'Made at or after this.' }),
+    createdBefore: t.field({ type: 'DateTime', description: 'Made before this.' }),
+    lastMessageAfter: t.field({ type: 'DateTime', description: 'With the last message at or after this.' }),
+    lastMessageBefore: t.field({ type: 'DateTime', description: 'With the last message before this.' }),
+  }),
+})
+
+const SessionOrderField = builder.enumType('SessionOrderField', {
+  description: 'What sessions are ordered by.',
+  values: {
+    LAST_MESSAGE_AT: { description: 'The last message; for a session without any, its creation.' },
+    UPDATED_AT: { description: 'The last change of any kind.' },
+    CREATED_AT: { description: 'The creation.' },
+    TITLE: { description: 'The title; sessions without one come last.' },
+    MESSAGE_COUNT: { description: 'The number of messages.' },
+  } as const,
+})
+
+const OrderDirection = builder.enumType('OrderDirection', {
+  description: 'Which end of an order comes first.',
+  values: {
+    ASC: { description: 'Smallest, oldest or alphabetically first.' },
+    DESC: { description: 'Largest, newest or alphabetically last.' },
+  } as const,
+})
+
+const SessionOrder = builder.inputType('SessionOrder', {
+  description: 'How to order sessions; those that are equal follow their creation.',
+  fields: (t) => ({
+    field: t.field({ type: SessionOrderField, required: true, description: 'What to order by.' }),
+    direction: t.field({
+      type: OrderDirection,
+      required: true,
+      defaultValue: 'DESC',
+      description: 'Which end comes first.',
+    }),
+  }),
+})
+
+const SessionConnection = connectionOf('Session', Session, 'session')
+
+builder.queryField('sessions', (t) =>
+  t.field({
+    type: SessionConnection,
+    description:
+      'The sessions of the viewer and those that it takes part in; for admins, those of the tenant.',
+    complexity: pageComplexity(10),
+    args: {
+      ...pageArgs(t.arg, { default: '10 (CHAT_DEFAULT_PAGE_SIZE)', max: '100 (CHAT_MAX_PAGE_SIZE)' }),
+      filter: t.arg({
+        type: SessionFilterInput,
+        description: 'Which ones; all that are not deleted by default.',
+      }),
+      orderBy: t.arg({
+        type: SessionOrder,
+        required: true,
+        defaultValue: { field: 'LAST_MESSAGE_AT', direction: 'DESC' },
+        description: 'In which order; the latest activity first by default.',
+      }),
+    },
+    resolve: (_root, args, context, info) => {
+      const paths = [['nodes'], ['edges', 'node']] as const
+      const query = queryFromInfo({
+        context,
+        info,
+        typeName: 'Session',
+        paths: paths.map((path) => [...path]),
+      })
+      return context.services.sessions.page(viewerOf(context), args, query)
+    },
+  }),
+)
+
+builder.queryField('session', (t) =>
+  t.prismaField({
+    type: Session,
+    nullable: true,
+    description:
+      'One session, or null where it does not exist or is not visible. Its `cursor` matches its `messages` exactly.',
+    args: {
+      id: t.arg.id({ required: true, description: 'The id of the session.' }).validate(idOf('Session')),
+    },
+    resolve: (query, _root, { id }, context, info) => {
+      const viewer = viewerOf(context)
+      const where = { tenantId: viewer.tenantId, id, deletedAt: null, ...visibleSessions(viewer) }
+      if (selectionsOf(info, 'cursor').length === 0)
+        return viewer.db.prisma.session.findFirst({ ...query, where })
+      return context.services.live.observe(
+        viewer,
+        id,
+        (prisma) => prisma.session.findFirst({ ...query, where }),
+        selectionsOf(info, 'messages'),
+      )
+    },
+  }),
+)

@@ -1,0 +1,123 @@
+import SchemaBuilder from '@pothos/core'
+import ComplexityPlugin from '@pothos/plugin-complexity'
+import ErrorsPlugin from '@pothos/plugin-errors'
+import PrismaPlugin from '@pothos/plugin-prisma'
+import RelayPlugin from '@pothos/plugin-relay'
+import ScopeAuthPlugin from '@pothos/plugin-scope-auth'
+import ValidationPlugin from '@pothos/plugin-validation'
+import WithInputPlugin from '@pothos/plugin-with-input'
+import { actsForTenant } from '../auth/policy.ts'
+import type PrismaTypes from '../db/generated/pothos.ts'
+import { getDatamodel } from '../db/generated/pothos.ts'
+import { ForbiddenError, ValidationError } from '../lib/errors.ts'
+import { decodeId, encodeId, type IdType } from '../lib/ids.ts'
+import { type Context, viewerOf } from './context.ts'
+
+type Scalar<Output, Input = Output> = { Input: Input; Output: Output }
+
+type SchemaTypes = {
+  PrismaTypes: PrismaTypes
+  Context: Context
+  DefaultFieldNullability: false
+  AuthScopes: { signedIn: boolean; admin: boolean }
+  Scalars: {
+    ID: Scalar<string>
+    DateTime: Scalar<Date>
+    JSON: Scalar<unknown>
+    JSONObject: Scalar<Record<string, unknown>>
+    PositiveInt: Scalar<number>
+    NonNegativeInt: Scalar<number>
+    Decimal: Scalar<{ toString(): string }>
+    Cursor: Scalar<string>
+  }
+}
+
+const pascal = (name: string) => name.charAt(0).toUpperCase() + name.slice(1)
+
+/** The most that one operation may cost; a field counts one, times the page size of the lists around it. */
+const maxComplexity = 5_000
+
+export const builder = new SchemaBuilder<SchemaTypes>({
+  // Errors come before validation, so that faults of the input are caught as data like any other failure.
+  plugins: [
+    ErrorsPlugin,
+    ScopeAuthPlugin,
+    ComplexityPlugin,
+    PrismaPlugin,
+    RelayPlugin,
+    WithInputPlugin,
+    ValidationPlugin,
+  ],
+  defaultFieldNullability: false,
+  errors: {
+    directResult: true,
+    unsafelyHandleInputErrors: true,
+    defaultUnionOptions: {
+      name: ({ fieldName }) => `${pascal(fieldName)}Result`,
+      description: 'The payload, or the failure that kept the mutation from being carried out.',
+    },
+  },
+  scopeAuth: {
+    authorizeOnSubscribe: true,
+    treatErrorsAsUnauthorized: false,
+    // `viewerOf` throws for a caller who is not signed in, which tells it apart from one who may not.
+    authScopes: (context) => ({
+      signedIn: () => viewerOf(context) !== null,
+      admin: () => actsForTenant(viewerOf(context)),
+    }),
+    unauthorizedError: () => new ForbiddenError('This is for admins of the tenant.'),
+  },
+  complexity: {
+    limit: { complexity: maxComplexity },
+    defaultListMultiplier: 5,
+    complexityError: (_kind, { complexity }) =>
+      new ValidationError([
+        {
+          path: '',
+          message: `The operation costs ${complexity}; at most ${maxComplexity} are allowed. Ask for fewer fields or smaller pages.`,
+        },
+      ]),
+  },
+  prisma: {
+    client: (context) => viewerOf(context).db.prisma,
+    dmmf: getDatamodel(),
+    onUnusedQuery: null,
+  },
+  relay: {
+    encodeGlobalID: (type, id) => encodeId(type as IdType, String(id)),
+    decodeGlobalID: (id) => {
+      const { type, uuid } = decodeId(id)
+      return { typename: type, id: uuid }
+    },
+    idFieldOptions: { description: 'Global id of the object, of the form `type_suffix`.' },
+    nodeTypeOptions: { description: 'Anything that has a global id.' },
+    nodeQueryOptions: {
+      description:
+        'The object with this id, or null where it does not exist or is not visible to the viewer.',
+      nullable: true,
+      args: { id: { description: 'Any id that the API gave out.' } },
+    },
+    nodesQueryOptions: {
+      description: 'The objects with these ids, in the same order; null for each that is not visible.',
+      nullable: { list: false, items: true },
+      args: { ids: { description: 'At most 100 ids.' } },
+    },
+  },
+  withInput: { typeOptions: { name: ({ fieldName }) => `${pascal(fieldName)}Input` } },
+  validation: {
+    validationError: (failure) =>
+      new ValidationError(
+        failure.issues.map(({ path, message }) => ({
+          path: (path ?? [])
+            .map((step) => String(typeof step === 'object' ? step.key : step))
+            .filter((step, index) => !(index === 0 && step === 'input'))
+            .join('.'),
+          message,
+        })),
+      ),
+  },
+})
+
+builder.queryType({ description: 'Everything that can be read.', authScopes: { signedIn: true } })
+builder.mutationType({ description: 'Everything that can be changed.', authScopes: { signedIn: true } })
+builder.subscriptionType({ description: 'Everything that is told live.', authScopes: { signedIn: true } })

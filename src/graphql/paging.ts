@@ -1,0 +1,95 @@
+import type { ObjectRef } from '@pothos/core'
+import type { Page, PageArgs } from '../lib/paging.ts'
+import { builder } from './builder.ts'
+
+type Types = typeof builder extends PothosSchemaTypes.SchemaBuilder<infer Inferred> ? Inferred : never
+
+const PageInfo = builder
+  .objectRef<{ hasNextPage: boolean; hasPreviousPage: boolean; startCursor?: string; endCursor?: string }>(
+    'PageInfo',
+  )
+  .implement({
+    description: 'Where a page stands in its list.',
+    fields: (t) => ({
+      hasNextPage: t.exposeBoolean('hasNextPage', { description: 'Whether there is more after this page.' }),
+      hasPreviousPage: t.exposeBoolean('hasPreviousPage', {
+        description: 'Whether there is more before this page.',
+      }),
+      startCursor: t.expose('startCursor', {
+        type: 'Cursor',
+        nullable: true,
+        description: 'Cursor of the first node; null on an empty page.',
+      }),
+      endCursor: t.expose('endCursor', {
+        type: 'Cursor',
+        nullable: true,
+        description: 'Cursor of the last node; null on an empty page.',
+      }),
+    }),
+  })
+
+/** Defines `<Name>Edge` and `<Name>Connection` over a node type. */
+export function connectionOf<Row extends object>(name: string, node: ObjectRef<Types, Row>, noun: string) {
+  const Edge = builder.objectRef<{ cursor: string; node: Row }>(`${name}Edge`).implement({
+    description: `One ${noun} in a list, with its place.`,
+    fields: (t) => ({
+      cursor: t.expose('cursor', { type: 'Cursor', description: `The place of this ${noun} in the list.` }),
+      node: t.field({ type: node, description: `The ${noun}.`, resolve: (edge) => edge.node as never }),
+    }),
+  })
+  return builder.objectRef<Page<Row>>(`${name}Connection`).implement({
+    description: `A page of a list of ${noun}s.`,
+    fields: (t) => ({
+      edges: t.field({
+        type: [Edge],
+        description: `The ${noun}s of this page, each with its cursor.`,
+        resolve: (page) => page.rows.map((row) => ({ cursor: page.cursorOf(row), node: row })),
+      }),
+      nodes: t.field({
+        type: [node],
+        description: `The ${noun}s of this page.`,
+        resolve: (page) => page.rows as never,
+      }),
+      pageInfo: t.field({
+        type: PageInfo,
+        description: 'Where this page stands in the list.',
+        resolve: ({ rows, cursorOf, hasNextPage, hasPreviousPage }) => {
+          const [first, last] = [rows[0], rows.at(-1)]
+          return {
+            hasNextPage,
+            hasPreviousPage,
+            startCursor: first && cursorOf(first),
+            endCursor: last && cursorOf(last),
+          }
+        },
+      }),
+      totalCount: t.int({
+        description: 'How many there are in all pages; counted only when asked for.',
+        resolve: (page) => page.totalCount(),
+      }),
+    }),
+  })
+}
+
+type ArgBuilder = Parameters<Parameters<typeof builder.queryField>[1]>[0]['arg']
+
+/** The arguments of every paged field. */
+export const pageArgs = (arg: ArgBuilder, sizes: { default: number | string; max: number | string }) => ({
+  first: arg.int({
+    description: `Page size, counted from the start or from \`after\`; ${sizes.default} by default, at most ${sizes.max}.`,
+  }),
+  after: arg({ type: 'Cursor', description: 'Goes on after this place.' }),
+  last: arg.int({
+    description: `Page size, counted back from the end or from \`before\`; at most ${sizes.max}.`,
+  }),
+  before: arg({ type: 'Cursor', description: 'Goes back from this place.' }),
+  offset: arg.int({
+    description: 'Leaves out this many from the start; for paging by number, not together with a cursor.',
+  }),
+})
+
+/** Counts the selection under a paged field once for each row that may come. */
+export const pageComplexity = (defaultSize: number) => (args: PageArgs) => ({
+  field: 1,
+  multiplier: Math.max(1, args.first ?? args.last ?? defaultSize),
+})

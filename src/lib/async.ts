@@ -1,0 +1,44 @@
+/**
+ * The generator as an iterator that runs `close` once when it ends, however it ends. A generator alone does not do:
+ * `return` on one that was never started skips its `finally`, and on one that waits it queues behind the wait.
+ */
+export function closing<T>(generator: AsyncGenerator<T>, close: () => void): AsyncIterableIterator<T> {
+  let isClosed = false
+  const closeOnce = () => {
+    if (!isClosed) close()
+    isClosed = true
+  }
+  const iterator: AsyncIterableIterator<T> = {
+    async next() {
+      try {
+        const result = await generator.next()
+        if (result.done) closeOnce()
+        return result
+      } catch (error) {
+        closeOnce()
+        throw error
+      }
+    },
+    return() {
+      closeOnce()
+      return generator.return(undefined)
+    },
+    [Symbol.asyncIterator]: () => iterator,
+  }
+  return iterator
+}
+
+/** Runs the tasks of one key one after another; tasks of different keys do not wait for each other. */
+export function createKeyedQueue() {
+  const tails = new Map<string, Promise<unknown>>()
+  return async <T>(key: string, task: () => Promise<T>): Promise<T> => {
+    const before = tails.get(key)
+    const mine = before ? before.then(task, task) : task()
+    tails.set(key, mine)
+    try {
+      return await mine
+    } finally {
+      if (tails.get(key) === mine) tails.delete(key)
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import { z } from 'zod'
+import { ValidationError } from './errors.ts'
+
+/** Checks of input values that every feature shares. Messages say the value's fault and what is allowed. */
+
+/** Throws a `ValidationError` that lists every fault; gives the value as the schema reads it. */
+export function check<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw new ValidationError(
+    parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })),
+  )
+}
+
+const isStorable = (text: string) => text.isWellFormed() && !text.includes('\0')
+const notStorable = 'has a NUL character or half of a surrogate pair, which cannot be stored'
+
+/** Text of `min` to `max` UTF-16 units; whitespace alone counts as empty where `min` is above 0. */
+export const text = ({ min = 0, max }: { min?: number; max: number }) =>
+  z
+    .string()
+    .max(max, { error: ({ input }) => `has ${String(input).length} characters; at most ${max} are allowed` })
+    .refine((value) => min === 0 || value.trim().length >= min, 'is empty; some text is needed')
+    .refine(isStorable, notStorable)
+
+/** A key that a client makes up to tell a repeated request from a new one. */
+export const clientKey = text({ min: 1, max: 255 })
+
+/** `provider:name`; whether it can be used is another question. */
+export const modelId = text({ max: 200 }).regex(
+  /^[a-z][a-z0-9-]*:\S+$/,
+  'is not a model id; allowed is provider:name, such as demo:chat',
+)
+
+const maxDepth = 20
+
+/** A JSON object of at most `maxBytes` as UTF-8 text and 20 levels. */
+export const jsonObject = ({ maxBytes }: { maxBytes: number }) =>
+  z.custom<Record<string, unknown>>().superRefine((value, context) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      return context.addIssue('is not an object; allowed is a JSON object')
+    if (isDeeperThan(value, maxDepth))
+      return context.addIssue(`is nested too deeply; at most ${maxDepth} levels are allowed`)
+    const json = JSON.stringify(value)
+    const bytes = Buffer.byteLength(json)
+    if (bytes > maxBytes)
+      return context.addIssue(`has ${bytes} bytes as JSON; at most ${maxBytes} are allowed`)
+    // JSON.stringify writes both faults as escapes.
+    if (/\\u(0000|d[89ab][0-9a-f]{2})/.test(json)) context.addIssue(notStorable)
+  })
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((inner) => isDeeperThan(inner, levels - 1))
+}
+
+/** Model parameters; see `ModelParameters` for what they mean. */
+export const modelParameters = z.strictObject(
+  {
+    temperature: z.number('is not a number').min(0, 'is below 0').max(2, 'is above 2').optional(),
+    topP: z.number('is not a number').min(0, 'is below 0').max(1, 'is above 1').optional(),
+    topK: z.int('is not a whole number').min(1, 'is below 1').max(1_000, 'is above 1000').optional(),
+    maxOutputTokens: z
+      .int('is not a whole number')
+      .min(1, 'is below 1')
+      .max(1_000_000, 'is above 1000000')
+      .optional(),
+    stop: z
+      .array(text({ min: 1, max: 100 }))
+      .max(8, 'has more than 8 entries')
+      .optional(),
+    seed: z.int('is not a whole number').optional(),
+  },
+  {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `has unknown parameters (${issue.keys.join(', ')}); allowed are temperature, topP, topK, maxOutputTokens, stop, seed`
+        : undefined,
+  },
+)
