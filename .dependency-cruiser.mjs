@@ -70,9 +70,9 @@ const layers = [
   ]),
   only(
     'schema-files',
-    'a schema file knows the kernel and its own slice; types of other slices are named by string',
+    'a schema file knows the kernel, its own slice and the types of rows; other slices it names by string',
     { path: '^src/features/([^/]+)/schema[a-z-]*\\.ts$' },
-    ['^src/features/$1/', '^src/graphql/', '^src/auth/', '^src/lib/'],
+    ['^src/features/$1/', '^src/graphql/', '^src/auth/', '^src/lib/', '^src/db/client\\.ts$'],
   ),
   only('contents-page', 'schema.ts lists schema files', { path: '^src/schema\\.ts$' }, [
     schemaFile,
