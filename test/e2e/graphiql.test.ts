@@ -70,12 +70,21 @@ it('subscribes as whoever the Headers tab names now, on a connection of its own'
   await graphiql.stop()
 
   const stranger = `Bearer ${await app.token({ user: 'stranger', tenant: 'elsewhere' })}`
-  await graphiql.typeHeaders({ Authorization: stranger })
+  await graphiql.typeHeaders(`{"Authorization": "${stranger}"}`)
   await graphiql.run()
   await graphiql.result(/"NOT_FOUND"/)
   expect(greetings).toHaveLength(2)
   expect(greetings[0]).not.toContain(stranger)
   expect(greetings[1]).toContain(stranger)
+})
+
+it('asks as nobody once the Headers tab is emptied', async () => {
+  const { context } = await browser.openProfile()
+  const graphiql = await openGraphiql(await context.newPage(), app.url)
+  await graphiql.openTab('List')
+  await graphiql.typeHeaders('')
+  await graphiql.run()
+  await graphiql.result(/"UNAUTHENTICATED"/)
 })
 
 it('brings a fresh development token, but leaves headers alone that somebody typed', async () => {
@@ -88,7 +97,7 @@ it('brings a fresh development token, but leaves headers alone that somebody typ
   await second.headers(/Bearer development-2"/)
   await second.openTab('Watch')
   await second.headers(/Bearer development-2"/)
-  await second.typeHeaders({ Authorization: 'Bearer my-own' })
+  await second.typeHeaders('{"Authorization": "Bearer my-own"}')
   await vi.waitFor(async () => expect(await storedTabs(context)).toContain('my-own'), waiting)
 
   const third = await openGraphiql(page, url)
@@ -119,11 +128,13 @@ async function openGraphiql(page: Page, url: string) {
       await page.getByRole('button', { name: 'Headers' }).click()
       return untilMatch(() => shown('.graphiql-editor-tool'), pattern)
     },
-    typeHeaders: async (headers: Record<string, string>) => {
+    /** Replaces the text of the Headers tab. */
+    typeHeaders: async (text: string) => {
       await page.getByRole('button', { name: 'Headers' }).click()
       await page.locator('.graphiql-editor-tool .view-lines:visible').click()
       await page.keyboard.press('ControlOrMeta+A')
-      await page.keyboard.insertText(JSON.stringify(headers))
+      await page.keyboard.press('Delete')
+      await page.keyboard.insertText(text)
       // The editor may have closed quotes and brackets of its own accord.
       await page.keyboard.press('ControlOrMeta+Shift+End')
       await page.keyboard.press('Delete')

@@ -19,13 +19,13 @@ export type FetcherOptions = {
 
 export function createFetcher({ endpoint, initialHeaders, onStart, onResult }: FetcherOptions): Fetcher {
   const url = new URL(endpoint, location.href)
-  return async (params, { headers = initialHeaders } = {}) => {
-    if (params.operationName === 'IntrospectionQuery') return post(url, params, headers)
+  return async (params, { headers } = {}) => {
+    if (params.operationName === 'IntrospectionQuery') return post(url, params, headers ?? initialHeaders)
     onStart()
     const operation = chosenOperation(params)
     const request = { ...params, operationName: operation?.name?.value }
-    if (operation?.operation === 'subscription') return subscribe(url, request, headers, onResult)
-    const result = await post(url, request, headers)
+    if (operation?.operation === 'subscription') return subscribe(url, request, headers ?? {}, onResult)
+    const result = await post(url, request, headers ?? {})
     onResult(result)
     return result
   }
