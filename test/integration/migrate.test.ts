@@ -111,7 +111,8 @@ describe('migrate', () => {
     const directory = await createMigrations({ '1_first': 'CREATE TABLE things (id int);' })
     const result = migrate({ url, directory })
     await vi.waitUntil(async () => {
-      const waiting = await prisma.query("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+      const waiting = await prisma.query(`SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
+         WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()`)
       return waiting.rowCount === 1
     })
     expect(await query(url, "SELECT to_regclass('things') AS things")).toEqual([{ things: null }])
@@ -208,8 +209,7 @@ describe('migrate, on a cluster without its roles', () => {
   }
 
   it('creates its roles, also while another database is given them', async () => {
-    const fresh = await startFreshPostgres()
-    onTestFinished(() => fresh.stop())
+    const fresh = await startFresh()
     const other = new Client({ connectionString: fresh.url })
     await other.connect()
     onTestFinished(() => other.end())
