@@ -90,7 +90,8 @@ it('asks as nobody once the Headers tab is emptied', async () => {
 it('brings a fresh development token, but leaves headers alone that somebody typed', async () => {
   const { context } = await browser.openProfile()
   const page = await context.newPage()
-  const url = await servePageAlone()
+  let loads = 0
+  const url = await servePageAlone(() => `development-${++loads}`)
   await (await openGraphiql(page, url)).headers(/Bearer development-1"/)
 
   const second = await openGraphiql(page, url)
@@ -105,6 +106,16 @@ it('brings a fresh development token, but leaves headers alone that somebody typ
   await third.headers(/Bearer my-own"/)
   await third.openTab('Create')
   await third.headers(/Bearer development-3"/)
+})
+
+it('keeps a token that somebody brought out of the storage', async () => {
+  const { context } = await browser.openProfile()
+  const graphiql = await openGraphiql(await context.newPage(), await servePageAlone(() => null))
+  await graphiql.typeHeaders('{"Authorization": "Bearer my-own"}')
+  await graphiql.headers(/Bearer my-own"/)
+  await graphiql.openTab('Send')
+  await vi.waitFor(async () => expect(await storedTabs(context)).toContain('"activeTabIndex":1'), waiting)
+  expect(JSON.stringify(await context.storageState())).not.toContain('my-own')
 })
 
 const waiting = { timeout: 15_000, interval: 50 }
@@ -176,14 +187,10 @@ async function storedReply(sessionId: string) {
   return message?.status === 'COMPLETE' ? message.content : undefined
 }
 
-/** The page without an API behind it, and with another token on every load. */
-async function servePageAlone() {
-  let loads = 0
-  const page = createGraphiqlPage({
-    directory: join(import.meta.dirname, '../../web/dist'),
-    endpoint: '/graphql',
-    token: () => `development-${++loads}`,
-  })
+/** The page without an API behind it. */
+async function servePageAlone(token: () => string | null) {
+  const directory = join(import.meta.dirname, '../../web/dist')
+  const page = createGraphiqlPage({ directory, endpoint: '/graphql', token })
   const server = createServer(async (request, response) => {
     if (!(await page(request, response))) response.writeHead(404).end()
   })

@@ -30,7 +30,7 @@ export function Page({ endpoint, storage, tabs }: PageProps) {
       {...tabs}
       fetcher={fetcher}
       storage={storage}
-      shouldPersistHeaders
+      showPersistHeadersSettings
       defaultEditorToolsVisibility="variables"
     >
       <GraphiQL.Logo>Parley</GraphiQL.Logo>
