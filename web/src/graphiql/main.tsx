@@ -17,8 +17,9 @@ const root = document.getElementById('root')
 if (!root) throw new Error('graphiql.html has no #root')
 
 const { endpoint, token } = await loadConfig()
-const storage = createPageStorage(localStorage)
-createRoot(root).render(<Page endpoint={endpoint} storage={storage} tabs={initialTabs(storage, token)} />)
+const { storage, keepsHeaders } = createPageStorage(localStorage, token)
+const tabs = initialTabs(storage, token)
+createRoot(root).render(<Page {...{ endpoint, storage, keepsHeaders, tabs }} />)
 
 async function loadConfig(): Promise<PageConfig> {
   const response = await fetch('./graphiql/config.json')

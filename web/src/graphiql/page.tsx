@@ -7,9 +7,14 @@ import { createdSessionId, SessionIdFiller } from './session-id-filler.tsx'
 import type { PageStorage } from './storage.ts'
 import type { initialTabs } from './tabs.ts'
 
-type PageProps = { endpoint: string; storage: PageStorage; tabs: ReturnType<typeof initialTabs> }
+type PageProps = {
+  endpoint: string
+  storage: PageStorage
+  keepsHeaders: boolean
+  tabs: ReturnType<typeof initialTabs>
+}
 
-export function Page({ endpoint, storage, tabs }: PageProps) {
+export function Page({ endpoint, storage, keepsHeaders, tabs }: PageProps) {
   const [reply, updateReply] = useReducer(nextReply, undefined)
   const [sessionId, setSessionId] = useState<string>()
   const forgetSessionId = useCallback(() => setSessionId(undefined), [])
@@ -30,6 +35,7 @@ export function Page({ endpoint, storage, tabs }: PageProps) {
       {...tabs}
       fetcher={fetcher}
       storage={storage}
+      shouldPersistHeaders={keepsHeaders}
       showPersistHeadersSettings
       defaultEditorToolsVisibility="variables"
     >

@@ -2,10 +2,8 @@ import type { TabsState } from '@graphiql/react'
 import { exampleTabs } from './examples.ts'
 import { type PageStorage, parseJson, readJson } from './storage.ts'
 
-// GraphiQL's own keys. It writes its tabs here and restores them from here.
+// GraphiQL's own key: it writes its tabs there and restores them from it.
 const tabsKey = 'graphiql:tabState'
-// And where it notes that the user wants headers to be kept.
-const persistKey = 'graphiql:shouldPersistHeaders'
 const filledHeadersKey = 'filledHeaders'
 const lastSessionKey = 'lastSession'
 
@@ -31,8 +29,6 @@ export function initialTabs(storage: PageStorage, token: string | null) {
   return {
     defaultTabs: exampleTabs,
     defaultHeaders,
-    // A token that a person brought is written to disk only if they ask for it in the settings.
-    shouldPersistHeaders: token !== null || storage.getItem(persistKey) === 'true',
     // Without these GraphiQL opens one more tab, with what was typed last in any window.
     initialQuery: active?.query ?? exampleTabs[0].query,
     initialVariables: active ? (active.variables ?? '') : exampleTabs[0].variables,
