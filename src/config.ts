@@ -22,7 +22,10 @@ export class ConfigError extends Error {
 export const developmentSecret = 'parley-development-secret-do-not-use-in-production'
 
 const whole = (fallback: number, min: number, max = Number.MAX_SAFE_INTEGER) => {
-  const allowed = `a whole number from ${min} to ${max === Number.MAX_SAFE_INTEGER ? 'any' : max}`
+  const allowed =
+    max === Number.MAX_SAFE_INTEGER
+      ? `a whole number of at least ${min}`
+      : `a whole number from ${min} to ${max}`
   return z
     .string()
     .regex(/^\d{1,15}$/, `is not a whole number; allowed is ${allowed}`)
@@ -31,11 +34,9 @@ const whole = (fallback: number, min: number, max = Number.MAX_SAFE_INTEGER) => 
     .default(fallback)
 }
 
-const flag = (fallback: boolean) =>
-  z
-    .enum(['true', 'false'], 'is not a switch; allowed is true or false')
-    .transform((value) => value === 'true')
-    .default(fallback)
+const flag = z
+  .enum(['true', 'false'], 'is not a switch; allowed is true or false')
+  .transform((value) => value === 'true')
 
 const oneOf = <const T extends readonly [string, ...string[]]>(values: T, fallback: T[number]) =>
   z.enum(values, `is unknown; allowed is one of ${values.join(', ')}`).default(fallback as never)
@@ -66,7 +67,7 @@ const settings = z.object({
   PORT: whole(4000, 0, 65_535),
   DATA_DIR: z.string().default('.data'),
   CORS_ORIGINS: list.default([]),
-  GRAPHIQL: flag(true).optional(),
+  GRAPHIQL: flag.optional(),
   HTTP_BODY_MAX_BYTES: whole(1_048_576, 1_024),
   WEBSOCKET_FRAME_MAX_BYTES: whole(131_072, 1_024),
   SHUTDOWN_TIMEOUT_MS: whole(25_000, 0, 600_000),
@@ -89,7 +90,7 @@ const settings = z.object({
   JWT_ISSUER: z.string().optional(),
   JWT_AUDIENCE: z.string().optional(),
   JWT_TENANT_CLAIM: z.string().default('tenant'),
-  AUTO_CREATE_TENANTS: flag(true).optional(),
+  AUTO_CREATE_TENANTS: flag.optional(),
 
   DEFAULT_MODEL: modelId.default('demo:chat'),
   DEMO_TOKENS_PER_SECOND: whole(40, 1, 100_000),
@@ -106,7 +107,7 @@ const settings = z.object({
   CHAT_MESSAGE_MAX_LENGTH: whole(10_000, 1, 1_000_000),
   CHAT_TITLE_MAX_LENGTH: whole(255, 1, 10_000),
   CHAT_METADATA_MAX_BYTES: whole(16_384, 2),
-  CHAT_ENABLE_MESSAGE_HISTORY: flag(true),
+  CHAT_ENABLE_MESSAGE_HISTORY: flag.default(true),
   CHAT_DEFAULT_PAGE_SIZE: whole(10, 1, 10_000),
   CHAT_MAX_PAGE_SIZE: whole(100, 1, 10_000),
 

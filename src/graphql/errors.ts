@@ -96,6 +96,8 @@ export function presentError(
   const graphqlError = error instanceof GraphQLError ? error : null
   const cause = graphqlError?.originalError ?? (graphqlError ? null : error)
   if (cause instanceof ParleyError) return known(cause, graphqlError)
+  // The row was there when what points at it was read, and was deleted since.
+  if (isGone(cause)) return known(new NotFoundError('object'), graphqlError)
   // Without an original error it was raised by parsing, validation or the coercion of variables.
   if (graphqlError && (cause === null || cause === undefined || cause instanceof GraphQLError))
     return known({ code: codeOf(graphqlError), message: graphqlError.message }, graphqlError)
@@ -106,6 +108,9 @@ export function presentError(
     extensions: { code: 'INTERNAL_SERVER_ERROR', requestId },
   })
 }
+
+/** Prisma: a record that was required was not found. */
+const isGone = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'P2025'
 
 function codeOf(error: GraphQLError): ErrorCode {
   const code = error.extensions.code

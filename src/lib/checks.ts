@@ -15,6 +15,16 @@ export function check<Schema extends z.ZodType>(schema: Schema, value: unknown):
 const isStorable = (text: string) => text.isWellFormed() && !text.includes('\0')
 const notStorable = 'has a NUL character or half of a surrogate pair, which cannot be stored'
 
+/** The value without what PostgreSQL cannot store, for what a model wrote rather than a person. */
+export function storable<Value>(value: Value): Value {
+  if (typeof value === 'string') return value.replaceAll('\0', '').toWellFormed() as Value
+  if (Array.isArray(value)) return value.map(storable) as Value
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [storable(key), storable(inner)]),
+  ) as Value
+}
+
 /** Text of `min` to `max` UTF-16 units; whitespace alone counts as empty where `min` is above 0. */
 export const text = ({ min = 0, max }: { min?: number; max: number }) =>
   z

@@ -38,8 +38,9 @@ const securityHeaders = {
 }
 
 const forever = 'public, max-age=31536000, immutable'
-// One folder and no leading dot: nothing that matches can point out of the directory.
-const assetPath = /^\/assets\/[\w-][\w.-]*$/
+// One folder and no leading dot: nothing that matches can point out of the directory. The bound keeps it a file
+// name: a longer one is an error to the file system, not a missing file.
+const assetPath = /^\/assets\/[\w-][\w.-]{0,99}$/
 
 export function createGraphiqlPage({ directory, endpoint, token }: GraphiqlPageOptions): GraphiqlPage {
   return (request, response) => {

@@ -14,6 +14,7 @@ export const UserRole = builder.enumType('UserRole', {
 
 export const Tenant = builder.prismaNode('Tenant', {
   id: { resolve: ({ id }) => id },
+  nullable: true,
   // Row-level security shows a tenant to its own people only.
   findUnique: (id) => ({ id }),
   description: 'A customer of the installation: people, agents and sessions that nobody else sees.',
@@ -27,6 +28,7 @@ export const Tenant = builder.prismaNode('Tenant', {
 
 export const User = builder.prismaNode('User', {
   id: { resolve: ({ id }) => id },
+  nullable: true,
   findUnique: (id, context) => {
     const viewer = viewerOf(context)
     const isKnownTo = actsForTenant(viewer)

@@ -3,6 +3,7 @@ import { viewerOf } from '../../graphql/context.ts'
 
 export const Agent = builder.prismaNode('Agent', {
   id: { resolve: ({ id }) => id },
+  nullable: true,
   findUnique: (id, context) => ({ tenantId_id: { tenantId: viewerOf(context).tenantId, id } }),
   description: 'A named way to answer: model, system prompt, parameters and tools.',
   fields: (t) => ({

@@ -1,21 +1,19 @@
-import type { Message as MessageRow, Run as RunRow, Session as SessionRow } from '../../db/client.ts'
+import type { Message as MessageRow } from '../../db/client.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { encodeId } from '../../lib/ids.ts'
-import { type Delivery, type FeedEvent, fromWire } from '../../realtime/feed.ts'
-import type { SessionState } from './service.ts'
+import type { SessionEvent as Delivered, SessionSnapshot, ToldEvent } from './events.ts'
 
-type Told<Type extends FeedEvent['type']> = {
+type Told<Type extends ToldEvent['type']> = {
   cursor: string
   at: Date
-  event: Extract<FeedEvent, { type: Type }>
+  event: Extract<ToldEvent, { type: Type }>
 }
-type Snapshot = Extract<Delivery<SessionState>, { snapshot: unknown }>
 
-const SessionEvent = builder.interfaceRef<Delivery<SessionState>>('SessionEvent').implement({
+const SessionEvent = builder.interfaceRef<Delivered>('SessionEvent').implement({
   description: 'Something that happened in a session. Events come in one order, each once.',
-  resolveType: (delivery) => ('snapshot' in delivery ? 'SessionSnapshot' : delivery.event.type),
+  resolveType: (delivery) => ('reason' in delivery ? 'SessionSnapshot' : delivery.event.type),
   fields: (t) => ({
     cursor: t.expose('cursor', {
       type: 'Cursor',
@@ -36,7 +34,7 @@ const SnapshotReason = builder.enumType('SnapshotReason', {
   } as const,
 })
 
-builder.objectRef<Snapshot>('SessionSnapshot').implement({
+builder.objectRef<SessionSnapshot>('SessionSnapshot').implement({
   description: 'The state of the session at this place of the feed.',
   interfaces: [SessionEvent],
   fields: (t) => ({
@@ -44,13 +42,12 @@ builder.objectRef<Snapshot>('SessionSnapshot').implement({
     session: t.prismaField({
       type: 'Session',
       description: 'The session.',
-      resolve: (_query, { snapshot }) => snapshot.state.session,
+      resolve: (_query, { session }) => session,
     }),
     messages: t.prismaField({
       type: ['Message'],
       description: 'Its last 50 messages, oldest first; a streaming one with all of its text so far.',
-      resolve: (_query, { snapshot: { state, text } }) =>
-        state.messages.map((message) => ({ ...message, content: text.get(message.id) ?? message.content })),
+      resolve: (_query, { messages }) => messages,
     }),
   }),
 })
@@ -64,7 +61,7 @@ const messageEvent = (name: 'MessageAdded' | 'MessageUpdated', description: stri
       message: t.prismaField({
         type: 'Message',
         description: what,
-        resolve: (_query, { event }) => fromWire<MessageRow>(event.message),
+        resolve: (_query, { event }) => event.message,
       }),
     }),
   })
@@ -149,7 +146,7 @@ const runEvent = (name: 'RunQueued' | 'RunStarted' | 'RunFinished', description:
       run: t.prismaField({
         type: 'Run',
         description: 'The run, as it is after this.',
-        resolve: (_query, { event }) => fromWire<RunRow>(event.run),
+        resolve: (_query, { event }) => event.run,
       }),
     }),
   })
@@ -165,7 +162,7 @@ builder.objectRef<Told<'SessionUpdated'>>('SessionUpdated').implement({
     session: t.prismaField({
       type: 'Session',
       description: 'The session, as it is after the change.',
-      resolve: (_query, { event }) => fromWire<SessionRow>(event.session),
+      resolve: (_query, { event }) => event.session,
     }),
   }),
 })

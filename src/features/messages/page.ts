@@ -1,4 +1,4 @@
-import type { Message, Prisma } from '../../db/client.ts'
+import type { Message, Prisma, TenantDatabase } from '../../db/client.ts'
 import { type OrderKey, type Page, type PageArgs, readPage } from '../../lib/paging.ts'
 
 export const messagePageSizes = { default: 50, max: 200 }
@@ -11,15 +11,22 @@ export type MessagePageArgs = PageArgs & {
 /** Conversation order: oldest first. */
 const bySeq: readonly OrderKey[] = [{ field: 'seq', direction: 'asc', type: 'int' }]
 
-/** One page of a session's messages. `prisma` may be that of a snapshot, to match other reads. */
+type Options = {
+  /** That of a snapshot, where the page is to match other reads. */
+  prisma?: Prisma.TransactionClient
+  /** Prisma's selection of what hangs on the messages. */
+  query?: object
+}
+
+/** One page of a session's messages. */
 export function readMessagePage(
-  prisma: Prisma.TransactionClient,
-  { tenantId, id: sessionId }: { tenantId: string; id: string },
+  db: TenantDatabase,
+  sessionId: string,
   args: MessagePageArgs,
-  query: object = {},
+  { prisma = db.prisma, query = {} }: Options = {},
 ): Promise<Page<Message>> {
   const where = {
-    tenantId,
+    tenantId: db.tenantId,
     sessionId,
     ...(args.role ? { role: args.role } : {}),
     ...(args.status ? { status: args.status } : {}),
@@ -29,6 +36,7 @@ export function readMessagePage(
     sizes: messagePageSizes,
     order: bySeq,
     find: (page) => prisma.message.findMany({ ...query, ...page, where: { AND: [where, page.where] } }),
-    count: () => prisma.message.count({ where }),
+    // Asked for later, when a snapshot is over.
+    count: () => db.prisma.message.count({ where }),
   })
 }

@@ -55,6 +55,7 @@ const ToolCall = builder.objectRef<ToolCallRow>('ToolCall').implement({
 
 export const Message = builder.prismaNode('Message', {
   id: { resolve: ({ id }) => id },
+  nullable: true,
   findUnique: (id, context) => {
     const viewer = viewerOf(context)
     return { tenantId_id: { tenantId: viewer.tenantId, id }, ...onVisibleSession(viewer) }
@@ -135,7 +136,7 @@ builder.prismaObjectFields('Session', (t) => ({
       if (observed) return observed
       const paths = [['nodes'], ['edges', 'node']]
       const query = queryFromInfo({ context, info, typeName: 'Message', paths })
-      return readMessagePage(viewerOf(context).db.prisma, session, args, query)
+      return readMessagePage(viewerOf(context).db, session.id, args, { query })
     },
   }),
   lastMessage: t.prismaField({

@@ -1,4 +1,5 @@
 import type { Message } from '../../db/client.ts'
+import { storable } from '../../lib/checks.ts'
 import type { ModelPart, ModelUsage, ProviderError, ToolCall } from '../../llm/provider.ts'
 import type { Feed, FeedEvent } from '../../realtime/feed.ts'
 import { noUsage } from './ending.ts'
@@ -72,8 +73,10 @@ export function createReply({
     return tell(event)
   }
 
-  async function takeText(text: string) {
+  async function takeText(given: string) {
     if (finishReason === 'LENGTH') return
+    const text = storable(given)
+    if (text === '') return
     bytes += Buffer.byteLength(text)
     if (bytes > maxTextBytes) {
       finishReason = 'LENGTH'
@@ -95,8 +98,9 @@ export function createReply({
       else if (part.type === 'tool-call-delta')
         await tell({ type: 'ToolCallDelta', messageId, toolCallId: part.id, text: part.text })
       else if (part.type === 'tool-call') {
-        const { id, name, arguments: values } = part.call
-        toolCalls.push(part.call)
+        const call = storable(part.call)
+        const { id, name, arguments: values } = call
+        toolCalls.push(call)
         await tell({ type: 'ToolCallFinished', messageId, toolCallId: id, name, arguments: values as never })
       } else if (part.type === 'usage') usage = part.usage
       else if (part.type === 'end') finishReason ??= finishReasons[part.finishReason]

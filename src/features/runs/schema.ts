@@ -47,6 +47,7 @@ const RunUsage = builder.objectRef<RunRow>('RunUsage').implement({
 
 export const Run = builder.prismaNode('Run', {
   id: { resolve: ({ id }) => id },
+  nullable: true,
   findUnique: (id, context) => {
     const viewer = viewerOf(context)
     return { tenantId_id: { tenantId: viewer.tenantId, id }, ...onVisibleSession(viewer) }

@@ -10,6 +10,7 @@ import {
   NotFoundError,
   ValidationError,
 } from '../../lib/errors.ts'
+import { encodeId } from '../../lib/ids.ts'
 import { Session } from './schema.ts'
 
 type InputFields = Parameters<Parameters<typeof builder.inputType>[1]['fields']>[0]
@@ -103,12 +104,19 @@ builder.mutationField('updateSession', (t) =>
   }),
 )
 
-const DeleteSessionPayload = builder.objectRef<SessionRow>('DeleteSessionPayload').implement({
-  description: 'The session is deleted: gone from every ordinary read and its feed ended, but not erased.',
-  fields: (t) => ({
-    session: t.field({ type: Session, description: 'As it was deleted.', resolve: (session) => session }),
-  }),
-})
+const DeleteSessionPayload = builder
+  .objectRef<{ id: string; deletedAt: Date }>('DeleteSessionPayload')
+  .implement({
+    description: 'The session is deleted: gone from every ordinary read and its feed ended, but not erased.',
+    fields: (t) => ({
+      sessionId: t.id({ description: 'The session.', resolve: ({ id }) => encodeId('Session', id) }),
+      deletedAt: t.field({
+        type: 'DateTime',
+        description: 'When it was deleted.',
+        resolve: ({ deletedAt }) => deletedAt,
+      }),
+    }),
+  })
 
 builder.mutationField('deleteSession', (t) =>
   t.fieldWithInput({

@@ -36,6 +36,7 @@ const SessionUsage = builder.objectRef<SessionRow>('SessionUsage').implement({
 
 export const Session = builder.prismaNode('Session', {
   id: { resolve: ({ id }) => id },
+  nullable: true,
   findUnique: (id, context) => {
     const viewer = viewerOf(context)
     return { tenantId_id: { tenantId: viewer.tenantId, id }, deletedAt: null, ...visibleSessions(viewer) }

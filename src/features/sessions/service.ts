@@ -26,7 +26,7 @@ export type Sessions = {
   /** Changes what is given; null clears where null is a value. */
   update(viewer: Viewer, sessionId: string, input: UpdateSession): Promise<Session>
   /** Takes the session out of every ordinary read; it can be restored. */
-  remove(viewer: Viewer, sessionId: string): Promise<Session>
+  remove(viewer: Viewer, sessionId: string): Promise<{ id: string; deletedAt: Date }>
 }
 
 const findSession: Statement = {
@@ -188,14 +188,15 @@ export function createSessions({ config, agents, models, changes }: Dependencies
     async remove(viewer, sessionId) {
       await require(viewer, sessionId, 'OWNER')
       return changes.commit(viewer.db, sessionId, async (sql) => {
+        const deletedAt = new Date()
         const [session] = await sql<Session>(updateOf(['deleted_at']), [
           viewer.tenantId,
           sessionId,
-          new Date(),
+          deletedAt,
         ])
         if (!session) throw new NotFoundError('session')
         return {
-          result: session,
+          result: { id: sessionId, deletedAt },
           events: [{ type: 'SessionDeleted', revision: session.revision, sessionId }],
         }
       })

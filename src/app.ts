@@ -1,0 +1,195 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { createTokens, type Tokens } from './auth/jwt.ts'
+import type { Config } from './config.ts'
+import { createDatabase, type Database } from './db/client.ts'
+import { startEmbeddedDatabase } from './db/embedded.ts'
+import { migrate } from './db/migrate.ts'
+import { createAccounts } from './features/accounts/service.ts'
+import { createAgents } from './features/agents/service.ts'
+import { createContextBuilder } from './features/context/service.ts'
+import { createLive } from './features/live/service.ts'
+import { createMessages } from './features/messages/service.ts'
+import { createModelCatalog } from './features/models/service.ts'
+import { createClaims } from './features/runs/claims.ts'
+import { createEngine, type Engine } from './features/runs/engine.ts'
+import { createRecovery } from './features/runs/recovery.ts'
+import { createRuns } from './features/runs/service.ts'
+import type { Services } from './features/services.ts'
+import { createChanges } from './features/sessions/changes.ts'
+import { createSessions } from './features/sessions/service.ts'
+import type { Context } from './graphql/context.ts'
+import type { Provider } from './llm/provider.ts'
+import { createModels } from './llm/registry.ts'
+import { createMemoryBroker } from './realtime/broker-memory.ts'
+import { createFeed } from './realtime/feed.ts'
+import { schema } from './schema.ts'
+import { createGraphiqlPage } from './server/graphiql.ts'
+import { createHealth } from './server/health.ts'
+import { close, createHttpServer, listen } from './server/http.ts'
+import { createWebSocketDoor } from './server/websocket.ts'
+import { createGraphqlServer, graphqlPath, type OperationOrigin } from './server/yoga.ts'
+import type { Log } from './telemetry/log.ts'
+
+export type App = {
+  /** Where it can be reached: `http://localhost:4000`. */
+  readonly url: string
+  readonly tokens: Tokens
+  /** Lets replies end for `graceMs`, saves the rest as INTERRUPTED, tells sockets to reconnect, closes everything. */
+  stop(graceMs?: number): Promise<void>
+}
+
+type Options = {
+  log: Log
+  /** Providers beyond the configured ones; one with the name of a configured one takes its place. */
+  providers?: readonly Provider[]
+}
+
+const demoTenant = { slug: 'demo', name: 'Demo' }
+
+/** Builds everything from the ground up and starts to listen. What was started is stopped again where a step fails. */
+export async function startApp(config: Config, { log, providers = [] }: Options): Promise<App> {
+  const opened: (() => Promise<void>)[] = []
+  const closeOpened = async () => {
+    for (const closeOne of opened.splice(0).reverse()) await closeOne()
+  }
+  try {
+    const tokens = createTokens(config.auth)
+    const { database, isOnlyNode } = await openDatabase(config, log, opened)
+    const { services, engine, recovery } = createServices(
+      config,
+      database,
+      log,
+      providers,
+      isOnlyNode,
+      opened,
+    )
+    if (config.auth.autoCreateTenants) await services.accounts.ensureTenant(demoTenant.slug, demoTenant.name)
+    await recovery.start()
+    opened.push(async () => recovery.stop())
+    const door = await openDoors(config, { database, services, tokens, log })
+    return {
+      url: door.url,
+      tokens,
+      async stop(graceMs = 0) {
+        door.refuse()
+        await engine.stop(graceMs)
+        await door.close()
+        await closeOpened()
+      },
+    }
+  } catch (error) {
+    await closeOpened()
+    throw error
+  }
+}
+
+async function openDatabase(config: Config, log: Log, opened: (() => Promise<void>)[]) {
+  const embedded = config.database.url
+    ? undefined
+    : await startEmbeddedDatabase({ dataDir: config.database.dataDir, log })
+  if (embedded) opened.push(() => embedded.stop())
+  const url = config.database.url ?? embedded?.url ?? ''
+  const { applied } = await migrate({ url })
+  if (applied.length > 0) log.info({ applied }, 'the database was brought up to date')
+  const { poolSize, poolWaitMs, statementTimeoutMs } = config.database
+  const onError = (error: Error) => log.warn({ err: error }, 'a database connection was lost')
+  const database = createDatabase({ url, poolSize, poolWaitMs, statementTimeoutMs, onError })
+  opened.push(() => database.close())
+  // The embedded database is locked for this process: nobody else can be answering anything in it.
+  return { database, isOnlyNode: embedded !== undefined }
+}
+
+function createServices(
+  config: Config,
+  database: Database,
+  log: Log,
+  providers: readonly Provider[],
+  isOnlyNode: boolean,
+  opened: (() => Promise<void>)[],
+): { services: Services; engine: Engine; recovery: ReturnType<typeof createRecovery> } {
+  const broker = createMemoryBroker({ ...config.feed, batchSize: 300 })
+  opened.push(() => broker.close())
+  const feed = createFeed(broker, config.feed.maxEntries)
+  const changes = createChanges(feed)
+  const models = createModels(config.llm, { log, providers })
+  const catalog = createModelCatalog(models)
+  const agents = createAgents()
+  const sessions = createSessions({ config: config.sessions, agents, models: catalog, changes })
+  const messages = createMessages({ config: config.sessions, sessions, changes })
+  const context = createContextBuilder(config.sessions)
+  const claims = createClaims(database.system, { nodeId: randomUUID(), perUser: config.runs.perUser })
+  const engine = createEngine({ config: config.runs, database, claims, changes, feed, models, context, log })
+  const recovery = createRecovery({ database, claims, changes, engine, log, isOnlyNode })
+  const runs = createRuns({
+    config: config.sessions,
+    sessions,
+    messages,
+    models: catalog,
+    changes,
+    feed,
+    engine,
+  })
+  const accounts = createAccounts({ database, autoCreateTenants: config.auth.autoCreateTenants })
+  const live = createLive({ feed, sessions })
+  return { services: { accounts, agents, models: catalog, sessions, messages, runs, live }, engine, recovery }
+}
+
+type Parts = { database: Database; services: Services; tokens: Tokens; log: Log }
+
+async function openDoors(config: Config, { database, services, tokens, log }: Parts) {
+  const { server: settings, isProduction } = config
+  const yoga = createGraphqlServer({
+    schema,
+    isProduction,
+    corsOrigins: settings.corsOrigins,
+    contextOf: (origin) => contextOf(origin, services, tokens),
+    log,
+  })
+  const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  const health = createHealth({ version, ping: database.ping })
+  const graphiql = settings.graphiql
+    ? createGraphiqlPage({
+        directory: fileURLToPath(new URL('../web/dist', import.meta.url)),
+        endpoint: graphqlPath,
+        token: () => developmentToken(config, tokens),
+      })
+    : null
+  const server = createHttpServer({ yoga, health, graphiql, bodyMaxBytes: settings.bodyMaxBytes })
+  const door = createWebSocketDoor({
+    server,
+    yoga,
+    verify: tokens.verify,
+    corsOrigins: settings.corsOrigins,
+    frameMaxBytes: settings.frameMaxBytes,
+    log,
+  })
+  const url = await listen(server, settings.host, settings.port)
+  return {
+    url,
+    refuse: health.drain,
+    async close() {
+      await door.drain()
+      await close(server, 2_000)
+    },
+  }
+}
+
+async function contextOf(origin: OperationOrigin, services: Services, tokens: Tokens): Promise<Context> {
+  const token = origin.authorization?.replace(/^bearer\s+/i, '')
+  const viewer = token ? await services.accounts.signIn(await tokens.verify(token)) : null
+  return { requestId: origin.requestId, viewer, services }
+}
+
+/** For the person at this machine: anybody who reaches the page gets it, so it is made on loopback alone. */
+export function developmentToken(config: Config, tokens: Tokens): string | null {
+  const isLoopback = ['127.0.0.1', '::1', 'localhost'].includes(config.server.host)
+  if (config.isProduction || !isLoopback || !config.auth.isDevelopmentSecret || !tokens.sign) return null
+  return tokens.sign(
+    { subject: 'developer', tenant: demoTenant.slug, role: 'ADMIN', name: 'Developer' },
+    { expiresIn: '7d' },
+  )
+}

@@ -1,0 +1,62 @@
+import type { Message, Run, Session } from '../../db/client.ts'
+import { type Delivery, type FeedEvent, fromWire, type StoredState } from '../../realtime/feed.ts'
+
+/** An event of the feed, its rows as rows again. */
+export type ToldEvent =
+  | { type: 'MessageAdded' | 'MessageUpdated'; message: Message }
+  | { type: 'RunQueued' | 'RunStarted' | 'RunFinished'; run: Run }
+  | { type: 'SessionUpdated'; session: Session }
+  | Exclude<FeedEvent, { message: unknown } | { run: unknown } | { session: unknown }>
+
+/** `messages` are the last ones, oldest first; a streaming one has all of its text so far. */
+export type SessionSnapshot = {
+  cursor: string
+  at: Date
+  reason: 'START' | 'GAP'
+  session: Session
+  messages: Message[]
+}
+
+export type SessionEvent = SessionSnapshot | { cursor: string; at: Date; event: ToldEvent }
+
+/** A session and its last messages, as stored at one moment. */
+export type SessionState = StoredState & { session: Session; messages: Message[] }
+
+/** The messages with the text that the feed has told beyond what is stored. */
+export const withText = (messages: readonly Message[], text: ReadonlyMap<string, string>): Message[] =>
+  messages.map((message) => ({ ...message, content: text.get(message.id) ?? message.content }))
+
+export async function* sessionEvents(
+  deliveries: AsyncIterable<Delivery<SessionState>>,
+): AsyncGenerator<SessionEvent> {
+  for await (const delivery of deliveries) {
+    const { cursor, at } = delivery
+    if ('event' in delivery) yield { cursor, at, event: told(delivery.event) }
+    else {
+      const { state, text } = delivery.snapshot
+      const { reason } = delivery
+      yield { cursor, at, reason, session: state.session, messages: withText(state.messages, text) }
+    }
+  }
+}
+
+function told(event: FeedEvent): ToldEvent {
+  if ('message' in event) return { type: event.type, message: fromWire<Message>(event.message) }
+  if ('run' in event) return { type: event.type, run: fromWire<Run>(event.run) }
+  if ('session' in event) return { type: event.type, session: fromWire<Session>(event.session) }
+  return event
+}
+
+/** New messages; those that fell into a gap of the feed come from the snapshot that tells it. */
+export async function* newMessages(events: AsyncIterable<SessionEvent>): AsyncGenerator<Message> {
+  let lastSeq = 0
+  for await (const each of events) {
+    if ('reason' in each) {
+      if (each.reason === 'GAP') yield* each.messages.filter(({ seq }) => seq > lastSeq)
+      lastSeq = each.session.lastSeq
+    } else if (each.event.type === 'MessageAdded') {
+      lastSeq = each.event.message.seq
+      yield each.event.message
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import { maxAliasesPlugin } from '@escape.tech/graphql-armor-max-aliases'
+import { maxDepthPlugin } from '@escape.tech/graphql-armor-max-depth'
+import { maxDirectivesPlugin } from '@escape.tech/graphql-armor-max-directives'
+import { maxTokensPlugin } from '@escape.tech/graphql-armor-max-tokens'
+import {
+  type ExecutionResult,
+  type GraphQLError,
+  type GraphQLSchema,
+  NoSchemaIntrospectionCustomRule,
+} from 'graphql'
+import {
+  createYoga,
+  isAsyncIterable,
+  mapAsyncIterator,
+  type Plugin,
+  type YogaServerInstance,
+} from 'graphql-yoga'
+import type { Context } from '../graphql/context.ts'
+import { presentError } from '../graphql/errors.ts'
+import type { Log } from '../telemetry/log.ts'
+
+/** What the transport knows of an operation before it is run. */
+export type OperationOrigin = { requestId: string; authorization: string | null }
+
+/** The GraphQL engine: HTTP and SSE by itself, and what the WebSocket door borrows of it. */
+export type Yoga = YogaServerInstance<{ origin: OperationOrigin }, Context>
+
+export const graphqlPath = '/graphql'
+
+type Options = {
+  schema: GraphQLSchema
+  corsOrigins: readonly string[]
+  isProduction: boolean
+  contextOf: (origin: OperationOrigin) => Promise<Context>
+  log: Log
+}
+
+export function createGraphqlServer({ schema, corsOrigins, isProduction, contextOf, log }: Options): Yoga {
+  const present = (error: unknown, requestId: string) =>
+    presentError(error, requestId, (cause) => log.error({ err: cause, requestId }, 'an operation failed'))
+
+  return createYoga<{ origin: OperationOrigin }, Context>({
+    schema,
+    graphqlEndpoint: graphqlPath,
+    graphiql: false,
+    landingPage: false,
+    batching: false,
+    multipart: false,
+    // Every error goes through `presentError`; Yoga's own masking would not know the request.
+    maskedErrors: false,
+    cors: corsOrigins.length > 0 ? { origin: [...corsOrigins], methods: ['POST', 'GET', 'OPTIONS'] } : false,
+    logging: {
+      debug() {},
+      info() {},
+      warn: (...args) => log.warn(args.join(' ')),
+      error: (...args) => log.error(args.join(' ')),
+    },
+    context: async ({ origin }) => {
+      try {
+        return await contextOf(origin)
+      } catch (error) {
+        throw present(error, origin.requestId)
+      }
+    },
+    plugins: [
+      useErrorPresentation(present),
+      // Named by the defaults that the security guide of the project states.
+      maxTokensPlugin({ n: 1_000 }),
+      maxDepthPlugin({ n: 8 }),
+      maxAliasesPlugin({ n: 15, allowList: [] }),
+      maxDirectivesPlugin({ n: 10 }),
+      ...(isProduction ? [useNoIntrospection()] : []),
+    ],
+  })
+}
+
+type Present = (error: unknown, requestId: string) => GraphQLError
+
+/** Runs in the phases that HTTP, SSE and WebSocket share. */
+function useErrorPresentation(present: Present): Plugin<Context> {
+  const presentAll = <Result extends ExecutionResult>(result: Result, requestId: string): Result =>
+    result.errors ? { ...result, errors: result.errors.map((error) => present(error, requestId)) } : result
+  return {
+    onParse:
+      () =>
+      ({ result, replaceParseResult }) => {
+        if (result instanceof Error) replaceParseResult(present(result, ''))
+      },
+    onValidate:
+      () =>
+      ({ result, setResult }) => {
+        // The first few say enough; a document can be made to have thousands.
+        setResult(result.slice(0, 5).map((error) => present(error, '')))
+      },
+    onExecute: ({ args }) => ({
+      onExecuteDone({ result, setResult }) {
+        if (!isAsyncIterable(result)) setResult(presentAll(result, args.contextValue.requestId))
+      },
+    }),
+    onSubscribe: ({ args }) => ({
+      onSubscribeResult({ result, setResult }) {
+        const { requestId } = args.contextValue
+        if (!isAsyncIterable(result)) setResult(presentAll(result, requestId))
+        else
+          setResult(
+            mapAsyncIterator(result as AsyncIterable<ExecutionResult>, (each) => presentAll(each, requestId)),
+          )
+      },
+    }),
+  }
+}
+
+const useNoIntrospection = (): Plugin => ({
+  onValidate: ({ addValidationRule }) => addValidationRule(NoSchemaIntrospectionCustomRule),
+})
