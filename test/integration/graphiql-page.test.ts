@@ -84,6 +84,7 @@ describe('the GraphiQL page', () => {
     '/assets/./../../package.json',
     '/assets//etc/passwd',
     '/assets/nothing.js',
+    `/assets/${'a'.repeat(300)}.js`,
     '/assets/',
     '/assets',
     '/graphiql/../../../package.json',
