@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {
+  access,
   chmod,
   chown,
+  constants,
   cp,
   lstat,
   mkdir,
@@ -66,13 +68,16 @@ export async function prepareCluster(dataDir: string): Promise<Cluster> {
       `PostgreSQL does not run as root, and the user with the id ${account.uid}, who owns ${directory}/data, cannot enter ${directory}: let every user enter the folders above it, or move it.`,
     )
   }
-  const password = await readFile(join(directory, 'password'), 'utf8').catch((cause: unknown) => {
+  try {
+    await access(directory, constants.W_OK)
+    const password = await readFile(join(directory, 'password'), 'utf8')
+    return { directory, password, programs, account }
+  } catch (cause) {
     throw new EmbeddedDatabaseError(
-      `The embedded database's password in ${directory}/password cannot be read: start Parley as the user who created that folder, or set DATA_DIR to another one.`,
+      `The embedded database in ${directory} belongs to another user: start Parley as the user who first did, or set DATA_DIR to another folder.`,
       { cause },
     )
-  })
-  return { directory, password, programs, account }
+  }
 }
 
 /**

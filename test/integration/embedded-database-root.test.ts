@@ -32,7 +32,7 @@ describe.skipIf(process.getuid?.() !== 0)('the embedded database, started by roo
     const folder = await createFolder()
     await (await startEmbeddedDatabase({ dataDir: folder, log })).stop()
     const { answer } = await startChild(folder, nobody)
-    expect(answer.error).toContain(`start Parley as the user who created that folder`)
+    expect(answer.error).toContain('belongs to another user')
   })
 
   it('takes data that a restored backup gave to root', async () => {
