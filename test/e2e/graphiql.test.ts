@@ -2,16 +2,16 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { BrowserContext, Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest'
+import { beforeAll, expect, it, onTestFinished, vi } from 'vitest'
 import { createGraphiqlPage } from '../../src/server/graphiql.ts'
-import { startApp } from '../support/app.ts'
+import { startTestApp, type TestApp } from '../support/app.ts'
 import { useBrowser } from '../support/browser.ts'
 
-let app: Awaited<ReturnType<typeof startApp>>
+let app: TestApp
 beforeAll(async () => {
-  app = await startApp()
+  // Slow enough that a person could watch the words come.
+  app = await startTestApp({ env: { DEMO_TOKENS_PER_SECOND: '50' } })
 })
-afterAll(() => app.stop())
 
 const browser = useBrowser()
 
@@ -52,6 +52,20 @@ it('leads a newcomer from a first session to words that arrive live', async () =
   expect(faults).toEqual([])
 })
 
+it('shows a reply from its first word to whoever comes late', async () => {
+  const { context } = await browser.openProfile()
+  const graphiql = await openGraphiql(await context.newPage(), app.url)
+  await graphiql.run()
+  const sessionId = await graphiql.result(/session_\w+/)
+  await graphiql.openTab('Send')
+  await graphiql.type('Variables', JSON.stringify({ sessionId, content: '/long 200' }))
+  await graphiql.run()
+  await graphiql.result(/"status": "STREAMING"/)
+  await graphiql.openTab('Watch')
+  await graphiql.run()
+  await vi.waitFor(async () => expect(await graphiql.reply()).toBe(await storedReply(sessionId)), waiting)
+})
+
 it('subscribes as whoever the Headers tab names now, on a connection of its own', async () => {
   const { context } = await browser.openProfile()
   const page = await context.newPage()
@@ -69,8 +83,8 @@ it('subscribes as whoever the Headers tab names now, on a connection of its own'
   await graphiql.result(/SessionSnapshot/)
   await graphiql.stop()
 
-  const stranger = `Bearer ${await app.token({ user: 'stranger', tenant: 'elsewhere' })}`
-  await graphiql.typeHeaders(`{"Authorization": "${stranger}"}`)
+  const stranger = `Bearer ${app.token({ user: 'stranger' })}`
+  await graphiql.type('Headers', `{"Authorization": "${stranger}"}`)
   await graphiql.run()
   await graphiql.result(/"NOT_FOUND"/)
   expect(greetings).toHaveLength(2)
@@ -82,7 +96,7 @@ it('asks as nobody once the Headers tab is emptied', async () => {
   const { context } = await browser.openProfile()
   const graphiql = await openGraphiql(await context.newPage(), app.url)
   await graphiql.openTab('List')
-  await graphiql.typeHeaders('')
+  await graphiql.type('Headers', '')
   await graphiql.run()
   await graphiql.result(/"UNAUTHENTICATED"/)
 })
@@ -98,7 +112,7 @@ it('brings a fresh development token, but leaves headers alone that somebody typ
   await second.headers(/Bearer development-2"/)
   await second.openTab('Watch')
   await second.headers(/Bearer development-2"/)
-  await second.typeHeaders('{"Authorization": "Bearer my-own"}')
+  await second.type('Headers', '{"Authorization": "Bearer my-own"}')
   await vi.waitFor(async () => expect(await storedTabs(context)).toContain('my-own'), waiting)
 
   const third = await openGraphiql(page, url)
@@ -111,7 +125,7 @@ it('brings a fresh development token, but leaves headers alone that somebody typ
 it('keeps a token that somebody brought out of the storage', async () => {
   const { context } = await browser.openProfile()
   const graphiql = await openGraphiql(await context.newPage(), await servePageAlone(() => null))
-  await graphiql.typeHeaders('{"Authorization": "Bearer my-own"}')
+  await graphiql.type('Headers', '{"Authorization": "Bearer my-own"}')
   await graphiql.headers(/Bearer my-own"/)
   await graphiql.run()
   await graphiql.result(/The server answered 404/)
@@ -143,9 +157,9 @@ async function openGraphiql(page: Page, url: string) {
       await page.getByRole('button', { name: 'Headers' }).click()
       return untilMatch(() => shown('.graphiql-editor-tool'), pattern)
     },
-    /** Replaces the text of the Headers tab. */
-    typeHeaders: async (text: string) => {
-      await page.getByRole('button', { name: 'Headers' }).click()
+    /** Replaces the text of one of the two editors below the operation. */
+    type: async (tool: 'Variables' | 'Headers', text: string) => {
+      await page.getByRole('button', { name: tool }).click()
       await page.locator('.graphiql-editor-tool .view-lines:visible').click()
       await page.keyboard.press('ControlOrMeta+A')
       await page.keyboard.press('Delete')
@@ -172,22 +186,14 @@ async function storedTabs(context: BrowserContext) {
   return site?.localStorage.find(({ name }) => name === 'parley:graphiql:tabState')?.value
 }
 
-type StoredReply = { data: { session: { messages: { nodes: { status: string; content: string }[] } } } }
-
-/** The last message of the session, once it is complete, as the API tells it to the same person. */
-async function storedReply(sessionId: string) {
-  const config = await fetch(`${app.url}/graphiql/config.json`)
-  const { token } = (await config.json()) as { token: string }
-  const response = await fetch(`${app.url}/graphql`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-    body: JSON.stringify({
-      query: 'query ($id: ID!) { session(id: $id) { messages(last: 1) { nodes { status content } } } }',
-      variables: { id: sessionId },
-    }),
-  })
-  const { data } = (await response.json()) as StoredReply
-  const [message] = data.session.messages.nodes
+/** The last message of the session, once it is complete, as the API tells it to the page's developer. */
+async function storedReply(sessionId: string): Promise<string | undefined> {
+  const { session } = await app
+    .api({ user: 'developer' })
+    .run('query ($id: ID!) { session(id: $id) { messages(last: 1) { nodes { status content } } } }', {
+      id: sessionId,
+    })
+  const [message] = session.messages.nodes
   return message?.status === 'COMPLETE' ? message.content : undefined
 }
 

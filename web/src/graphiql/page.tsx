@@ -2,7 +2,7 @@ import { tryParseJSONC } from '@graphiql/react'
 import { GraphiQL } from 'graphiql'
 import { useCallback, useReducer, useState } from 'react'
 import { createFetcher } from './fetcher.ts'
-import { appendDelta, LiveReply, type Reply } from './live-reply.tsx'
+import { appendEvent, LiveReply, type Reply } from './live-reply.tsx'
 import { createdSessionId, SessionIdFiller } from './session-id-filler.tsx'
 import type { PageStorage } from './storage.ts'
 import type { initialTabs } from './tabs.ts'
@@ -49,7 +49,7 @@ export function Page({ endpoint, storage, keepsHeaders, tabs }: PageProps) {
 }
 
 function nextReply(reply: Reply | undefined, news: 'start' | Record<string, unknown>) {
-  return news === 'start' ? undefined : Object.values(news).reduce(appendDelta, reply)
+  return news === 'start' ? undefined : Object.values(news).reduce(appendEvent, reply)
 }
 
 /** Nothing where the user left the Headers tab broken: GraphiQL says so when they run something. */

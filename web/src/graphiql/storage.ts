@@ -44,3 +44,6 @@ export function parseJson(text: string | null | undefined): unknown {
     return undefined
   }
 }
+
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null

@@ -1,6 +1,6 @@
 import type { TabsState } from '@graphiql/react'
 import { exampleTabs } from './examples.ts'
-import { type PageStorage, parseJson, readJson } from './storage.ts'
+import { isRecord, type PageStorage, parseJson, readJson } from './storage.ts'
 
 // GraphiQL's own key: it writes its tabs there and restores them from it.
 const tabsKey = 'graphiql:tabState'
@@ -60,6 +60,3 @@ function readTabs(storage: PageStorage) {
   const stored = readJson(storage, tabsKey)
   return isRecord(stored) && Array.isArray(stored.tabs) ? (stored as TabsState) : undefined
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null
