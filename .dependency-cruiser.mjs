@@ -147,6 +147,7 @@ export default {
     // The one that reads these sources beside TypeScript 7; with none, no module is read and every rule holds.
     parser: 'swc',
     tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'] },
     doNotFollow: { path: ['node_modules', '^src/db/generated/'] },
   },
 }

@@ -4,7 +4,16 @@ import type { Prisma } from './generated/prisma/client.ts'
 import { PrismaClient } from './generated/prisma/client.ts'
 import { type Sql, type Statement, TenantPool } from './tenant.ts'
 
-export type { Agent, Message, Participant, Prisma, Run, Session, Tenant, User } from './generated/prisma/client.ts'
+export type {
+  Agent,
+  Message,
+  Participant,
+  Prisma,
+  Run,
+  Session,
+  Tenant,
+  User,
+} from './generated/prisma/client.ts'
 export type { Sql, Statement } from './tenant.ts'
 
 export type DatabaseOptions = {

@@ -16,6 +16,13 @@ export function createLog({ level }: Config['log'], isForPeople: boolean): Log {
     level,
     base: null,
     redact: { paths: secretPaths, censor: '[redacted]' },
-    ...(isForPeople ? { transport: { target: 'pino-pretty', options: { translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname' } } } : {}),
+    ...(isForPeople
+      ? {
+          transport: {
+            target: 'pino-pretty',
+            options: { translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname' },
+          },
+        }
+      : {}),
   })
 }

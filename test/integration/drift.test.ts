@@ -62,7 +62,7 @@ describe('the drift check', () => {
   })
 
   it('finds a changed foreign key and a missing enum value', async () => {
-    expect(await change(/(user +User +@relation\([^)]*onDelete: )Restrict/, '$1Cascade')).toEqual([
+    expect(await change(/(user +User +@relation\([^)]*onDelete: )NoAction/, '$1Cascade')).toEqual([
       expect.stringMatching(
         /^constraint sessions_tenant_id_user_id_fkey of sessions: .*CASCADE.* in the schema/,
       ),
