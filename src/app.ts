@@ -158,7 +158,7 @@ async function openDoors(config: Config, { database, services, tokens, log }: Pa
         token: () => developmentToken(config, tokens),
       })
     : null
-  const server = createHttpServer({ yoga, health, graphiql, bodyMaxBytes: settings.bodyMaxBytes })
+  const server = createHttpServer({ yoga, health, graphiql, bodyMaxBytes: settings.bodyMaxBytes, log })
   const door = createWebSocketDoor({
     server,
     yoga,

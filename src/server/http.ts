@@ -1,23 +1,23 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { ErrorCode } from '../lib/errors.ts'
+import type { Log } from '../telemetry/log.ts'
 import type { GraphiqlPage } from './graphiql.ts'
 import type { Health } from './health.ts'
 import { newRequestId } from './request-id.ts'
 import { graphqlPath, type Yoga } from './yoga.ts'
 
-type Options = { yoga: Yoga; health: Health; graphiql: GraphiqlPage | null; bodyMaxBytes: number }
+type Options = { yoga: Yoga; health: Health; graphiql: GraphiqlPage | null; bodyMaxBytes: number; log: Log }
 
 /** Routes requests; everything but the body's size is left to who answers. */
-export function createHttpServer({ yoga, health, graphiql, bodyMaxBytes }: Options): Server {
-  const server = createServer(async (request, response) => {
-    const requestId = newRequestId(request.headers['x-request-id'])
-    response.setHeader('x-request-id', requestId)
+export function createHttpServer({ yoga, health, graphiql, bodyMaxBytes, log }: Options): Server {
+  async function answer(request: IncomingMessage, response: ServerResponse, requestId: string) {
     const path = request.url?.split('?', 1)[0]
     if (health.handle(request, response)) return
     if (path === graphqlPath) {
       const refusal = refusalOf(request, bodyMaxBytes)
-      if (refusal) return sendError(response, ...refusal)
+      if (refusal) return sendError(response, refusal.status, 'BAD_USER_INPUT', refusal.message)
       const authorization = request.headers.authorization ?? null
       await yoga(request, response, { origin: { requestId, authorization } })
       return
@@ -25,7 +25,18 @@ export function createHttpServer({ yoga, health, graphiql, bodyMaxBytes }: Optio
     const page = graphiql?.(request, response)
     if (page) await page
     else if (path === '/' && graphiql) response.writeHead(302, { location: '/graphiql' }).end()
-    else sendError(response, 404, `There is nothing here; the API is at ${graphqlPath}.`)
+    else sendError(response, 404, 'NOT_FOUND', `There is nothing here; the API is at ${graphqlPath}.`)
+  }
+
+  const server = createServer((request, response) => {
+    const requestId = newRequestId(request.headers['x-request-id'])
+    response.setHeader('x-request-id', requestId)
+    answer(request, response, requestId).catch((error) => {
+      log.error({ err: error, requestId }, 'a request failed')
+      if (response.headersSent) response.destroy()
+      else
+        sendError(response, 500, 'INTERNAL_SERVER_ERROR', `Internal server error; request id ${requestId}.`)
+    })
   })
   server.headersTimeout = 10_000
   server.requestTimeout = 30_000
@@ -33,20 +44,21 @@ export function createHttpServer({ yoga, health, graphiql, bodyMaxBytes }: Optio
 }
 
 /** Bodies that are too large, of unknown size or packed are refused before a byte of them is kept. */
-function refusalOf({ method, headers }: IncomingMessage, bodyMaxBytes: number): [number, string] | null {
+function refusalOf({ method, headers }: IncomingMessage, bodyMaxBytes: number) {
   if (method !== 'POST') return null
   if (headers['content-encoding'] !== undefined)
-    return [415, 'Packed bodies are not accepted: leave out content-encoding.']
-  if (headers['content-length'] === undefined) return [411, 'The body needs a content-length.']
+    return { status: 415, message: 'Packed bodies are not accepted: leave out content-encoding.' }
+  if (headers['content-length'] === undefined)
+    return { status: 411, message: 'The body needs a content-length.' }
   const bytes = Number(headers['content-length'])
-  if (bytes > bodyMaxBytes)
-    return [413, `The body has ${bytes} bytes; at most ${bodyMaxBytes} are allowed (HTTP_BODY_MAX_BYTES).`]
-  return null
+  if (bytes <= bodyMaxBytes) return null
+  const message = `The body has ${bytes} bytes; at most ${bodyMaxBytes} are allowed (HTTP_BODY_MAX_BYTES).`
+  return { status: 413, message }
 }
 
-function sendError(response: ServerResponse, status: number, message: string): void {
+function sendError(response: ServerResponse, status: number, code: ErrorCode, message: string): void {
   response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
-  response.end(`${JSON.stringify({ errors: [{ message, extensions: { code: 'BAD_USER_INPUT' } }] })}\n`)
+  response.end(`${JSON.stringify({ errors: [{ message, extensions: { code } }] })}\n`)
 }
 
 /** Starts to listen; resolves to the address to reach it by. */
