@@ -3,7 +3,10 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { migrate } from '../../src/db/migrate.ts'
 import { query, startPostgres, type TestServer } from '../support/postgres.ts'
 
-type Tenant = Record<'id' | 'user' | 'agent' | 'session' | 'fork' | 'question' | 'answer' | 'run' | 'template', string>
+type Tenant = Record<
+  'id' | 'user' | 'agent' | 'session' | 'fork' | 'question' | 'answer' | 'run' | 'template',
+  string
+>
 const kinds = ['id', 'user', 'agent', 'session', 'fork', 'question', 'answer', 'run', 'template'] as const
 
 /** Ids that show whose they are: `aaaaaaaa-…`. */
