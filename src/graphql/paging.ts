@@ -28,6 +28,9 @@ const PageInfo = builder
     }),
   })
 
+/** The connection has counted its page already; as a list, the field would be counted five times more. */
+const countedByPage = { field: 1, multiplier: 1 }
+
 /** Defines `<Name>Edge` and `<Name>Connection` over a node type. */
 export function connectionOf<Row extends object>(name: string, node: ObjectRef<Types, Row>, noun: string) {
   const Edge = builder.objectRef<{ cursor: string; node: Row }>(`${name}Edge`).implement({
@@ -42,11 +45,13 @@ export function connectionOf<Row extends object>(name: string, node: ObjectRef<T
     fields: (t) => ({
       edges: t.field({
         type: [Edge],
+        complexity: countedByPage,
         description: `The ${noun}s of this page, each with its cursor.`,
         resolve: (page) => page.rows.map((row) => ({ cursor: page.cursorOf(row), node: row })),
       }),
       nodes: t.field({
         type: [node],
+        complexity: countedByPage,
         description: `The ${noun}s of this page.`,
         resolve: (page) => page.rows as never,
       }),
