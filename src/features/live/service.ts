@@ -1,3 +1,4 @@
+import { onVisibleSession } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Message, Prisma, Session } from '../../db/client.ts'
 import { closing } from '../../lib/async.ts'
@@ -110,7 +111,7 @@ export function createLive({ feed, sessions }: { feed: Feed; sessions: Sessions 
       return closing(newMessages(events), () => void events.return?.())
     },
     async followReply(viewer, messageId, after) {
-      const where = { tenantId: viewer.tenantId, id: messageId }
+      const where = { tenantId: viewer.tenantId, id: messageId, ...onVisibleSession(viewer) }
       const found = await viewer.db.prisma.message.findFirst({ where, select: { sessionId: true } })
       if (!found) throw new NotFoundError('message')
       const events = await follow(viewer, found.sessionId, after)
