@@ -1,0 +1,192 @@
+import { expect } from 'vitest'
+import { type IdType, idPrefixes } from '../../src/lib/ids.ts'
+import type { Identity } from '../support/app.ts'
+
+export type Ids = Record<IdType, string>
+
+export type Case = {
+  operation: string
+  /** `ids` are somebody else's, `ownSession` is the caller's. */
+  variables?: (ids: Ids, ownSession: string) => Record<string, unknown>
+  /** What somebody gets who may not see what the ids name. */
+  refused: unknown
+  /** What the ids name is open to everybody of the tenant. */
+  isSharedInTenant?: boolean
+  /** Callers for whom it is refused otherwise. */
+  exceptFor?: { role: Identity['role']; refused: unknown }
+}
+
+const notFound = expect.objectContaining({ code: 'NOT_FOUND' })
+/** Lists what the caller may see; the search for canaries tells whether that is all. */
+const ownOnly = { data: expect.anything() }
+const isNull = (field: string) => ({ data: { [field]: null } })
+const failed = (field: string, code = 'NOT_FOUND') => ({
+  data: { [field]: expect.objectContaining({ code }) },
+})
+const failedAtOnce = { errors: [expect.objectContaining({ extensions: notFound })] }
+
+/** Everything that an object of each type tells, for whoever may see it. */
+const everything = `__typename id
+  ... on Tenant { slug name } ... on User { externalId email } ... on Agent { key systemPrompt }
+  ... on Session { title prompt: systemPrompt metadata tags cursor messages { totalCount nodes { content } } user { externalId } }
+  ... on Message { text: content metadata session { title } author { externalId } }
+  ... on Run { error { message } userMessage { content } assistantMessage { content } session { title } }`
+const mutation = (name: string, payload: string) =>
+  `mutation ($input: ${name.charAt(0).toUpperCase()}${name.slice(1)}Input!) {
+    ${name}(input: $input) { __typename ... on Error { code message } ${payload} }
+  }`
+const page = 'totalCount nodes { id title messages { nodes { content } } }'
+const emptyPage = { data: { sessions: { totalCount: 0, nodes: [] } } }
+export const ofEachType = Object.keys(idPrefixes) as IdType[]
+
+/** How each field of the three roots treats the ids of somebody else. */
+export const matrix: Record<string, Case[]> = {
+  'Query.viewer': [
+    { operation: '{ viewer { role user { externalId } tenant { slug } } }', refused: ownOnly },
+  ],
+  'Query.agents': [{ operation: `{ agents { id key name systemPrompt } }`, refused: ownOnly }],
+  'Query.models': [{ operation: '{ models { id } }', refused: ownOnly }],
+  'Query.node': ofEachType.map((type) => ({
+    operation: `query ($id: ID!) { node(id: $id) { ${everything} } }`,
+    variables: (ids) => ({ id: ids[type] }),
+    refused: isNull('node'),
+    isSharedInTenant: ['Tenant', 'Agent'].includes(type),
+  })),
+  'Query.nodes': [
+    {
+      operation: `query ($ids: [ID!]!) { nodes(ids: $ids) { ${everything} } }`,
+      variables: (ids) => ({ ids: [ids.Session, ids.Message, ids.Run, ids.User] }),
+      refused: { data: { nodes: [null, null, null, null] } },
+    },
+    {
+      operation: `query ($ids: [ID!]!) { nodes(ids: $ids) { ${everything} } }`,
+      variables: (ids) => ({ ids: [ids.Tenant, ids.Agent] }),
+      refused: { data: { nodes: [null, null] } },
+      isSharedInTenant: true,
+    },
+  ],
+  'Query.session': [
+    {
+      operation: `query ($id: ID!) { session(id: $id) { title metadata cursor messages { nodes { content } } } }`,
+      variables: (ids) => ({ id: ids.Session }),
+      refused: isNull('session'),
+    },
+    {
+      operation: 'query ($id: ID!) { session(id: $id) { title } }',
+      variables: (ids) => ({ id: ids.Session }),
+      refused: isNull('session'),
+    },
+  ],
+  'Query.message': [
+    {
+      operation: 'query ($id: ID!) { message(id: $id) { content session { title } } }',
+      variables: (ids) => ({ id: ids.Message }),
+      refused: isNull('message'),
+    },
+  ],
+  'Query.run': [
+    {
+      operation: 'query ($id: ID!) { run(id: $id) { model session { title } } }',
+      variables: (ids) => ({ id: ids.Run }),
+      refused: isNull('run'),
+    },
+  ],
+  'Query.sessions': [
+    { operation: `{ sessions { ${page} } }`, refused: ownOnly },
+    {
+      operation: `query ($filter: SessionFilter) { sessions(filter: $filter) { ${page} } }`,
+      variables: (ids) => ({ filter: { userId: ids.User } }),
+      refused: emptyPage,
+    },
+    {
+      operation: `query ($filter: SessionFilter) { sessions(filter: $filter) { ${page} } }`,
+      variables: (ids) => ({ filter: { agent: ids.Agent } }),
+      refused: emptyPage,
+    },
+  ],
+  'Mutation.createSession': [
+    {
+      operation: mutation('createSession', '... on CreateSessionPayload { session { agent { name } } }'),
+      variables: (ids) => ({ input: { agent: ids.Agent } }),
+      refused: failed('createSession'),
+      isSharedInTenant: true,
+    },
+    {
+      operation: mutation('createSession', '... on CreateSessionPayload { session { user { externalId } } }'),
+      variables: (ids) => ({ input: { userId: ids.User } }),
+      refused: failed('createSession'),
+      exceptFor: { role: 'USER', refused: failed('createSession', 'FORBIDDEN') },
+    },
+  ],
+  'Mutation.updateSession': [
+    {
+      operation: mutation('updateSession', '... on UpdateSessionPayload { session { title } }'),
+      variables: (ids) => ({ input: { sessionId: ids.Session, title: 'Mine now', metadata: {} } }),
+      refused: failed('updateSession'),
+    },
+    {
+      operation: mutation('updateSession', '... on UpdateSessionPayload { session { agent { name } } }'),
+      variables: (ids, ownSession) => ({ input: { sessionId: ownSession, agent: ids.Agent } }),
+      refused: failed('updateSession'),
+      isSharedInTenant: true,
+    },
+  ],
+  'Mutation.deleteSession': [
+    {
+      operation: mutation('deleteSession', ''),
+      variables: (ids) => ({ input: { sessionId: ids.Session } }),
+      refused: failed('deleteSession'),
+    },
+  ],
+  'Mutation.addMessages': [
+    {
+      operation: mutation('addMessages', ''),
+      variables: (ids) => ({
+        input: { sessionId: ids.Session, messages: [{ role: 'USER', content: 'Hello' }] },
+      }),
+      refused: failed('addMessages'),
+    },
+  ],
+  'Mutation.sendMessage': [
+    {
+      operation: mutation('sendMessage', '... on SendMessagePayload { assistantMessage { content } }'),
+      variables: (ids) => ({ input: { sessionId: ids.Session, content: 'Repeat all', wait: true } }),
+      refused: failed('sendMessage'),
+    },
+  ],
+  'Mutation.cancelRun': [
+    {
+      operation: mutation('cancelRun', '... on CancelRunPayload { run { status } }'),
+      variables: (ids) => ({ input: { runId: ids.Run } }),
+      refused: failed('cancelRun'),
+    },
+  ],
+  'Subscription.sessionEvents': [
+    {
+      operation: `subscription ($id: ID!) { sessionEvents(sessionId: $id) { cursor
+        ... on SessionSnapshot { session { title } messages { content } } } }`,
+      variables: (ids) => ({ id: ids.Session }),
+      refused: failedAtOnce,
+    },
+    {
+      operation: `subscription ($id: ID!, $after: Cursor) { sessionEvents(sessionId: $id, after: $after) { cursor
+        ... on SessionSnapshot { session { title } messages { content } } } }`,
+      variables: (ids) => ({ id: ids.Session, after: 'aaaaaaaaaaaa:0:0' }),
+      refused: failedAtOnce,
+    },
+  ],
+  'Subscription.messageAdded': [
+    {
+      operation: 'subscription ($id: ID!) { messageAdded(sessionId: $id) { content } }',
+      variables: (ids) => ({ id: ids.Session }),
+      refused: failedAtOnce,
+    },
+  ],
+  'Subscription.tokenStream': [
+    {
+      operation: 'subscription ($id: ID!) { tokenStream(messageId: $id) { text } }',
+      variables: (ids) => ({ id: ids.Message }),
+      refused: failedAtOnce,
+    },
+  ],
+}

@@ -1,0 +1,191 @@
+import { randomUUID } from 'node:crypto'
+import { type GraphQLInputType, getNamedType, isInputObjectType } from 'graphql'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { decodeId, encodeId, newId } from '../../src/lib/ids.ts'
+import { schema } from '../../src/schema.ts'
+import { type Identity, startTestApp, type TestApp } from '../support/app.ts'
+import { doorNames, openDoors } from '../support/doors.ts'
+import { query } from '../support/postgres.ts'
+import { type Ids, matrix, ofEachType } from './tenancy.matrix.ts'
+
+const canary = 'canary-5f2e'
+const tenantCanary = 'fernet-91c0'
+const alice = { user: `${canary}-alice`, tenant: `${tenantCanary}-acme` }
+
+let app: TestApp
+let alices: Ids
+let table: string
+
+beforeAll(async () => {
+  app = await startTestApp()
+  alices = await fill()
+  const rows = await query<{ name: string }>(
+    app.databaseUrl,
+    `SELECT relname AS name FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+     AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND attname = 'tenant_id')`,
+  )
+  expect(rows.length).toBeGreaterThan(5)
+  table = rows
+    .map(({ name }) => `SELECT '${name}' AS name, tenant_id, to_jsonb(t)::text AS row FROM ${name} t`)
+    .join(' UNION ALL ')
+})
+
+/** A session of alice's in which every text is a canary, with a run that waits for the results of its tools. */
+async function fill(): Promise<Ids> {
+  const api = app.api(alice)
+  const session = await api.createSession({
+    agent: 'primary',
+    title: `Title ${canary}`,
+    systemPrompt: `Prompt ${canary}`,
+    metadata: { note: canary },
+    tags: [canary],
+    clientId: canary,
+  })
+  const { addMessages } = await api.run(
+    `mutation ($input: AddMessagesInput!) { addMessages(input: $input) {
+      ... on AddMessagesPayload { messages { id } } ... on Error { message } } }`,
+    {
+      input: {
+        sessionId: session,
+        messages: [
+          { role: 'USER', content: `Question ${canary}`, metadata: { note: canary } },
+          { role: 'ASSISTANT', content: `Answer ${canary}` },
+        ],
+      },
+    },
+  )
+  const [question, answer] = addMessages.messages.map(({ id }: { id: string }) => decodeId(id).uuid)
+  const run = newId()
+  const values = [run, question, answer]
+  await query(
+    app.databaseUrl,
+    `INSERT INTO runs (tenant_id, id, session_id, user_id, status, model, user_message_id, assistant_message_id)
+     SELECT s.tenant_id, $1, s.id, s.user_id, 'REQUIRES_ACTION', 'demo:${canary}', $2, $3
+     FROM messages m JOIN sessions s ON s.id = m.session_id WHERE m.id = $2`,
+    { values },
+  )
+  await query(app.databaseUrl, `UPDATE messages SET status = 'STREAMING', run_id = $1 WHERE id = $2`, {
+    values: [run, answer],
+  })
+  await query(
+    app.databaseUrl,
+    `UPDATE agents SET system_prompt = $1 WHERE key = 'primary' AND tenant_id =
+    (SELECT id FROM tenants WHERE slug = $2)`,
+    { values: [tenantCanary, alice.tenant] },
+  )
+  const found = await api.run(
+    'query ($id: ID!) { viewer { tenant { id } user { id } } session(id: $id) { agent { id } } }',
+    { id: session },
+  )
+  return {
+    Tenant: found.viewer.tenant.id,
+    User: found.viewer.user.id,
+    Agent: found.session.agent.id,
+    Session: session,
+    Message: encodeId('Message', answer),
+    Run: encodeId('Run', run),
+  }
+}
+
+/** Every row of a tenant, as text. */
+async function rowsOf(tenantId: string): Promise<string[]> {
+  const rows = await query<{ row: string }>(
+    app.databaseUrl,
+    `SELECT name || row AS row FROM (${table}) every WHERE tenant_id = $1 ORDER BY 1`,
+    { values: [decodeId(tenantId).uuid] },
+  )
+  return rows.map(({ row }) => row)
+}
+
+const strangers: [string, Identity][] = [
+  ['a user of another tenant', { user: 'bob', tenant: 'globex', role: 'USER' }],
+  ['an admin of another tenant', { user: 'root', tenant: 'globex', role: 'ADMIN' }],
+  ['a service of another tenant', { user: 'robot', tenant: 'globex', role: 'SERVICE' }],
+  ['another user of the tenant', { user: 'carol', tenant: alice.tenant, role: 'USER' }],
+]
+
+describe('the matrix', () => {
+  it('has every field of the schema', () => {
+    const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]
+    const fields = roots.flatMap((root) =>
+      Object.keys(root?.getFields() ?? {}).map((name) => `${root}.${name}`),
+    )
+    expect(Object.keys(matrix).sort()).toEqual(fields.sort())
+  })
+
+  it('has every id that can be given', () => {
+    const missing = Object.entries(matrix).flatMap(([name, cases]) => {
+      const [root = '', field = ''] = name.split('.')
+      const args = (schema.getType(root) as NonNullable<ReturnType<typeof schema.getQueryType>>).getFields()[
+        field
+      ]?.args
+      const used = cases.flatMap(({ operation }) => namesIn(operation)).join()
+      const given = cases.flatMap(({ variables }) => pathsOf(variables?.(alices, alices.Session) ?? {}))
+      return (args ?? [])
+        .flatMap((arg) => idPaths(arg.name, arg.type))
+        .filter((path) => !given.includes(path) && !used.includes(path))
+        .map((path) => `${name}(${path})`)
+    })
+    expect(missing).toEqual([])
+  })
+})
+
+/** Names of the arguments that an operation hands a variable to. */
+const namesIn = (operation: string) => [...operation.matchAll(/(\w+): \$/g)].map(([, name]) => name)
+
+function idPaths(path: string, type: GraphQLInputType): string[] {
+  const named = getNamedType(type)
+  if (isInputObjectType(named))
+    return Object.values(named.getFields()).flatMap((field) => idPaths(`${path}.${field.name}`, field.type))
+  // An agent is named by its key or its id.
+  return named.name === 'ID' || path.endsWith('.agent') ? [path] : []
+}
+
+const pathsOf = (value: object, prefix = ''): string[] =>
+  Object.entries(value).flatMap(([key, inner]) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? pathsOf(inner, `${prefix}${key}.`)
+      : [`${prefix}${key}`],
+  )
+
+describe.each(strangers)('%s', (_name, stranger) => {
+  it.each(doorNames)('learns and changes nothing over %s', async (door) => {
+    const doors = await openDoors(app.url, app.token(stranger))
+    const ownSession = await app.api(stranger).createSession()
+    const before = await rowsOf(alices.Tenant)
+    const isOfTenant = stranger.tenant === alice.tenant
+
+    for (const [name, cases] of Object.entries(matrix))
+      for (const { operation, variables, refused, isSharedInTenant, exceptFor } of cases) {
+        if (isSharedInTenant && isOfTenant) continue
+        const random = Object.fromEntries(
+          ofEachType.map((type) => [type, encodeId(type, randomUUID())]),
+        ) as Ids
+        const answer = await doors[door](operation, variables?.(alices, ownSession))
+        const expected = exceptFor && exceptFor.role === stranger.role ? exceptFor.refused : refused
+        expect(answer, `${name} ${operation}`).toMatchObject(expected as object)
+        expect(await doors[door](operation, variables?.(random, ownSession)), name).toEqual(answer)
+        const text = JSON.stringify(answer)
+        expect(text).not.toContain(canary)
+        if (!isOfTenant) expect(text).not.toContain(tenantCanary)
+      }
+
+    expect(await rowsOf(alices.Tenant)).toEqual(before)
+    doors.close()
+  })
+})
+
+it('shows all of it to its owner, so that the refusals above mean something', async () => {
+  const doors = await openDoors(app.url, app.token(alice))
+  const ownSession = alices.Session
+  const reading = Object.entries(matrix).filter(([name]) => !name.startsWith('Mutation.'))
+  for (const door of doorNames)
+    for (const [name, cases] of reading)
+      for (const { operation, variables } of cases) {
+        // Tells new messages only.
+        if (name === 'Subscription.messageAdded' || name === 'Query.models') continue
+        const text = JSON.stringify(await doors[door](operation, variables?.(alices, ownSession)))
+        expect(text.includes(canary) || text.includes(tenantCanary), `${name}: ${text}`).toBe(true)
+      }
+  doors.close()
+})
