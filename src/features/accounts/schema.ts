@@ -15,8 +15,7 @@ export const UserRole = builder.enumType('UserRole', {
 export const Tenant = builder.prismaNode('Tenant', {
   id: { resolve: ({ id }) => id },
   nullable: true,
-  // Row-level security shows a tenant to its own people only.
-  findUnique: (id) => ({ id }),
+  findUnique: (id, context) => ({ id, AND: { id: viewerOf(context).tenantId } }),
   description: 'A customer of the installation: people, agents and sessions that nobody else sees.',
   fields: (t) => ({
     slug: t.exposeString('slug', { description: 'Short unique name, as tokens carry it.' }),
