@@ -20,11 +20,13 @@ import type { Services } from './features/services.ts'
 import { createChanges } from './features/sessions/changes.ts'
 import { createSessions } from './features/sessions/service.ts'
 import type { Context } from './graphql/context.ts'
+import { presentError } from './graphql/errors.ts'
 import type { Provider } from './llm/provider.ts'
 import { createModels } from './llm/registry.ts'
 import { createMemoryBroker } from './realtime/broker-memory.ts'
 import { createFeed } from './realtime/feed.ts'
 import { schema } from './schema.ts'
+import { createCompiledOperations } from './server/compiled.ts'
 import { createGraphiqlPage } from './server/graphiql.ts'
 import { createHealth } from './server/health.ts'
 import { close, createHttpServer, listen } from './server/http.ts'
@@ -140,13 +142,15 @@ type Parts = { database: Database; services: Services; tokens: Tokens; log: Log 
 
 async function openDoors(config: Config, { database, services, tokens, log }: Parts) {
   const { server: settings, isProduction } = config
-  const yoga = createGraphqlServer({
+  const { corsOrigins } = settings
+  const answering = {
     schema,
-    isProduction,
-    corsOrigins: settings.corsOrigins,
-    contextOf: (origin) => contextOf(origin, services, tokens),
-    log,
-  })
+    contextOf: (origin: OperationOrigin) => contextOf(origin, services, tokens),
+    present: (error: unknown, requestId: string) =>
+      presentError(error, requestId, (cause) => log.error({ err: cause, requestId }, 'an operation failed')),
+  }
+  const yoga = createGraphqlServer({ ...answering, isProduction, corsOrigins, log })
+  const compiled = createCompiledOperations({ ...answering, yoga })
   const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as {
     version: string
   }
@@ -158,12 +162,13 @@ async function openDoors(config: Config, { database, services, tokens, log }: Pa
         token: () => developmentToken(config, tokens),
       })
     : null
-  const server = createHttpServer({ yoga, health, graphiql, bodyMaxBytes: settings.bodyMaxBytes, log })
+  const { bodyMaxBytes } = settings
+  const server = createHttpServer({ yoga, compiled, corsOrigins, health, graphiql, bodyMaxBytes, log })
   const door = createWebSocketDoor({
     server,
     yoga,
     verify: tokens.verify,
-    corsOrigins: settings.corsOrigins,
+    corsOrigins,
     frameMaxBytes: settings.frameMaxBytes,
     log,
   })

@@ -1,25 +1,44 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import type { ErrorCode } from '../lib/errors.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { CompiledOperations } from './compiled.ts'
 import type { GraphiqlPage } from './graphiql.ts'
 import type { Health } from './health.ts'
 import { newRequestId } from './request-id.ts'
 import { graphqlPath, type Yoga } from './yoga.ts'
 
-type Options = { yoga: Yoga; health: Health; graphiql: GraphiqlPage | null; bodyMaxBytes: number; log: Log }
+type Options = {
+  yoga: Yoga
+  compiled: CompiledOperations
+  /** Without them no answer needs CORS headers, which are Yoga's to give. */
+  corsOrigins: readonly string[]
+  health: Health
+  graphiql: GraphiqlPage | null
+  bodyMaxBytes: number
+  log: Log
+}
 
 /** Routes requests; everything but the body's size is left to who answers. */
-export function createHttpServer({ yoga, health, graphiql, bodyMaxBytes, log }: Options): Server {
+export function createHttpServer(options: Options): Server {
+  const { yoga, health, graphiql, bodyMaxBytes, log } = options
+
   async function answer(request: IncomingMessage, response: ServerResponse, requestId: string) {
     const path = request.url?.split('?', 1)[0]
     if (health.handle(request, response)) return
     if (path === graphqlPath) {
       const refusal = refusalOf(request, bodyMaxBytes)
       if (refusal) return sendError(response, refusal.status, 'BAD_USER_INPUT', refusal.message)
-      const authorization = request.headers.authorization ?? null
-      await yoga(request, response, { origin: { requestId, authorization } })
+      const origin = { requestId, authorization: request.headers.authorization ?? null }
+      if (isOrdinary(request, options.corsOrigins)) {
+        const body = await text(request)
+        if (await options.compiled.handle({ accept: request.headers.accept, body }, response, origin)) return
+        // Yoga takes a body that was read before from here.
+        Object.assign(request, { body })
+      }
+      await yoga(request, response, { origin })
       return
     }
     const page = graphiql?.(request, response)
@@ -42,6 +61,13 @@ export function createHttpServer({ yoga, health, graphiql, bodyMaxBytes, log }: 
   server.requestTimeout = 30_000
   return server
 }
+
+/** JSON over POST that wants one answer, from nowhere that CORS has a say in. */
+const isOrdinary = ({ method, headers }: IncomingMessage, corsOrigins: readonly string[]) =>
+  method === 'POST' &&
+  headers['content-type']?.startsWith('application/json') === true &&
+  headers.accept?.includes('text/event-stream') !== true &&
+  (corsOrigins.length === 0 || headers.origin === undefined)
 
 /** Bodies that are too large, of unknown size or packed are refused before a byte of them is kept. */
 function refusalOf({ method, headers }: IncomingMessage, bodyMaxBytes: number) {

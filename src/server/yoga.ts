@@ -16,7 +16,6 @@ import {
   type YogaServerInstance,
 } from 'graphql-yoga'
 import type { Context } from '../graphql/context.ts'
-import { presentError } from '../graphql/errors.ts'
 import type { Log } from '../telemetry/log.ts'
 
 /** What the transport knows of an operation before it is run. */
@@ -32,13 +31,21 @@ type Options = {
   corsOrigins: readonly string[]
   isProduction: boolean
   contextOf: (origin: OperationOrigin) => Promise<Context>
+  present: Present
   log: Log
 }
 
-export function createGraphqlServer({ schema, corsOrigins, isProduction, contextOf, log }: Options): Yoga {
-  const present = (error: unknown, requestId: string) =>
-    presentError(error, requestId, (cause) => log.error({ err: cause, requestId }, 'an operation failed'))
+/** What a client may learn of a failure. */
+export type Present = (error: unknown, requestId: string) => GraphQLError
 
+export function createGraphqlServer({
+  schema,
+  corsOrigins,
+  isProduction,
+  contextOf,
+  present,
+  log,
+}: Options): Yoga {
   return createYoga<{ origin: OperationOrigin }, Context>({
     schema,
     graphqlEndpoint: graphqlPath,
@@ -73,8 +80,6 @@ export function createGraphqlServer({ schema, corsOrigins, isProduction, context
     ],
   })
 }
-
-type Present = (error: unknown, requestId: string) => GraphQLError
 
 /** Runs in the phases that HTTP, SSE and WebSocket share. */
 function useErrorPresentation(present: Present): Plugin<Context> {
