@@ -53,7 +53,12 @@ export type Database = {
 export function createDatabase(options: DatabaseOptions): Database {
   const pool = new TenantPool(poolConfig(options, 'parley_app', options.poolSize))
   const systemPool = new pg.Pool(poolConfig(options, 'parley_system', 4))
-  for (const each of [pool, systemPool]) each.on('error', options.onError)
+  for (const each of [pool, systemPool]) {
+    each.on('error', options.onError)
+    // pg listens to a connection only while it is idle; one that is lost between two statements of a transaction would
+    // end the process. Its next statement fails, which is told to whoever sent it.
+    each.on('connect', (client) => client.on('error', () => {}))
+  }
 
   const prisma = new PrismaClient({
     adapter: new PrismaPg(pool, { statementNameGenerator: createStatementNames() }),
