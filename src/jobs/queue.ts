@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto'
+import { PgBoss } from 'pg-boss'
+
+/**
+ * Background work in the database that is there anyway: pg-boss in a schema of its own, `jobs`. Every node of an
+ * installation takes part.
+ *
+ * Guarantees:
+ * - A job that `send` resolved for is stored: it survives restarts of the node and of the database.
+ * - It is done **at least once**. A handler that throws, or whose node died or stopped, is called again, three times
+ *   at most, after ever longer pauses. So a handler must be safe to repeat.
+ * - Of the jobs of one name and `singletonKey` at most one waits and at most one is at work, on all nodes together.
+ * - A scheduled job is sent once per time of its schedule, however many nodes there are.
+ */
+export type Jobs = {
+  /**
+   * Says who does the jobs of this name; call it before `start`, once a name. `signal` aborts when the node stops:
+   * the handler should then return or throw within moments, since `stop` waits for it.
+   */
+  work<Data extends object>(name: string, handler: JobHandler<Data>): void
+  /** Sends a job of this name, without data, at these times (cron, UTC). Call it before `start`. */
+  schedule(name: string, cron: string): void
+  /** Stores a job; it is begun at once, or after `startAfter`. Where one of its key waits already, that one stands for both. */
+  send(name: string, data: object, options?: SendOptions): Promise<void>
+  /** Begins to do jobs shortly after; a database that is away is tried again. Returns at once. */
+  start(): void
+  /** Aborts what is at work, which will be done again, and closes the connections. */
+  stop(): Promise<void>
+}
+
+export type JobHandler<Data extends object> = (data: Data, signal: AbortSignal) => Promise<void>
+
+export type SendOptions = { singletonKey?: string; startAfter?: Date }
+
+type Options = {
+  /** Of the database, with a user who may make the schema `jobs` there. */
+  url: string
+  log: Record<'warn' | 'error', (fields: object, message: string) => void>
+}
+
+/** A server that has just begun has better to do, and one that ends soon never needs the tables. */
+const startDelayMs = 3_000
+const retryMs = 10_000
+
+const queueOptions = {
+  policy: 'stately',
+  // Wakes the workers at once; without it they look every half minute.
+  notify: true,
+  retryLimit: 3,
+  retryDelay: 5,
+  retryBackoff: true,
+  expireInSeconds: 3_600,
+  heartbeatSeconds: 60,
+} as const
+
+export function createJobs({ url, log }: Options): Jobs {
+  const handlers = new Map<string, JobHandler<object>>()
+  const schedules = new Map<string, string>()
+  const working = new Set<Promise<void>>()
+  let timer: NodeJS.Timeout | undefined
+  let opening: Promise<PgBoss> | undefined
+  let isStopped = false
+
+  async function open(): Promise<PgBoss> {
+    const boss = new PgBoss({
+      connectionString: url,
+      schema: 'jobs',
+      application_name: 'parley jobs',
+      max: 2,
+      useListenNotify: true,
+    })
+    boss.on('error', (error) => log.warn({ err: error }, 'background work met a fault of the database'))
+    try {
+      await boss.start()
+      for (const [name, handler] of handlers) {
+        await boss.createQueue(name, queueOptions)
+        const cron = schedules.get(name)
+        if (cron) await boss.schedule(name, cron, {}, { singletonKey: name })
+        else await boss.unschedule(name)
+        await boss.work(name, { batchSize: 1 }, async ([job]) => {
+          if (job) await carryOut(name, () => handler(job.data ?? {}, job.signal))
+        })
+      }
+      return boss
+    } catch (error) {
+      await boss.stop({ graceful: false })
+      throw error
+    }
+  }
+
+  async function carryOut(name: string, handle: () => Promise<void>): Promise<void> {
+    const work = handle()
+    working.add(work)
+    try {
+      await work
+    } catch (error) {
+      if (!isStopped) log.error({ err: error, job: name }, 'a job failed')
+      throw error
+    } finally {
+      working.delete(work)
+    }
+  }
+
+  function ready(): Promise<PgBoss> {
+    if (isStopped) throw new Error('Background work has stopped.')
+    opening ??= open().catch((error) => {
+      opening = undefined
+      throw error
+    })
+    return opening
+  }
+
+  function startAfter(delayMs: number) {
+    timer = setTimeout(() => {
+      ready().catch((error) => {
+        log.warn({ err: error }, 'background work cannot begin: trying again')
+        if (!isStopped) startAfter(retryMs)
+      })
+    }, delayMs)
+  }
+
+  return {
+    work(name, handler) {
+      handlers.set(name, handler as JobHandler<object>)
+    },
+    schedule(name, cron) {
+      schedules.set(name, cron)
+    },
+    async send(name, data, { singletonKey = randomUUID(), startAfter } = {}) {
+      const boss = await ready()
+      await boss.send(name, data, { singletonKey, ...(startAfter && { startAfter }) })
+    },
+    start: () => startAfter(startDelayMs),
+    async stop() {
+      isStopped = true
+      clearTimeout(timer)
+      const boss = await opening?.catch(() => undefined)
+      await boss?.stop({ graceful: false })
+      await Promise.allSettled(working)
+    },
+  }
+}
