@@ -12,6 +12,7 @@ import { createContextBuilder } from './features/context/service.ts'
 import { createLive } from './features/live/service.ts'
 import { createMessages } from './features/messages/service.ts'
 import { createModelCatalog } from './features/models/service.ts'
+import { createRetention } from './features/retention/service.ts'
 import { createClaims } from './features/runs/claims.ts'
 import { createEngine, type Engine } from './features/runs/engine.ts'
 import { createRecovery } from './features/runs/recovery.ts'
@@ -21,6 +22,7 @@ import { createChanges } from './features/sessions/changes.ts'
 import { createSessions } from './features/sessions/service.ts'
 import type { Context } from './graphql/context.ts'
 import { presentError } from './graphql/errors.ts'
+import { createJobs, type Jobs } from './jobs/queue.ts'
 import type { Provider } from './llm/provider.ts'
 import { createModels } from './llm/registry.ts'
 import { createMemoryBroker } from './realtime/broker-memory.ts'
@@ -58,10 +60,11 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
   }
   try {
     const tokens = createTokens(config.auth)
-    const { database, isOnlyNode } = await openDatabase(config, log, opened)
+    const { database, jobs, isOnlyNode } = await openDatabase(config, log, opened)
     const { services, engine, recovery } = createServices(
       config,
       database,
+      jobs,
       log,
       providers,
       isOnlyNode,
@@ -70,6 +73,8 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
     if (config.auth.autoCreateTenants) await services.accounts.ensureTenant(demoTenant.slug, demoTenant.name)
     await recovery.start()
     opened.push(async () => recovery.stop())
+    jobs.start()
+    opened.push(() => jobs.stop())
     const door = await openDoors(config, { database, services, tokens, log })
     return {
       url: door.url,
@@ -100,12 +105,13 @@ async function openDatabase(config: Config, log: Log, opened: (() => Promise<voi
   const database = createDatabase({ url, poolSize, poolWaitMs, statementTimeoutMs, onError })
   opened.push(() => database.close())
   // The embedded database is locked for this process: nobody else can be answering anything in it.
-  return { database, isOnlyNode: embedded !== undefined }
+  return { database, jobs: createJobs({ url, log }), isOnlyNode: embedded !== undefined }
 }
 
 function createServices(
   config: Config,
   database: Database,
+  jobs: Jobs,
   log: Log,
   providers: readonly Provider[],
   isOnlyNode: boolean,
@@ -135,6 +141,10 @@ function createServices(
   })
   const accounts = createAccounts({ database, autoCreateTenants: config.auth.autoCreateTenants })
   const live = createLive({ feed, sessions })
+  const { cleanupDays } = config.sessions
+  const retention = createRetention({ system: database.system, changes, afterDays: cleanupDays, log })
+  jobs.work('retention', (_data, signal) => retention.sweep(signal))
+  if (cleanupDays > 0) jobs.schedule('retention', '23 * * * *')
   return { services: { accounts, agents, models: catalog, sessions, messages, runs, live }, engine, recovery }
 }
 

@@ -107,6 +107,7 @@ const settings = z.object({
   CHAT_MESSAGE_MAX_LENGTH: whole(10_000, 1, 1_000_000),
   CHAT_TITLE_MAX_LENGTH: whole(255, 1, 10_000),
   CHAT_METADATA_MAX_BYTES: whole(16_384, 2),
+  CHAT_SESSION_CLEANUP_DAYS: whole(30, 0, 36_500),
   CHAT_ENABLE_MESSAGE_HISTORY: flag.default(true),
   CHAT_DEFAULT_PAGE_SIZE: whole(10, 1, 10_000),
   CHAT_MAX_PAGE_SIZE: whole(100, 1, 10_000),
@@ -210,6 +211,8 @@ function arrange(s: Settings) {
       messageMaxLength: s.CHAT_MESSAGE_MAX_LENGTH,
       titleMaxLength: s.CHAT_TITLE_MAX_LENGTH,
       metadataMaxBytes: s.CHAT_METADATA_MAX_BYTES,
+      /** 0: never. */
+      cleanupDays: s.CHAT_SESSION_CLEANUP_DAYS,
       sendsHistory: s.CHAT_ENABLE_MESSAGE_HISTORY,
       defaultPageSize: s.CHAT_DEFAULT_PAGE_SIZE,
       maxPageSize: s.CHAT_MAX_PAGE_SIZE,

@@ -28,7 +28,7 @@ export type Jobs = {
   stop(): Promise<void>
 }
 
-export type JobHandler<Data extends object> = (data: Data, signal: AbortSignal) => Promise<void>
+export type JobHandler<Data extends object> = (data: Data, signal: AbortSignal) => Promise<unknown>
 
 export type SendOptions = { singletonKey?: string; startAfter?: Date }
 
@@ -56,7 +56,7 @@ const queueOptions = {
 export function createJobs({ url, log }: Options): Jobs {
   const handlers = new Map<string, JobHandler<object>>()
   const schedules = new Map<string, string>()
-  const working = new Set<Promise<void>>()
+  const working = new Set<Promise<unknown>>()
   let timer: NodeJS.Timeout | undefined
   let opening: Promise<PgBoss> | undefined
   let isStopped = false
@@ -88,7 +88,7 @@ export function createJobs({ url, log }: Options): Jobs {
     }
   }
 
-  async function carryOut(name: string, handle: () => Promise<void>): Promise<void> {
+  async function carryOut(name: string, handle: () => Promise<unknown>): Promise<void> {
     const work = handle()
     working.add(work)
     try {

@@ -111,6 +111,10 @@ ALTER TABLE "templates"
     ALTER CONSTRAINT "templates_tenant_id_agent_id_fkey" DEFERRABLE,
     ALTER CONSTRAINT "templates_tenant_id_author_id_fkey" DEFERRABLE;
 
+-- What retention looks for, in all tenants.
+CREATE INDEX "sessions_active_by_update" ON "sessions"("updated_at") WHERE "is_active" AND "deleted_at" IS NULL;
+CREATE INDEX "sessions_deleted" ON "sessions"("deleted_at") WHERE "deleted_at" IS NOT NULL;
+
 ALTER TABLE "read_marks" ADD CONSTRAINT "read_marks_last_read_seq_check" CHECK ("last_read_seq" >= 0);
 ALTER TABLE "templates"
     ADD CONSTRAINT "templates_parameters_check" CHECK (jsonb_typeof("parameters") = 'object'),

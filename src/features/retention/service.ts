@@ -1,0 +1,105 @@
+import type { Session, Statement, SystemDatabase } from '../../db/client.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { Changes } from '../sessions/changes.ts'
+import { sessionColumns, sessionUpdated } from '../sessions/rows.ts'
+
+export type Retention = {
+  /**
+   * Deactivates the sessions in which nothing happened for `afterDays`, and erases those that were deleted as long
+   * ago, of all tenants. Batch by batch, each of its own; an aborted or failed sweep keeps what it did, and the next
+   * one goes on from there.
+   */
+  sweep(signal: AbortSignal): Promise<Swept>
+}
+
+export type Swept = { deactivated: number; erased: number }
+
+/** The most sessions in one transaction, and the messages that those which it erases may have together. */
+const batchSize = 500
+const batchMessages = 5_000
+
+// Skips what is locked: it is in use right now, or in the hands of another sweep.
+const deactivateQuiet: Statement = {
+  name: 'retention-deactivate',
+  text: `UPDATE sessions s SET is_active = false, revision = revision + 1, updated_at = now()
+    FROM (SELECT tenant_id, id FROM sessions
+      WHERE is_active AND deleted_at IS NULL AND updated_at < now() - make_interval(days => $1)
+      ORDER BY updated_at LIMIT ${batchSize} FOR UPDATE SKIP LOCKED) quiet
+    WHERE s.tenant_id = quiet.tenant_id AND s.id = quiet.id RETURNING ${sessionColumns}`,
+}
+
+const lockErasable: Statement = {
+  name: 'retention-lock-erasable',
+  text: `SELECT tenant_id AS "tenantId", id, last_seq AS "lastSeq" FROM sessions
+    WHERE deleted_at < now() - make_interval(days => $1)
+    ORDER BY deleted_at LIMIT ${batchSize} FOR UPDATE SKIP LOCKED`,
+}
+
+// One session alone may be long, and what hangs on it goes with it in one statement.
+const allowLongStatements: Statement = {
+  name: 'retention-allow-long-statements',
+  text: `SELECT set_config('statement_timeout', '600000', true)`,
+}
+
+const named = `(tenant_id, %) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))`
+
+const detachForks: Statement = {
+  name: 'retention-detach-forks',
+  text: `UPDATE sessions SET parent_id = NULL, forked_at_seq = NULL WHERE ${named.replace('%', 'parent_id')}`,
+}
+
+const eraseSessions: Statement = {
+  name: 'retention-erase',
+  text: `DELETE FROM sessions WHERE ${named.replace('%', 'id')}`,
+}
+
+type Dependencies = { system: SystemDatabase; changes: Changes; afterDays: number; log: Log }
+
+/** `afterDays` 0 keeps everything as it is. */
+export function createRetention({ system, changes, afterDays, log }: Dependencies): Retention {
+  async function deactivateBatch(): Promise<number> {
+    const sessions = await system.sql<Session>(deactivateQuiet, [afterDays])
+    for (const session of sessions) await changes.announce(session.id, [sessionUpdated(session)])
+    return sessions.length
+  }
+
+  // Its feed ended when it was deleted, so nobody is left to be told.
+  const eraseBatch = () =>
+    system.transaction(async (sql) => {
+      const locked = await sql<Pick<Session, 'tenantId' | 'id' | 'lastSeq'>>(lockErasable, [afterDays])
+      let messages = 0
+      const batch = locked.filter(({ lastSeq }, index) => {
+        messages += lastSeq
+        return index === 0 || messages <= batchMessages
+      })
+      if (batch.length === 0) return 0
+      const keys = [batch.map(({ tenantId }) => tenantId), batch.map(({ id }) => id)]
+      await sql(allowLongStatements, [])
+      await sql(detachForks, keys)
+      await sql(eraseSessions, keys)
+      return batch.length
+    })
+
+  return {
+    async sweep(signal) {
+      if (afterDays === 0) return { deactivated: 0, erased: 0 }
+      const startedAt = performance.now()
+      const deactivated = await untilNone(deactivateBatch, signal)
+      const erased = await untilNone(eraseBatch, signal)
+      const durationMs = Math.round(performance.now() - startedAt)
+      log.info({ deactivated, erased, afterDays, durationMs }, 'old sessions were tidied up')
+      return { deactivated, erased }
+    },
+  }
+}
+
+/** Repeats a batch until it finds nothing; gives how much it found in all. */
+async function untilNone(batch: () => Promise<number>, signal: AbortSignal): Promise<number> {
+  let total = 0
+  for (;;) {
+    signal.throwIfAborted()
+    const count = await batch()
+    if (count === 0) return total
+    total += count
+  }
+}
