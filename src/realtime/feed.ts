@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { closing } from '../lib/async.ts'
 import { invalid } from '../lib/errors.ts'
 import type { Broker, Entry, JsonValue, Position } from './broker.ts'
@@ -24,7 +25,7 @@ export type FeedEvent =
 /** A database row as JSON: stamps are ISO text in fields whose name ends in `At`, decimals are text. */
 export type WireRow = { readonly id: string; readonly [field: string]: JsonValue }
 
-/** What is stored of a session, read in one database snapshot; `text` maps each streaming message to its text. */
+/** What is stored of a session, read in one database snapshot; `text` maps each message that grows to its text. */
 export type StoredState = { revision: number; text: ReadonlyMap<string, string> }
 
 export type Observed<State> = {
@@ -65,25 +66,34 @@ export type Feed = {
 /** Entries that are looked at first to complete a stored text: some seconds of a fast reply. */
 const shortTail = 256
 
+/** Text that the log has lost already and the row does not have yet is there after the next checkpoint. */
+const readAgainMs = 100
+const readsAtMost = 100
+
 /** Makes the feed over a broker; `maxEntries` is the broker's own bound. */
 export function createFeed(broker: Broker, maxEntries: number): Feed {
   const channelOf = (sessionId: string) => `session:${sessionId}`
 
   async function observeFrom<State extends StoredState>(
     channel: string,
-    from: Position,
+    start: Position,
     read: () => Promise<State>,
   ): Promise<Observed<State>> {
-    const state = await read()
-    for (const limit of [shortTail, maxEntries]) {
-      const tail = await broker.tail(channel, limit)
-      const folded = fold(tail, from, state)
-      if (folded.isWhole || limit === maxEntries) {
+    let from = start
+    for (let reads = 1; reads <= readsAtMost; reads += 1) {
+      const state = await read()
+      for (const limit of [shortTail, maxEntries]) {
+        const tail = await broker.tail(channel, limit)
+        const folded = fold(tail, from, state)
+        const isDeepest = limit === maxEntries || tail.entries.length < limit
+        if (!folded.isWhole || !(folded.isProven || isDeepest)) continue
         const position = { epoch: tail.position.epoch, offset: folded.offset }
         return { state, text: folded.text, cursor: formatCursor(position, state.revision) }
       }
+      await sleep(readAgainMs)
+      from = await broker.position(channel)
     }
-    throw new Error('unreachable')
+    throw new Error(`The feed ${channel} has text that neither its log nor the database holds.`)
   }
 
   async function* deliver<State extends StoredState>(
@@ -161,27 +171,32 @@ const isNewerThan = (event: FeedEvent, revision: number) => 'revision' in event 
 /**
  * Completes stored texts by the deltas of a tail, up to the first event after `from` that the state does not hold.
  * A commit that the state has not seen was announced after the read began, hence after `from`.
+ *
+ * `isWhole` is false where something is missing for certain, `isProven` where a text met no delta: then the ones that
+ * it lacks may stand before the tail.
  */
 function fold(tail: { entries: Entry[]; position: Position }, from: Position, state: StoredState) {
   const text = new Map(state.text)
+  const unmet = new Set(text.keys())
   const [oldest] = tail.entries
   let isWhole = from.epoch !== tail.position.epoch || !oldest || oldest.offset <= from.offset + 1
+  let { offset } = tail.position
   for (const entry of tail.entries) {
     const event = eventOf(entry)
     const isNew = entry.offset > from.offset || from.epoch !== tail.position.epoch
-    if (isNew && isNewerThan(event, state.revision)) return { text, isWhole, offset: entry.offset - 1 }
+    if (isNew && isNewerThan(event, state.revision)) {
+      offset = entry.offset - 1
+      break
+    }
     if (event.type !== 'TextDelta') continue
     const known = text.get(event.messageId)
     if (known === undefined) continue
+    unmet.delete(event.messageId)
     if (event.offset > known.length) isWhole = false
-    else
-      text.set(event.messageId, known.slice(0, event.offset) + longer(known.slice(event.offset), event.text))
+    else text.set(event.messageId, known.slice(0, event.offset) + event.text)
   }
-  return { text, isWhole, offset: tail.position.offset }
+  return { text, isWhole, isProven: unmet.size === 0, offset }
 }
-
-/** Of two texts that begin at one place, one of which is a prefix of the other. */
-const longer = (a: string, b: string) => (a.length > b.length ? a : b)
 
 /** `revision` is that of the state the reader holds: events up to it are not repeated, whenever they arrive. */
 type FeedCursor = { position: Position; revision: number }

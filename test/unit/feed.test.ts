@@ -1,0 +1,165 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { createMemoryBroker } from '../../src/realtime/broker-memory.ts'
+import { createFeed } from '../../src/realtime/feed.ts'
+import { createWorld, nothing, type World } from '../support/feed-world.ts'
+
+type Step =
+  | { do: 'add' | 'reply' | 'touch' | 'checkpoint' }
+  | { do: 'announce' | 'end'; which: number }
+  | { do: 'delta'; which: number; text: string }
+type Act =
+  | Step
+  | { do: 'observe' | 'follow'; before: Step[]; after: Step[] }
+  | { do: 'pull'; which: number; limit: number }
+  | { do: 'resume'; which: number }
+
+const which = fc.nat({ max: 7 })
+const just = <const Name extends string>(name: Name) => fc.constant({ do: name } as const)
+const step: fc.Arbitrary<Step> = fc.oneof(
+  just('add'),
+  just('reply'),
+  just('touch'),
+  just('checkpoint'),
+  { arbitrary: fc.record({ do: fc.constantFrom('announce', 'end'), which }), weight: 4 },
+  {
+    arbitrary: fc.record({
+      do: fc.constant('delta'),
+      which,
+      text: fc.string({ minLength: 1, maxLength: 4 }),
+    }),
+    weight: 6,
+  },
+)
+const steps = fc.array(step, { maxLength: 14 })
+const act: fc.Arbitrary<Act> = fc.oneof(
+  { arbitrary: step, weight: 6 },
+  fc.record({ do: fc.constantFrom('observe', 'follow'), before: steps, after: steps }),
+  fc.record({ do: fc.constant('pull'), which, limit: fc.integer({ min: 1, max: 9 }) }),
+  fc.record({ do: fc.constant('resume'), which }),
+)
+const acts = fc.array(act, { minLength: 10, maxLength: 80 })
+
+const take = async (world: World, taken: readonly Step[]) => {
+  for (const one of taken) {
+    if (one.do === 'announce') await world.announce(one.which)
+    else if (one.do === 'end') world.end(one.which)
+    else if (one.do === 'delta') await world.delta(one.which, one.text)
+    else await world[one.do]()
+  }
+}
+
+function createFeedOf(maxEntries: number, batchSize: number) {
+  const broker = createMemoryBroker({ maxEntries, maxAgeMs: 600_000, batchSize })
+  return { broker, feed: createFeed(broker, maxEntries) }
+}
+
+async function play(maxEntries: number, batchSize: number, played: readonly Act[]) {
+  const { broker, feed } = createFeedOf(maxEntries, batchSize)
+  const world = createWorld(feed, maxEntries)
+  for (const one of played) {
+    if ('before' in one) {
+      const read = world.readWith(
+        () => take(world, one.before),
+        () => take(world, one.after),
+      )
+      await (one.do === 'observe' ? world.observeAndFollow(read) : world.follow(read))
+    } else if (one.do === 'pull' || one.do === 'resume') {
+      const reader = world.readers[one.which % world.readers.length]
+      if (one.do === 'pull') await reader?.pull(one.limit)
+      else await reader?.resume(feed, world.readWith(nothing, nothing))
+    } else await take(world, [one])
+  }
+  await world.settle()
+  await broker.close()
+}
+
+describe('the feed', () => {
+  it('is exact for whoever reads and follows at any moment', async () => {
+    await fc.assert(
+      fc.asyncProperty(acts, fc.integer({ min: 1, max: 5 }), (played, batchSize) =>
+        play(10_000, batchSize, played),
+      ),
+      { numRuns: 400 },
+    )
+  })
+
+  it('is exact where its history is so short that readers fall out of it', async () => {
+    await fc.assert(
+      fc.asyncProperty(acts, fc.integer({ min: 4, max: 24 }), (played, maxEntries) =>
+        play(maxEntries, 3, played),
+      ),
+      { numRuns: 400 },
+    )
+  })
+
+  it('looks for the text of a reply behind all that came after it', async () => {
+    const { broker, feed } = createFeedOf(10_000, 300)
+    const world = createWorld(feed, 10_000)
+    world.reply()
+    await world.announce(0)
+    await world.delta(0, 'said, not stored')
+    for (let index = 0; index < 300; index += 1) {
+      world.touch()
+      await world.announce(0)
+    }
+    await world.observeAndFollow(world.readWith(nothing, nothing))
+    await world.follow(world.readWith(nothing, nothing))
+    await world.delta(0, ' and on')
+    await world.settle()
+    await broker.close()
+  })
+
+  it('reads again where its history went by while it read', async () => {
+    const { broker, feed } = createFeedOf(4, 300)
+    const world = createWorld(feed, 4)
+    world.reply()
+    await world.announce(0)
+    const flood = async () => {
+      world.add()
+      await world.announce(0)
+      for (let words = 0; words < 5; words += 1) await world.delta(0, 'word ')
+    }
+    await world.observeAndFollow(world.readWith(nothing, flood))
+    await world.settle()
+    await broker.close()
+  })
+
+  it('holds no follower any more once its reader is gone, at whatever moment', async () => {
+    const { broker, feed } = createFeedOf(100, 10)
+    const signals: AbortSignal[] = []
+    const counting = createFeed(
+      {
+        ...broker,
+        follow: (channel, options) => {
+          signals.push(options.signal)
+          return broker.follow(channel, options)
+        },
+      },
+      100,
+    )
+    const read = async () => ({ revision: 0, text: new Map<string, string>() })
+    const unread = await counting.follow('one', { read })
+    await unread.return?.()
+    const started = await counting.follow('one', { read })
+    await started.next()
+    await started.return?.()
+    const waiting = await counting.follow('one', { read })
+    await waiting.next()
+    const next = waiting.next()
+    await waiting.return?.()
+    expect(await next).toMatchObject({ done: true })
+    const told = await counting.follow('one', { read })
+    await feed.publish('one', [{ type: 'SessionDeleted', revision: 1, sessionId: 'one' }])
+    expect((await Array.fromAsync(told)).length).toBe(2)
+    await expect(
+      counting.follow('one', {
+        read: async () => {
+          throw new Error('The database is gone.')
+        },
+      }),
+    ).rejects.toThrow('The database is gone.')
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true, true, true, true])
+    await broker.close()
+  })
+})
