@@ -77,7 +77,7 @@ CREATE INDEX "sessions_tenant_id_deleted_at_idx" ON "sessions"("tenant_id", "del
 CREATE UNIQUE INDEX "sessions_tenant_id_user_id_key_key" ON "sessions"("tenant_id", "user_id", "key");
 
 -- CreateIndex
-CREATE INDEX "messages_tenant_id_replaces_id_idx" ON "messages"("tenant_id", "replaces_id");
+CREATE UNIQUE INDEX "messages_tenant_id_replaces_id_key" ON "messages"("tenant_id", "replaces_id");
 
 -- AddForeignKey
 ALTER TABLE "sessions" ADD CONSTRAINT "sessions_tenant_id_template_id_fkey" FOREIGN KEY ("tenant_id", "template_id") REFERENCES "templates"("tenant_id", "id") ON DELETE NO ACTION ON UPDATE CASCADE;
