@@ -1,18 +1,6 @@
 import { createClient, type FormattedExecutionResult } from 'graphql-ws'
 import { WebSocket } from 'ws'
-
-// biome-ignore lint/suspicious/noExplicitAny: events are as free in shape as the subscriptions of the tests
-type Event = any
-
-/** What one subscription has received, and waiting for what is still to come. */
-export type Watch = {
-  readonly events: Event[]
-  /** The first event, had already or yet to come, that fits; fails when the subscription ends before. */
-  until(fits: (event: Event) => boolean): Promise<Event>
-  /** Resolves when the subscription has ended. */
-  readonly ended: Promise<void>
-  stop(): void
-}
+import { createWatch, type Watch } from './watch.ts'
 
 export type Socket = {
   /** Subscribes; events are the value of the one root field. */
@@ -69,56 +57,10 @@ function startWatch(
   query: string,
   variables?: Record<string, unknown>,
 ): Watch {
-  const events: Event[] = []
-  const waiting = new Set<() => void>()
-  let failure: unknown
-  let isOver = false
-  const wake = () => {
-    for (const each of [...waiting]) each()
-  }
+  const { watch, take, fail, end } = createWatch(() => stop())
   const stop = client.subscribe<Record<string, unknown>>(
     { query, ...(variables ? { variables } : {}) },
-    {
-      next({ data, errors }) {
-        if (errors) failure = errors
-        else events.push(Object.values(data ?? {})[0])
-        wake()
-      },
-      error(error) {
-        failure = error
-        isOver = true
-        wake()
-      },
-      complete() {
-        isOver = true
-        wake()
-      },
-    },
+    { next: take, error: fail, complete: end },
   )
-  const changed = () =>
-    new Promise<void>((resolve) => {
-      const once = () => {
-        waiting.delete(once)
-        resolve()
-      }
-      waiting.add(once)
-    })
-  return {
-    events,
-    async until(fits) {
-      for (let next = 0; ; next += 1) {
-        while (next >= events.length) {
-          if (failure !== undefined) throw new Error(`The subscription failed: ${JSON.stringify(failure)}`)
-          if (isOver)
-            throw new Error(`The subscription ended first; it had ${JSON.stringify(events).slice(0, 2_000)}`)
-          await changed()
-        }
-        if (fits(events[next])) return events[next]
-      }
-    },
-    ended: (async () => {
-      while (!isOver) await changed()
-    })(),
-    stop,
-  }
+  return watch
 }
