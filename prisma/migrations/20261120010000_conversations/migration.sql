@@ -6,6 +6,9 @@ ADD COLUMN     "template_id" UUID;
 ALTER TABLE "messages" ADD COLUMN     "replaced_at" TIMESTAMPTZ(6),
 ADD COLUMN     "replaces_id" UUID;
 
+-- AlterTable
+ALTER TABLE "tenants" ADD COLUMN     "link_key" BYTEA NOT NULL DEFAULT (uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+
 -- CreateTable
 CREATE TABLE "read_marks" (
     "tenant_id" UUID NOT NULL,
