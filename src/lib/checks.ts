@@ -55,13 +55,19 @@ export const jsonObject = ({ maxBytes }: { maxBytes: number }) =>
     const bytes = Buffer.byteLength(json)
     if (bytes > maxBytes)
       return context.addIssue(`has ${bytes} bytes as JSON; at most ${maxBytes} are allowed`)
-    // JSON.stringify writes both faults as escapes.
-    if (/\\u(0000|d[89ab][0-9a-f]{2})/.test(json)) context.addIssue(notStorable)
+    if (!isStorableJson(value)) context.addIssue(notStorable)
   })
 
 function isDeeperThan(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false
   return levels === 0 || Object.values(value).some((inner) => isDeeperThan(inner, levels - 1))
+}
+
+/** Looks at the texts themselves: as JSON, the escape of a fault and a text that spells that escape look alike. */
+function isStorableJson(value: unknown): boolean {
+  if (typeof value === 'string') return isStorable(value)
+  if (typeof value !== 'object' || value === null) return true
+  return Object.entries(value).every(([key, inner]) => isStorable(key) && isStorableJson(inner))
 }
 
 /** Model parameters; see `ModelParameters` for what they mean. */

@@ -18,6 +18,8 @@ export type Messages = {
     sessionId: string,
     messages: unknown,
   ): Promise<{ session: Session; messages: Message[] }>
+  /** The versions of a message, oldest first; the latest 100 of them. */
+  versions(viewer: Viewer, messageId: string): Promise<Message[]>
   /** What was stored under these keys, or null where none is used; other content under one is a `ConflictError`. */
   findRepeated(viewer: Viewer, sessionId: string, keys: readonly ClientKey[]): Promise<Message[] | null>
 }
@@ -33,7 +35,23 @@ const findByClientIds: Statement = {
 const findToolCalls: Statement = {
   name: 'message-tool-calls',
   text: `SELECT call->>'id' AS id FROM messages m, jsonb_array_elements(m.tool_calls) AS call
-    WHERE m.tenant_id = $1 AND m.session_id = $2 AND m.role = 'ASSISTANT' AND call->>'id' = ANY($3)`,
+    WHERE m.tenant_id = $1 AND m.session_id = $2 AND m.role = 'ASSISTANT' AND m.replaced_at IS NULL
+      AND call->>'id' = ANY($3)`,
+}
+
+const findVersions: Statement = {
+  name: 'message-versions',
+  text: `WITH RECURSIVE older AS (
+      SELECT m.id, m.replaces_id FROM messages m WHERE m.tenant_id = $1 AND m.id = $2
+      UNION ALL
+      SELECT m.id, m.replaces_id FROM messages m JOIN older o ON m.tenant_id = $1 AND m.id = o.replaces_id
+    ), newer AS (
+      SELECT m.id FROM messages m WHERE m.tenant_id = $1 AND m.id = $2
+      UNION ALL
+      SELECT m.id FROM messages m JOIN newer n ON m.tenant_id = $1 AND m.replaces_id = n.id)
+    SELECT ${messageColumns} FROM messages m
+    WHERE m.tenant_id = $1 AND m.id IN (SELECT id FROM older UNION SELECT id FROM newer)
+    ORDER BY m.seq DESC LIMIT 100`,
 }
 
 const toolCall = z.object({
@@ -58,6 +76,16 @@ export function createMessages({ config, sessions, changes }: Dependencies): Mes
     )
     .min(1, 'is empty; 1 to 100 messages are allowed')
     .max(100, 'has too many entries; 1 to 100 messages are allowed')
+    .superRefine((messages, context) => {
+      const keys = messages.map(({ clientId }) => clientId)
+      for (const [index, key] of keys.entries())
+        if (key && keys.indexOf(key) < index)
+          context.addIssue({
+            code: 'custom',
+            path: [index, 'clientId'],
+            message: 'is the same key as that of an earlier message; each needs its own',
+          })
+    })
 
   async function findRepeated(viewer: Viewer, sessionId: string, keys: readonly ClientKey[]) {
     if (keys.length === 0) return null
@@ -109,6 +137,8 @@ export function createMessages({ config, sessions, changes }: Dependencies): Mes
 
   return {
     findRepeated,
+    versions: async (viewer, messageId) =>
+      (await viewer.db.sql<Message>(findVersions, [viewer.tenantId, messageId])).reverse(),
     async add(viewer, sessionId, asked) {
       const { messages } = check(z.object({ messages: drafts }), { messages: asked })
       const session = await sessions.require(viewer, sessionId, 'EDITOR')
