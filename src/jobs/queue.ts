@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { PgBoss } from 'pg-boss'
+import type { PgBoss } from 'pg-boss'
 
 /**
  * Background work in the database that is there anyway: pg-boss in a schema of its own, `jobs`. Every node of an
@@ -44,7 +44,7 @@ const retryMs = 10_000
 
 const queueOptions = {
   policy: 'stately',
-  // Wakes the workers at once; without it they look every half minute.
+  // Wakes the workers at once.
   notify: true,
   retryLimit: 3,
   retryDelay: 5,
@@ -52,6 +52,12 @@ const queueOptions = {
   expireInSeconds: 3_600,
   heartbeatSeconds: 60,
 } as const
+
+/** How soon a job is found all the same whose wake-up was lost. */
+const workOptions = { batchSize: 1, notifyPollingIntervalSeconds: 5 }
+
+/** Jobs of one name that a node does at a time. */
+const workersPerName = 4
 
 export function createJobs({ url, log }: Options): Jobs {
   const handlers = new Map<string, JobHandler<object>>()
@@ -62,6 +68,8 @@ export function createJobs({ url, log }: Options): Jobs {
   let isStopped = false
 
   async function open(): Promise<PgBoss> {
+    // Loaded here, so that no start of the server waits for it.
+    const { PgBoss } = await import('pg-boss')
     const boss = new PgBoss({
       connectionString: url,
       schema: 'jobs',
@@ -77,15 +85,21 @@ export function createJobs({ url, log }: Options): Jobs {
         const cron = schedules.get(name)
         if (cron) await boss.schedule(name, cron, {}, { singletonKey: name })
         else await boss.unschedule(name)
-        await boss.work(name, { batchSize: 1 }, async ([job]) => {
-          if (job) await carryOut(name, () => handler(job.data ?? {}, job.signal))
-        })
+        for (let count = 0; count < workersPerName; count += 1) await addWorker(boss, name, handler)
       }
       return boss
     } catch (error) {
       await boss.stop({ graceful: false })
       throw error
     }
+  }
+
+  async function addWorker(boss: PgBoss, name: string, handler: JobHandler<object>) {
+    const workerId: string = await boss.work<object>(name, workOptions, async ([job]) => {
+      // Looks again right after this one: what waits already wakes nobody any more.
+      boss.notifyWorker(workerId)
+      if (job) await carryOut(name, () => handler(job.data ?? {}, job.signal))
+    })
   }
 
   async function carryOut(name: string, handle: () => Promise<unknown>): Promise<void> {

@@ -1,0 +1,170 @@
+import { once } from 'node:events'
+import { afterAll, expect, inject, it, onTestFinished, vi } from 'vitest'
+import { createJobs, type Jobs } from '../../src/jobs/queue.ts'
+import { query, startFreshPostgres, withParts } from '../support/postgres.ts'
+
+const databases: string[] = []
+afterAll(async () => {
+  for (const name of databases) await query(inject('postgresUrl'), `DROP DATABASE ${name} WITH (FORCE)`)
+})
+
+async function newDatabase(): Promise<string> {
+  const name = `parley_test_jobs_${process.pid}_${databases.length}`
+  await query(inject('postgresUrl'), `CREATE DATABASE ${name}`)
+  databases.push(name)
+  return withParts(inject('postgresUrl'), { pathname: `/${name}` })
+}
+
+/** Stopped when the test is over. */
+function node(url: string): Jobs {
+  const jobs = createJobs({ url, log: { warn: () => {}, error: () => {} } })
+  onTestFinished(() => jobs.stop())
+  return jobs
+}
+
+const stored = (url: string) =>
+  query<{ state: string; data: { mark: string } }>(
+    url,
+    `SELECT state::text, data FROM jobs.job WHERE name = 'test' ORDER BY created_on`,
+  )
+
+it('does a job within moments of its being sent', async () => {
+  const jobs = node(await newDatabase())
+  const done: string[] = []
+  jobs.work<{ mark: string }>('test', async ({ mark }) => void done.push(mark))
+  await jobs.send('test', { mark: 'first' })
+  await vi.waitFor(() => expect(done).toEqual(['first']))
+  await jobs.send('test', { mark: 'woken' })
+  // Unless it is woken it looks every five seconds.
+  await vi.waitFor(() => expect(done).toEqual(['first', 'woken']), { timeout: 1_000, interval: 20 })
+})
+
+it('keeps one waiting and one working job of a key', async () => {
+  const url = await newDatabase()
+  const nodes = [node(url), node(url)]
+  const begun = Promise.withResolvers<void>()
+  const release = Promise.withResolvers<void>()
+  const done: string[] = []
+  let atOnce = 0
+  let mostAtOnce = 0
+  for (const jobs of nodes)
+    jobs.work<{ mark: string }>('test', async ({ mark }) => {
+      atOnce += 1
+      mostAtOnce = Math.max(mostAtOnce, atOnce)
+      begun.resolve()
+      await release.promise
+      atOnce -= 1
+      done.push(mark)
+    })
+  const [one, other] = nodes as [Jobs, Jobs]
+  await one.send('test', { mark: 'working' }, { singletonKey: 'key' })
+  await begun.promise
+  await other.send('test', { mark: 'waiting' }, { singletonKey: 'key' })
+  await one.send('test', { mark: 'folded' }, { singletonKey: 'key' })
+  release.resolve()
+  await vi.waitFor(() => expect(done).toEqual(['working', 'waiting']), { timeout: 20_000, interval: 50 })
+  expect(mostAtOnce).toBe(1)
+  expect(await stored(url)).toHaveLength(2)
+})
+
+it('gives jobs without a key to whoever is free, each once', async () => {
+  const url = await newDatabase()
+  const nodes = [node(url), node(url)] as [Jobs, Jobs]
+  const done: string[] = []
+  for (const jobs of nodes) jobs.work<{ mark: string }>('test', async ({ mark }) => void done.push(mark))
+  const marks = Array.from({ length: 20 }, (_, index) => `job ${index}`)
+  await Promise.all(marks.map((mark, index) => nodes[index % 2 === 0 ? 0 : 1].send('test', { mark })))
+  await vi.waitFor(() => expect(done).toHaveLength(20), { timeout: 20_000, interval: 50 })
+  expect([...done].sort()).toEqual([...marks].sort())
+})
+
+it('waits for the time of a later job', async () => {
+  const url = await newDatabase()
+  const jobs = node(url)
+  const done: string[] = []
+  jobs.work<{ mark: string }>('test', async ({ mark }) => void done.push(mark))
+  await jobs.send('test', { mark: 'later' }, { startAfter: new Date(Date.now() + 3_600_000) })
+  await jobs.send('test', { mark: 'now' })
+  await vi.waitFor(() => expect(done).toEqual(['now']))
+  expect((await stored(url)).find(({ data }) => data.mark === 'later')?.state).toBe('created')
+})
+
+it('aborts what is at work when it stops, and another node does it again', async () => {
+  const url = await newDatabase()
+  const first = node(url)
+  const begun = Promise.withResolvers<AbortSignal>()
+  let hasSettled = false
+  first.work('test', async (_data, signal) => {
+    begun.resolve(signal)
+    await once(signal, 'abort')
+    hasSettled = true
+    throw signal.reason
+  })
+  await first.send('test', { mark: 'cut' })
+  const signal = await begun.promise
+  const stoppedAt = performance.now()
+  await first.stop()
+  expect(performance.now() - stoppedAt).toBeLessThan(1_000)
+  expect(signal.aborted).toBe(true)
+  expect(hasSettled).toBe(true)
+  expect((await stored(url)).map(({ state }) => state)).toEqual(['retry'])
+
+  await query(url, `UPDATE jobs.job SET start_after = now() WHERE name = 'test'`)
+  const second = node(url)
+  const done = Promise.withResolvers<object>()
+  second.work('test', async (data) => done.resolve(data))
+  await second.send('test', { mark: 'wakes it' })
+  expect(await done.promise).toEqual({ mark: 'cut' })
+  await expect(first.send('test', {})).rejects.toThrow('has stopped')
+})
+
+it('survives a restart of the database', async () => {
+  const server = await startFreshPostgres()
+  onTestFinished(() => server.stop())
+  const url = await server.createDatabase()
+  const jobs = node(url)
+  const done: string[] = []
+  jobs.work<{ mark: string }>('test', async ({ mark }) => void done.push(mark))
+  await jobs.send('test', { mark: 'before' })
+  await vi.waitFor(() => expect(done).toEqual(['before']))
+
+  // What a restart does to every connection.
+  await query(
+    server.url,
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'parley jobs'`,
+  )
+  // A statement on a connection that was just cut fails; the next one gets a new connection.
+  await vi.waitFor(() => jobs.send('test', { mark: 'after' }, { singletonKey: 'after' }))
+  await vi.waitFor(() => expect(done).toEqual(['before', 'after']), { timeout: 20_000, interval: 50 })
+})
+
+it('begins by itself some moments after the start, and forgets a schedule that is no more', async () => {
+  const url = await newDatabase()
+  const schedules = () => query(url, 'SELECT name, cron FROM jobs.schedule')
+  const first = node(url)
+  first.work('test', async () => {})
+  first.schedule('test', '23 * * * *')
+  first.start()
+  await vi.waitFor(async () => expect(await schedules()).toEqual([{ name: 'test', cron: '23 * * * *' }]), {
+    timeout: 20_000,
+    interval: 200,
+  })
+  await first.stop()
+
+  const second = node(url)
+  second.work('test', async () => {})
+  await second.send('test', {})
+  expect(await schedules()).toEqual([])
+})
+
+it('holds nothing that keeps the process alive', async () => {
+  const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const jobs = createJobs({ url: await newDatabase(), log: { warn: () => {}, error: () => {} } })
+  jobs.work('test', async () => {})
+  jobs.schedule('test', '* * * * *')
+  jobs.start()
+  await jobs.send('test', {})
+  await jobs.stop()
+  const after = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  expect(after).toBeLessThanOrEqual(before)
+})
