@@ -11,6 +11,7 @@ export type {
   Prisma,
   Run,
   Session,
+  Template,
   Tenant,
   User,
 } from './generated/prisma/client.ts'

@@ -12,6 +12,7 @@ export const idPrefixes = {
   Session: 'session',
   Message: 'message',
   Run: 'run',
+  Template: 'template',
 } as const
 
 export type IdType = keyof typeof idPrefixes

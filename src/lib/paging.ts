@@ -16,7 +16,8 @@ export type PageArgs = {
 export type OrderKey = {
   field: string
   direction: 'asc' | 'desc'
-  type: 'text' | 'int' | 'date'
+  /** `stamp` is the text of a timestamp with its microseconds, which a `date` cuts off. */
+  type: 'text' | 'int' | 'date' | 'stamp'
   /** Nulls come last in either direction. */
   nullable?: boolean
 }
@@ -36,6 +37,52 @@ type PrismaOrder = Record<string, 'asc' | 'desc' | { sort: 'asc' | 'desc'; nulls
 
 export type PageQuery = { where: object; orderBy: PrismaOrder[]; take: number; skip: number }
 
+/** Where a page lies in its list; `keys` and `backward` say how to read it. */
+export type PagePlan = {
+  /** The order in which to read: turned round for a page that is counted back. */
+  keys: readonly OrderKey[]
+  backward: boolean
+  /** The values of the keys at the cursor; null from the start. */
+  beyond: readonly unknown[] | null
+  /** One more than asked for tells whether there is a next page. */
+  take: number
+  skip: number
+}
+
+/** Checks the arguments of a page; throws a `ValidationError`. */
+export function planPage(args: PageArgs, sizes: PageSizes, order: readonly OrderKey[]): PagePlan {
+  const { size, backward, offset } = checkArgs(args, sizes)
+  const name = backward ? 'before' : 'after'
+  const cursor = args[name]
+  return {
+    keys: backward ? order.map(flip) : order,
+    backward,
+    beyond: cursor ? decodeCursor(order, cursor, name) : null,
+    take: size + 1,
+    skip: offset,
+  }
+}
+
+/** The page of the rows that were read after a plan. */
+export function pageOf<Row extends object>(
+  { backward, beyond, take, skip }: PagePlan,
+  order: readonly OrderKey[],
+  rows: readonly Row[],
+  count: () => Promise<number>,
+): Page<Row> {
+  const hasMore = rows.length === take
+  const page = rows.slice(0, take - 1)
+  if (backward) page.reverse()
+  const hasBehind = beyond !== null || skip > 0
+  return {
+    rows: page,
+    hasNextPage: backward ? hasBehind : hasMore,
+    hasPreviousPage: backward ? hasMore : hasBehind,
+    cursorOf: (row) => encodeCursor(order, row),
+    totalCount: count,
+  }
+}
+
 /** Reads one page; `find` runs the query that it is given, `where` is to be combined with the list's own filter. */
 export async function readPage<Row extends object>(options: {
   args: PageArgs
@@ -44,29 +91,16 @@ export async function readPage<Row extends object>(options: {
   find: (query: PageQuery) => Promise<Row[]>
   count: () => Promise<number>
 }): Promise<Page<Row>> {
-  const { args, order } = options
-  const { size, backward, offset } = checkArgs(args, options.sizes)
-  const name = backward ? 'before' : 'after'
-  const cursor = args[name]
-  const keys = backward ? order.map(flip) : order
-  const rows = await options.find({
-    where: cursor ? beyond(keys, decodeCursor(order, cursor, name), backward) : {},
+  const { args, sizes, order, find, count } = options
+  const plan = planPage(args, sizes, order)
+  const { keys, backward, take, skip } = plan
+  const rows = await find({
+    where: plan.beyond ? beyond(keys, plan.beyond, backward) : {},
     orderBy: keys.map((key) => orderBy(key, backward)),
-    // One more than asked for tells whether there is a next page.
-    take: size + 1,
-    skip: offset,
+    take,
+    skip,
   })
-  const hasMore = rows.length > size
-  const page = rows.slice(0, size)
-  if (backward) page.reverse()
-  const hasBehind = Boolean(cursor) || offset > 0
-  return {
-    rows: page,
-    hasNextPage: backward ? hasBehind : hasMore,
-    hasPreviousPage: backward ? hasMore : hasBehind,
-    cursorOf: (row) => encodeCursor(order, row),
-    totalCount: options.count,
-  }
+  return pageOf(plan, order, rows, count)
 }
 
 function checkArgs(args: PageArgs, sizes: PageSizes) {
@@ -148,4 +182,16 @@ const readers = {
     const date = typeof value === 'string' ? new Date(value) : undefined
     return date && !Number.isNaN(date.getTime()) ? date : undefined
   },
+  stamp: (value: unknown) =>
+    typeof value === 'string' && stampForm.test(value) && isStamp(value) ? value : undefined,
+}
+
+/** As PostgreSQL writes a `timestamptz` in UTC. */
+const stampForm = /^[1-9]\d{3}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00$/
+
+/** Whether there is such a day: 30 February is read as a day of March. */
+function isStamp(stamp: string): boolean {
+  const second = stamp.slice(0, 19).replace(' ', 'T')
+  const date = new Date(`${second}Z`)
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(second)
 }
