@@ -5,7 +5,8 @@ import { diffSchemas } from './schema-diff.ts'
 /**
  * The differences between what a Prisma schema describes and what the migrations in `directory` build, a line each.
  * Both are built on the server at `url`, a superuser's, in databases of their own. Row-level security, roles, grants,
- * check constraints, partial indexes and deferrability are for migrations alone to say; all else must be the same.
+ * check constraints, partial indexes, deferrability and extensions are for migrations alone to say; all else must be
+ * the same.
  */
 export async function findDrift(url: string, schema: string, directory: string): Promise<string[]> {
   const described = await buildCatalog(url, 'drift_schema', async (client) => {
@@ -84,4 +85,5 @@ const catalog = `
   FROM pg_type t WHERE typnamespace = 'public'::regnamespace AND typtype IN ('e', 'd', 'r')
   UNION ALL
   SELECT 'function ' || oid::regprocedure, md5(pg_get_functiondef(oid))
-  FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prokind IN ('f', 'p')`
+  FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prokind IN ('f', 'p')
+    AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype = 'e')`

@@ -1,5 +1,7 @@
 -- AlterTable
-ALTER TABLE "sessions" ADD COLUMN     "key" TEXT,
+ALTER TABLE "sessions" ADD COLUMN     "cached_input_tokens" INTEGER NOT NULL DEFAULT 0,
+ADD COLUMN     "key" TEXT,
+ADD COLUMN     "run_count" INTEGER NOT NULL DEFAULT 0,
 ADD COLUMN     "template_id" UUID;
 
 -- AlterTable
@@ -82,6 +84,9 @@ CREATE UNIQUE INDEX "sessions_tenant_id_user_id_key_key" ON "sessions"("tenant_i
 -- CreateIndex
 CREATE UNIQUE INDEX "messages_tenant_id_replaces_id_key" ON "messages"("tenant_id", "replaces_id");
 
+-- CreateIndex
+CREATE INDEX "messages_tenant_id_created_at_idx" ON "messages"("tenant_id", "created_at");
+
 -- AddForeignKey
 ALTER TABLE "sessions" ADD CONSTRAINT "sessions_tenant_id_template_id_fkey" FOREIGN KEY ("tenant_id", "template_id") REFERENCES "templates"("tenant_id", "id") ON DELETE NO ACTION ON UPDATE CASCADE;
 
@@ -118,6 +123,7 @@ ALTER TABLE "templates"
 CREATE INDEX "sessions_active_by_update" ON "sessions"("updated_at") WHERE "is_active" AND "deleted_at" IS NULL;
 CREATE INDEX "sessions_deleted" ON "sessions"("deleted_at") WHERE "deleted_at" IS NOT NULL;
 
+ALTER TABLE "sessions" ADD CONSTRAINT "sessions_runs_check" CHECK ("cached_input_tokens" >= 0 AND "run_count" >= 0);
 ALTER TABLE "read_marks" ADD CONSTRAINT "read_marks_last_read_seq_check" CHECK ("last_read_seq" >= 0);
 ALTER TABLE "templates"
     ADD CONSTRAINT "templates_parameters_check" CHECK (jsonb_typeof("parameters") = 'object'),
@@ -137,5 +143,27 @@ BEGIN
         EXECUTE format('CREATE POLICY own_tenant ON %I TO parley_app USING (%s) WITH CHECK (%2$s)', table_name, own_rows);
         EXECUTE format('CREATE POLICY every_tenant ON %I TO parley_system USING (true) WITH CHECK (true)', table_name);
     END LOOP;
+END
+$$;
+
+-- Full-text search cuts text into words as this configuration says; its comment names the language it is a copy of.
+CREATE TEXT SEARCH CONFIGURATION "parley" (COPY = pg_catalog.simple);
+COMMENT ON TEXT SEARCH CONFIGURATION "parley" IS 'simple';
+
+-- With the tenant in the index, what a search costs depends on that tenant's messages alone. The extension that this
+-- takes comes with PostgreSQL, but who may not create it goes without. A reply is indexed when it has ended.
+DO $$
+DECLARE
+    tenant text := '"tenant_id", ';
+BEGIN
+    BEGIN
+        CREATE EXTENSION IF NOT EXISTS btree_gin;
+    EXCEPTION
+        WHEN insufficient_privilege OR undefined_file OR feature_not_supported THEN tenant := '';
+    END;
+    EXECUTE format('CREATE INDEX "messages_search" ON "messages" USING GIN (%sto_tsvector(''public.parley'', "content"))
+        WHERE "replaced_at" IS NULL AND "status" <> ''STREAMING''', tenant);
+    EXECUTE format('CREATE INDEX "sessions_search" ON "sessions" USING GIN (%sto_tsvector(''public.parley'', "title"))
+        WHERE "deleted_at" IS NULL', tenant);
 END
 $$;
