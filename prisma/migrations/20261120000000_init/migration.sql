@@ -24,8 +24,8 @@ CREATE TABLE "tenants" (
     "id" UUID NOT NULL,
     "slug" TEXT NOT NULL,
     "name" TEXT NOT NULL,
-    "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "updated_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "tenants_pkey" PRIMARY KEY ("id")
 );
@@ -38,8 +38,8 @@ CREATE TABLE "users" (
     "name" TEXT,
     "email" TEXT,
     "role" "UserRole" NOT NULL DEFAULT 'USER',
-    "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "updated_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "users_pkey" PRIMARY KEY ("tenant_id","id")
 );
@@ -57,8 +57,8 @@ CREATE TABLE "agents" (
     "tools" JSONB NOT NULL DEFAULT '[]',
     "max_active_sessions_per_user" INTEGER,
     "is_active" BOOLEAN NOT NULL DEFAULT true,
-    "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "updated_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "agents_pkey" PRIMARY KEY ("tenant_id","id")
 );
@@ -77,8 +77,8 @@ CREATE TABLE "sessions" (
     "metadata" JSONB NOT NULL DEFAULT '{}',
     "tags" TEXT[] DEFAULT ARRAY[]::TEXT[],
     "is_active" BOOLEAN NOT NULL DEFAULT true,
-    "deleted_at" TIMESTAMPTZ(6),
-    "last_message_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "deleted_at" TIMESTAMPTZ(3),
+    "last_message_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "message_count" INTEGER NOT NULL DEFAULT 0,
     "last_seq" INTEGER NOT NULL DEFAULT 0,
     "revision" INTEGER NOT NULL DEFAULT 0,
@@ -89,8 +89,8 @@ CREATE TABLE "sessions" (
     "input_tokens" INTEGER NOT NULL DEFAULT 0,
     "output_tokens" INTEGER NOT NULL DEFAULT 0,
     "cost" DECIMAL(18,9) NOT NULL DEFAULT 0,
-    "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "updated_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "sessions_pkey" PRIMARY KEY ("tenant_id","id")
 );
@@ -101,8 +101,8 @@ CREATE TABLE "participants" (
     "session_id" UUID NOT NULL,
     "user_id" UUID NOT NULL,
     "role" "ParticipantRole" NOT NULL,
-    "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "updated_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "participants_pkey" PRIMARY KEY ("tenant_id","session_id","user_id")
 );
@@ -129,9 +129,9 @@ CREATE TABLE "messages" (
     "metadata" JSONB NOT NULL DEFAULT '{}',
     "client_id" TEXT,
     "client_digest" TEXT,
-    "edited_at" TIMESTAMPTZ(6),
-    "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "updated_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "edited_at" TIMESTAMPTZ(3),
+    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "messages_pkey" PRIMARY KEY ("tenant_id","id")
 );
@@ -153,16 +153,16 @@ CREATE TABLE "runs" (
     "output_tokens" INTEGER NOT NULL DEFAULT 0,
     "cached_input_tokens" INTEGER NOT NULL DEFAULT 0,
     "cost" DECIMAL(18,9) NOT NULL DEFAULT 0,
-    "queued_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "started_at" TIMESTAMPTZ(6),
-    "first_token_at" TIMESTAMPTZ(6),
-    "finished_at" TIMESTAMPTZ(6),
-    "cancel_requested_at" TIMESTAMPTZ(6),
+    "queued_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "started_at" TIMESTAMPTZ(3),
+    "first_token_at" TIMESTAMPTZ(3),
+    "finished_at" TIMESTAMPTZ(3),
+    "cancel_requested_at" TIMESTAMPTZ(3),
     "node_id" TEXT,
-    "lease_until" TIMESTAMPTZ(6),
+    "lease_until" TIMESTAMPTZ(3),
     "attempt" INTEGER NOT NULL DEFAULT 0,
-    "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "updated_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "runs_pkey" PRIMARY KEY ("tenant_id","id")
 );

@@ -5,7 +5,7 @@ ADD COLUMN     "run_count" INTEGER NOT NULL DEFAULT 0,
 ADD COLUMN     "template_id" UUID;
 
 -- AlterTable
-ALTER TABLE "messages" ADD COLUMN     "replaced_at" TIMESTAMPTZ(6),
+ALTER TABLE "messages" ADD COLUMN     "replaced_at" TIMESTAMPTZ(3),
 ADD COLUMN     "replaces_id" UUID;
 
 -- AlterTable
@@ -17,7 +17,7 @@ CREATE TABLE "read_marks" (
     "session_id" UUID NOT NULL,
     "user_id" UUID NOT NULL,
     "last_read_seq" INTEGER NOT NULL,
-    "updated_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "read_marks_pkey" PRIMARY KEY ("tenant_id","session_id","user_id")
 );
@@ -35,8 +35,8 @@ CREATE TABLE "templates" (
     "parameters" JSONB NOT NULL DEFAULT '{}',
     "metadata" JSONB NOT NULL DEFAULT '{}',
     "author_id" UUID NOT NULL,
-    "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "updated_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "templates_pkey" PRIMARY KEY ("tenant_id","id")
 );
@@ -55,7 +55,7 @@ CREATE TABLE "usage_records" (
     "cached_input_tokens" INTEGER NOT NULL,
     "cost" DECIMAL(18,9) NOT NULL,
     "time_to_first_token_ms" INTEGER,
-    "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "usage_records_pkey" PRIMARY KEY ("tenant_id","run_id")
 );
