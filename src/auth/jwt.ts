@@ -1,4 +1,5 @@
 import jwt, { type JwtPayload, type SignOptions } from 'jsonwebtoken'
+import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import type { Config } from '../config.ts'
 import { UnauthenticatedError } from '../lib/errors.ts'
@@ -31,12 +32,14 @@ export class ExpiredTokenError extends UnauthenticatedError {}
 
 const maxTokenLength = 8_192
 const clockToleranceSeconds = 30
+/** A token that was proven just now need not be proven again; a key that is withdrawn counts no longer than this. */
+const trustedForMs = 5_000
 
 /** Throws a `ConfigError` where the configured key cannot be used. */
 export function createTokens(auth: Config['auth']): Tokens {
   const findKey = createKeySource(auth)
 
-  const verify = async (token: string) => {
+  const prove = async (token: string) => {
     const header = readHeader(token)
     const { key, algorithms } = await findKey(header.kid)
     if (!algorithms.some((algorithm) => algorithm === header.alg))
@@ -44,6 +47,15 @@ export function createTokens(auth: Config['auth']): Tokens {
         `The token is signed with ${nameOf(header.alg)}, allowed: ${algorithms.join(', ')}.`,
       )
     return readClaims(readPayload(token, key, algorithms, auth), auth.tenantClaim)
+  }
+
+  const proven = new LRUCache<string, Claims>({ max: 10_000, ttl: trustedForMs })
+  const verify = async (token: string) => {
+    const known = proven.get(token)
+    if (known && known.expiresAt.getTime() > Date.now()) return known
+    const claims = await prove(token)
+    proven.set(token, claims)
+    return claims
   }
 
   if (auth.secret === undefined) return { verify }

@@ -1,4 +1,5 @@
 import { PrismaPg } from '@prisma/adapter-pg'
+import { LRUCache } from 'lru-cache'
 import pg from 'pg'
 import type { Prisma } from './generated/prisma/client.ts'
 import { PrismaClient } from './generated/prisma/client.ts'
@@ -65,8 +66,13 @@ export function createDatabase(options: DatabaseOptions): Database {
     adapter: new PrismaPg(pool, { statementNameGenerator: createStatementNames() }),
     transactionOptions: { maxWait: options.poolWaitMs, timeout: options.statementTimeoutMs * 2 },
   })
+  const bound = new LRUCache<string, TenantDatabase>({ max: 10_000 })
   return {
-    forTenant: (tenantId) => bindTenant(prisma, pool, tenantId),
+    forTenant(tenantId) {
+      const known = bound.get(tenantId) ?? bindTenant(prisma, pool, tenantId)
+      bound.set(tenantId, known)
+      return known
+    },
     system: { sql: sqlOver(systemPool), transaction: (work) => inTransaction(systemPool, work) },
     ping: async () => {
       await systemPool.query('SELECT 1')
