@@ -6,6 +6,7 @@ import RelayPlugin from '@pothos/plugin-relay'
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth'
 import ValidationPlugin from '@pothos/plugin-validation'
 import WithInputPlugin from '@pothos/plugin-with-input'
+import { z } from 'zod'
 import { actsForTenant } from '../auth/policy.ts'
 import type PrismaTypes from '../db/generated/pothos.ts'
 import { getDatamodel } from '../db/generated/pothos.ts'
@@ -100,7 +101,12 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     nodesQueryOptions: {
       description: 'The objects with these ids, in the same order; null for each that is not visible.',
       nullable: { list: false, items: true },
-      args: { ids: { description: 'At most 100 ids.' } },
+      args: {
+        ids: {
+          description: 'At most 100 ids.',
+          validate: z.array(z.unknown()).max(100, 'has too many entries; at most 100 ids are allowed'),
+        },
+      },
     },
   },
   withInput: { typeOptions: { name: ({ fieldName }) => `${pascal(fieldName)}Input` } },

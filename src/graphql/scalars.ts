@@ -1,4 +1,4 @@
-import { GraphQLScalarType } from 'graphql'
+import { GraphQLError, GraphQLScalarType } from 'graphql'
 import {
   DateTimeResolver,
   JSONObjectResolver,
@@ -6,9 +6,23 @@ import {
   NonNegativeIntResolver,
   PositiveIntResolver,
 } from 'graphql-scalars'
+import { isStorableDate } from '../lib/checks.ts'
 import { builder } from './builder.ts'
 
-builder.addScalarType('DateTime', DateTimeResolver)
+/** The offset of a zone can push a stamp of four digits out of the years that can be stored. */
+const storable = (date: Date): Date => {
+  if (isStorableDate(date)) return date
+  throw new GraphQLError('DateTime is out of range; allowed are the years 1 to 9999')
+}
+
+builder.addScalarType(
+  'DateTime',
+  new GraphQLScalarType<Date, Date>({
+    ...DateTimeResolver.toConfig(),
+    parseValue: (value) => storable(DateTimeResolver.parseValue(value)),
+    parseLiteral: (node) => storable(DateTimeResolver.parseLiteral(node)),
+  }),
+)
 builder.addScalarType('JSON', JSONResolver)
 builder.addScalarType('JSONObject', JSONObjectResolver)
 builder.addScalarType('PositiveInt', PositiveIntResolver)

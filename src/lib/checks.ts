@@ -12,7 +12,8 @@ export function check<Schema extends z.ZodType>(schema: Schema, value: unknown):
   )
 }
 
-const isStorable = (text: string) => text.isWellFormed() && !text.includes('\0')
+/** Whether PostgreSQL can hold the text. */
+export const isStorable = (text: string) => text.isWellFormed() && !text.includes('\0')
 const notStorable = 'has a NUL character or half of a surrogate pair, which cannot be stored'
 
 /** The value without what PostgreSQL cannot store, for what a model wrote rather than a person. */
@@ -24,6 +25,11 @@ export function storable<Value>(value: Value): Value {
     Object.entries(value).map(([key, inner]) => [storable(key), storable(inner)]),
   ) as Value
 }
+
+/** Years that both JSON and PostgreSQL write with four digits. */
+export const isStorableDate = (date: Date) =>
+  date.getTime() >= Date.parse('0001-01-01T00:00:00Z') &&
+  date.getTime() < Date.parse('+010000-01-01T00:00:00Z')
 
 /** Text of `min` to `max` UTF-16 units; whitespace alone counts as empty where `min` is above 0. */
 export const text = ({ min = 0, max }: { min?: number; max: number }) =>

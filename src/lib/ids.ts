@@ -22,6 +22,9 @@ const typeByPrefix = new Map(Object.entries(idPrefixes).map(([type, prefix]) => 
 /** A new UUIDv7. */
 export const newId = (): string => typeid().toUUID()
 
+export const isUuid = (text: string): boolean =>
+  /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text)
+
 export const encodeId = (type: IdType, uuid: string): string =>
   TypeID.fromUUID(idPrefixes[type], uuid).toString()
 

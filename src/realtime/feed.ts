@@ -148,7 +148,7 @@ export function createFeed(broker: Broker, maxEntries: number): Feed {
     },
     async follow(sessionId, { after, read }) {
       const channel = channelOf(sessionId)
-      const cursor = after ? parseCursor(after) : undefined
+      const cursor = after == null ? undefined : parseCursor(after)
       const ending = new AbortController()
       const following = await broker.follow(channel, { after: cursor?.position, signal: ending.signal })
       try {

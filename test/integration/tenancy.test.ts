@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type GraphQLInputType, getNamedType, isInputObjectType } from 'graphql'
+import { type GraphQLInputType, type GraphQLInterfaceType, getNamedType, isInputObjectType } from 'graphql'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { decodeId, encodeId, newId } from '../../src/lib/ids.ts'
 import { schema } from '../../src/schema.ts'
@@ -111,6 +111,11 @@ describe('the matrix', () => {
       Object.keys(root?.getFields() ?? {}).map((name) => `${root}.${name}`),
     )
     expect(Object.keys(matrix).sort()).toEqual(fields.sort())
+  })
+
+  it('has every type with an id', () => {
+    const types = schema.getPossibleTypes(schema.getType('Node') as GraphQLInterfaceType)
+    expect([...ofEachType].sort()).toEqual(types.map(({ name }) => name).sort())
   })
 
   it('has every id that can be given', () => {

@@ -1,9 +1,12 @@
+import { z } from 'zod'
 import { actsForTenant } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
 import type { Prisma, Session } from '../../db/client.ts'
+import { check, text } from '../../lib/checks.ts'
 import { decodeIdOf } from '../../lib/ids.ts'
 import { type OrderKey, type Page, type PageArgs, readPage } from '../../lib/paging.ts'
+import { sessionNames } from './checks.ts'
 
 export type SessionFilter = {
   userId?: string | null | undefined
@@ -39,9 +42,15 @@ const orderOf = ({ field, direction }: SessionOrder): OrderKey[] => {
   const way = direction === 'ASC' ? 'asc' : 'desc'
   return [
     { ...orderKeys[field], direction: way },
-    { field: 'id', type: 'text', direction: way },
+    { field: 'id', type: 'uuid', direction: way },
   ]
 }
+
+/** What a filter looks for could stand in a session. */
+const filterCheck = ({ titleMaxLength }: Config['sessions']) =>
+  z.object({
+    filter: z.object({ ...sessionNames, title: text({ max: titleMaxLength }).nullish() }).nullish(),
+  })
 
 /** A page of the sessions that the viewer may see. */
 export async function readSessionPage(
@@ -50,6 +59,7 @@ export async function readSessionPage(
   { filter, orderBy, ...args }: SessionPageArgs,
   query: object,
 ): Promise<Page<Session>> {
+  check(filterCheck(config), { filter })
   const where: Prisma.SessionWhereInput = { AND: [await visible(viewer), filterOf(filter ?? {})] }
   return readPage({
     args,
