@@ -18,6 +18,20 @@ const ModelStatus = builder.enumType('ModelStatus', {
   } as const,
 })
 
+const ModelPricing = builder
+  .objectRef<{ input: string; output: string; cachedInput: string }>('ModelPricing')
+  .implement({
+    description: 'US dollars for a million tokens. Costs are reckoned by it when a run ends.',
+    fields: (t) => ({
+      input: t.expose('input', { type: 'Decimal', description: 'Tokens sent to the model.' }),
+      output: t.expose('output', { type: 'Decimal', description: 'Tokens that it writes.' }),
+      cachedInput: t.expose('cachedInput', {
+        type: 'Decimal',
+        description: 'Tokens sent to the model that its provider had cached.',
+      }),
+    }),
+  })
+
 const Model = builder
   .objectRef<{
     id: string
@@ -43,6 +57,12 @@ const Model = builder
         resolve: (model) => [...model.capabilities],
       }),
       status: t.expose('status', { type: ModelStatus, description: 'Whether it can be used now.' }),
+      pricing: t.field({
+        type: ModelPricing,
+        nullable: true,
+        description: 'What it costs: nothing for models on own machines, null where it is not known.',
+        resolve: ({ id }, _args, context) => context.services.models.priceOf(id),
+      }),
       isDefault: t.boolean({
         description: 'Whether it answers where nobody chose a model.',
         resolve: (model, _args, context) => model.id === context.services.models.defaultModel,

@@ -1,4 +1,5 @@
 import type { Message, Run, Session, Sql, Statement, TenantDatabase } from '../../db/client.ts'
+import { costOf } from '../../llm/prices.ts'
 import type { ModelUsage, ToolCall } from '../../llm/provider.ts'
 import { messageColumns, messageUpdated } from '../messages/append.ts'
 import type { Change, Changes } from '../sessions/changes.ts'
@@ -24,7 +25,8 @@ const endRun: Statement = {
   name: 'run-end',
   text: `UPDATE runs r SET status = $5::"RunStatus", error_code = $6, error_message = $7, input_tokens = $8,
       output_tokens = $9, cached_input_tokens = $10, finished_at = clock_timestamp(), updated_at = clock_timestamp(),
-      first_token_at = coalesce(r.first_token_at, r.started_at + $11 * interval '1 ms'), lease_until = NULL
+      first_token_at = coalesce(r.first_token_at, r.started_at + $11 * interval '1 ms'), lease_until = NULL,
+      cost = coalesce($12::numeric, 0)
     WHERE r.tenant_id = $1 AND r.id = $2 AND r.attempt = $3 AND r.status::text = ANY($4) RETURNING ${runColumns}`,
 }
 
@@ -32,15 +34,27 @@ const endMessage: Statement = {
   name: 'message-end',
   text: `UPDATE messages m SET status = $3::"MessageStatus", finish_reason = $4::"FinishReason",
       content = coalesce($5, content), tool_calls = $6, input_tokens = $7, output_tokens = $8, model = $9,
-      updated_at = clock_timestamp()
+      cost = $10, updated_at = clock_timestamp()
     WHERE m.tenant_id = $1 AND m.id = $2 RETURNING ${messageColumns}`,
 }
 
 const countUsage: Statement = {
   name: 'session-count-usage',
   text: `UPDATE sessions s SET revision = revision + 1, input_tokens = input_tokens + $3,
-      output_tokens = output_tokens + $4, last_message_at = clock_timestamp(), updated_at = clock_timestamp()
+      output_tokens = output_tokens + $4, cached_input_tokens = cached_input_tokens + $5,
+      cost = cost + coalesce($6::numeric, 0), run_count = run_count + 1,
+      last_message_at = clock_timestamp(), updated_at = clock_timestamp()
     WHERE s.tenant_id = $1 AND s.id = $2 RETURNING ${sessionColumns}`,
+}
+
+// The ledger: what was used is still known when the session, its messages and the run are gone.
+const recordUsage: Statement = {
+  name: 'usage-record',
+  text: `INSERT INTO usage_records (tenant_id, run_id, user_id, session_id, agent_id, model, status, input_tokens,
+      output_tokens, cached_input_tokens, cost, time_to_first_token_ms, created_at)
+    SELECT r.tenant_id, r.id, r.user_id, r.session_id, $3, r.model, r.status, r.input_tokens, r.output_tokens,
+      r.cached_input_tokens, r.cost, round(extract(epoch FROM r.first_token_at - r.queued_at) * 1000), r.finished_at
+    FROM runs r WHERE r.tenant_id = $1 AND r.id = $2`,
 }
 
 const messageStatus = {
@@ -85,13 +99,22 @@ async function storeRunEnd(
     usage.outputTokens,
     usage.cachedInputTokens,
     firstTokenAfterMs ?? null,
+    costOf(run.model, usage),
   ])
   return ended
 }
 
 async function storeReplyEnd(sql: Sql, run: Run, ending: Ending): Promise<Change<Run | null>> {
-  const { inputTokens, outputTokens } = ending.usage
-  const [session] = await sql<Session>(countUsage, [run.tenantId, run.sessionId, inputTokens, outputTokens])
+  const { inputTokens, outputTokens, cachedInputTokens } = ending.usage
+  const cost = costOf(run.model, ending.usage)
+  const [session] = await sql<Session>(countUsage, [
+    run.tenantId,
+    run.sessionId,
+    inputTokens,
+    outputTokens,
+    cachedInputTokens,
+    cost,
+  ])
   const [message] = await sql<Message>(endMessage, [
     run.tenantId,
     run.assistantMessageId,
@@ -102,8 +125,10 @@ async function storeReplyEnd(sql: Sql, run: Run, ending: Ending): Promise<Change
     inputTokens,
     outputTokens,
     run.model,
+    cost,
   ])
   if (!session || !message) throw new Error(`The run ${run.id} has lost its session or its message.`)
+  await sql(recordUsage, [run.tenantId, run.id, message.agentId])
   const events = [messageUpdated(message, session), runFinished(run, session), sessionUpdated(session)]
   // Nobody reads the feed of a deleted session; telling its changes would bring it back to sidebars.
   return { result: run, events: session.deletedAt === null ? events : [] }

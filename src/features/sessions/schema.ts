@@ -26,11 +26,18 @@ const ParticipantRole = builder.enumType('ParticipantRole', {
 })
 
 const SessionUsage = builder.objectRef<SessionRow>('SessionUsage').implement({
-  description: 'What the replies of a session have used.',
+  description: 'What the runs of a session have used; deleted messages do not lessen it.',
   fields: (t) => ({
     inputTokens: t.exposeInt('inputTokens', { description: 'Tokens sent to models.' }),
     outputTokens: t.exposeInt('outputTokens', { description: 'Tokens that models wrote.' }),
-    cost: t.expose('cost', { type: 'Decimal', description: 'US dollars.' }),
+    cachedInputTokens: t.exposeInt('cachedInputTokens', {
+      description: 'Those of the input that the providers had cached.',
+    }),
+    cost: t.expose('cost', {
+      type: 'Decimal',
+      description: 'US dollars; runs of models whose price is not known count as nothing.',
+    }),
+    runs: t.exposeInt('runCount', { description: 'Runs that have ended, in whatever way.' }),
   }),
 })
 
