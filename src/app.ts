@@ -16,7 +16,9 @@ import { createRetention } from './features/retention/service.ts'
 import { createClaims } from './features/runs/claims.ts'
 import { createEngine, type Engine } from './features/runs/engine.ts'
 import { createRecovery } from './features/runs/recovery.ts'
+import { createRevisions } from './features/runs/revisions.ts'
 import { createRuns } from './features/runs/service.ts'
+import { createTurns } from './features/runs/turn.ts'
 import type { Services } from './features/services.ts'
 import { createChanges } from './features/sessions/changes.ts'
 import { createSessions } from './features/sessions/service.ts'
@@ -130,22 +132,20 @@ function createServices(
   const claims = createClaims(database.system, { nodeId: randomUUID(), perUser: config.runs.perUser })
   const engine = createEngine({ config: config.runs, database, claims, changes, feed, models, context, log })
   const recovery = createRecovery({ database, claims, changes, engine, log, isOnlyNode })
-  const runs = createRuns({
-    config: config.sessions,
-    sessions,
-    messages,
-    models: catalog,
-    changes,
-    feed,
-    engine,
-  })
+  const turns = createTurns({ messages, models: catalog })
+  const runs = createRuns({ config: config.sessions, sessions, turns, changes, feed, engine })
+  const revisions = createRevisions({ config: config.sessions, sessions, turns, runs, changes, engine })
   const accounts = createAccounts({ database, autoCreateTenants: config.auth.autoCreateTenants })
   const live = createLive({ feed, sessions })
   const { cleanupDays } = config.sessions
   const retention = createRetention({ system: database.system, changes, afterDays: cleanupDays, log })
   jobs.work('retention', (_data, signal) => retention.sweep(signal))
   if (cleanupDays > 0) jobs.schedule('retention', '23 * * * *')
-  return { services: { accounts, agents, models: catalog, sessions, messages, runs, live }, engine, recovery }
+  return {
+    services: { accounts, agents, models: catalog, sessions, messages, runs, revisions, live },
+    engine,
+    recovery,
+  }
 }
 
 type Parts = { database: Database; services: Services; tokens: Tokens; log: Log }

@@ -3,6 +3,7 @@ import type { Agents } from './agents/service.ts'
 import type { Live } from './live/service.ts'
 import type { Messages } from './messages/service.ts'
 import type { ModelCatalog } from './models/service.ts'
+import type { Revisions } from './runs/revisions.ts'
 import type { Runs } from './runs/service.ts'
 import type { Sessions } from './sessions/service.ts'
 
@@ -14,5 +15,6 @@ export type Services = {
   readonly sessions: Sessions
   readonly messages: Messages
   readonly runs: Runs
+  readonly revisions: Revisions
   readonly live: Live
 }

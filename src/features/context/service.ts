@@ -14,14 +14,22 @@ export function createContextBuilder({ sendsHistory }: { sendsHistory: boolean }
         where: { tenantId, id: run.sessionId },
         include: { agent: true },
       })
+      const reply = await prisma.message.findFirstOrThrow({
+        where: { tenantId, id: run.assistantMessageId },
+        select: { seq: true },
+      })
       const turns = await prisma.message.findMany({
-        where: { tenantId, sessionId: run.sessionId, ...(sendsHistory ? {} : { id: run.userMessageId }) },
+        where: {
+          tenantId,
+          sessionId: run.sessionId,
+          replacedAt: null,
+          seq: { lt: reply.seq },
+          ...(sendsHistory ? {} : { id: run.userMessageId }),
+        },
         orderBy: { seq: 'asc' },
       })
-      const question = turns.find(({ id }) => id === run.userMessageId)
-      const earlier = turns.filter(({ seq }) => seq <= (question?.seq ?? 0))
       return {
-        messages: [...systemMessage(session), ...answeredCalls(earlier).flatMap(toModelMessage)],
+        messages: [...systemMessage(session), ...answeredCalls(turns).flatMap(toModelMessage)],
         parameters: run.parameters as ModelParameters,
         tools: [],
       }

@@ -80,10 +80,12 @@ messageEvent(
 const messageId = (event: { messageId: string }) => encodeId('Message', event.messageId)
 
 builder.objectRef<Told<'MessageRemoved'>>('MessageRemoved').implement({
-  description: 'A message is gone.',
+  description:
+    'A message is no longer part of the conversation: it was deleted, or an edit or a regeneration replaced it or ' +
+    'what stood before it. What takes its place follows as MessageAdded.',
   interfaces: [SessionEvent],
   fields: (t) => ({
-    messageId: t.id({ description: 'The message that is gone.', resolve: ({ event }) => messageId(event) }),
+    messageId: t.id({ description: 'The message that left.', resolve: ({ event }) => messageId(event) }),
   }),
 })
 

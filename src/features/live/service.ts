@@ -2,6 +2,7 @@ import { onVisibleSession } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Message, Prisma, Session } from '../../db/client.ts'
 import { closing } from '../../lib/async.ts'
+import { digestOf } from '../../lib/digest.ts'
 import { NotFoundError } from '../../lib/errors.ts'
 import type { Page } from '../../lib/paging.ts'
 import type { Feed } from '../../realtime/feed.ts'
@@ -94,12 +95,12 @@ export function createLive({ feed, sessions }: { feed: Feed; sessions: Sessions 
       const { state, text, cursor } = await feed.observe(sessionId, read)
       if (!state.session) return null
       const complete = state.pages.map(
-        ({ args, page }) => [pageKey(args), { ...page, rows: withText(page.rows, text) }] as const,
+        ({ args, page }) => [digestOf(args), { ...page, rows: withText(page.rows, text) }] as const,
       )
       observed.set(state.session, { cursor, pages: new Map(complete) })
       return state.session
     },
-    observedPage: (session, args) => observed.get(session)?.pages.get(pageKey(args)),
+    observedPage: (session, args) => observed.get(session)?.pages.get(digestOf(args)),
     async cursorOf(session) {
       const known = observed.get(session)
       if (known) return known.cursor
@@ -130,6 +131,3 @@ export function createLive({ feed, sessions }: { feed: Feed; sessions: Sessions 
     },
   }
 }
-
-const pageKey = ({ first, after, last, before, offset, role, status }: MessagePageArgs) =>
-  JSON.stringify([first, after, last, before, offset, role, status].map((value) => value ?? null))

@@ -11,12 +11,12 @@ export type Draft = Pick<Message, 'id' | 'role' | 'content'> &
   Partial<
     Pick<Message, 'toolCalls' | 'toolCallId' | 'agentId' | 'authorId' | 'runId' | 'model' | 'metadata'>
   > &
-  Partial<Pick<Message, 'clientId' | 'clientDigest' | 'status'>>
+  Partial<Pick<Message, 'clientId' | 'clientDigest' | 'status' | 'replacesId'>>
 
 // The row lock that this takes is what makes commit order the order of `seq`.
 const bumpSession: Statement = {
   name: 'session-bump',
-  text: `UPDATE sessions s SET last_seq = last_seq + $3, message_count = message_count + $3, revision = revision + 1,
+  text: `UPDATE sessions s SET last_seq = last_seq + $3, message_count = message_count + $3 - $5, revision = revision + 1,
       last_message_at = clock_timestamp(), updated_at = clock_timestamp(), title = coalesce(title, $4),
       title_source = CASE WHEN title IS NULL AND $4::text IS NOT NULL THEN 'FIRST_MESSAGE' ELSE title_source END
     WHERE s.tenant_id = $1 AND s.id = $2 AND s.deleted_at IS NULL RETURNING ${sessionColumns}`,
@@ -25,24 +25,29 @@ const bumpSession: Statement = {
 const insertMessages: Statement = {
   name: 'message-insert',
   text: `INSERT INTO messages AS m (tenant_id, session_id, id, seq, role, content, tool_calls, tool_call_id, agent_id,
-      author_id, run_id, status, model, metadata, client_id, client_digest, created_at, updated_at)
+      author_id, run_id, status, model, metadata, client_id, client_digest, replaces_id, edited_at,
+      created_at, updated_at)
     SELECT $1, $2, d.id, d.seq, d.role, d.content, coalesce(d."toolCalls", '[]'), d."toolCallId", d."agentId",
       d."authorId", d."runId", coalesce(d.status, 'COMPLETE'), d.model, coalesce(d.metadata, '{}'), d."clientId",
-      d."clientDigest", clock_timestamp(), clock_timestamp()
+      d."clientDigest", d."replacesId",
+      CASE WHEN d.role = 'USER' AND d."replacesId" IS NOT NULL THEN clock_timestamp() END, clock_timestamp(),
+      clock_timestamp()
     FROM jsonb_to_recordset($3::jsonb) AS d(id uuid, seq int, role "MessageRole", content text, "toolCalls" jsonb,
       "toolCallId" text, "agentId" uuid, "authorId" uuid, "runId" uuid, status "MessageStatus", model text,
-      metadata jsonb, "clientId" text, "clientDigest" text)
+      metadata jsonb, "clientId" text, "clientDigest" text, "replacesId" uuid)
     RETURNING ${messageColumns}`,
 }
 
 /**
  * Stores messages at the end of a session, numbered without gaps, as part of the caller's transaction. A session
- * without a title gets one from the first message of a person.
+ * without a title gets one from the first message of a person. `replacedCount`: how many of the conversation they
+ * take the place of.
  */
 export async function appendMessages(
   sql: Sql,
   { tenantId, sessionId }: { tenantId: string; sessionId: string },
   drafts: readonly Draft[],
+  replacedCount = 0,
 ): Promise<{ session: Session; messages: Message[] }> {
   const asked = drafts.find(({ role, content }) => role === 'USER' && content)?.content
   const [session] = await sql<Session>(bumpSession, [
@@ -50,6 +55,7 @@ export async function appendMessages(
     sessionId,
     drafts.length,
     asked ? titleFrom(asked) : null,
+    replacedCount,
   ])
   if (!session) throw new NotFoundError('session')
   const firstSeq = session.lastSeq - drafts.length + 1

@@ -1,4 +1,5 @@
 import type { Message, Prisma, TenantDatabase } from '../../db/client.ts'
+import { decodeIdOf } from '../../lib/ids.ts'
 import { type OrderKey, type Page, type PageArgs, readPage } from '../../lib/paging.ts'
 
 export const messagePageSizes = { default: 50, max: 200 }
@@ -6,10 +7,19 @@ export const messagePageSizes = { default: 50, max: 200 }
 export type MessagePageArgs = PageArgs & {
   role?: Message['role'] | null | undefined
   status?: Message['status'] | null | undefined
+  /** A global id. */
+  author?: string | null | undefined
+  /** Those that left the conversation, instead of those in it. */
+  replaced?: boolean | null | undefined
+  orderBy?: MessageOrder | null | undefined
 }
 
-/** Conversation order: oldest first. */
-const bySeq: readonly OrderKey[] = [{ field: 'seq', direction: 'asc', type: 'int' }]
+export type MessageOrder = 'SEQ_ASC' | 'SEQ_DESC'
+
+const orders: Record<MessageOrder, readonly OrderKey[]> = {
+  SEQ_ASC: [{ field: 'seq', direction: 'asc', type: 'int' }],
+  SEQ_DESC: [{ field: 'seq', direction: 'desc', type: 'int' }],
+}
 
 type Options = {
   /** That of a snapshot, where the page is to match other reads. */
@@ -28,13 +38,15 @@ export function readMessagePage(
   const where = {
     tenantId: db.tenantId,
     sessionId,
+    replacedAt: args.replaced ? { not: null } : null,
     ...(args.role ? { role: args.role } : {}),
     ...(args.status ? { status: args.status } : {}),
+    ...(args.author ? { authorId: decodeIdOf('User', args.author, 'author') } : {}),
   }
   return readPage({
     args,
     sizes: messagePageSizes,
-    order: bySeq,
+    order: orders[args.orderBy ?? 'SEQ_ASC'],
     find: (page) => prisma.message.findMany({ ...query, ...page, where: { AND: [where, page.where] } }),
     // Asked for later, when a snapshot is over.
     count: () => db.prisma.message.count({ where }),

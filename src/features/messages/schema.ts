@@ -62,7 +62,9 @@ export const Message = builder.prismaNode('Message', {
   },
   description: 'One turn of a session.',
   fields: (t) => ({
-    seq: t.exposeInt('seq', { description: 'Its number in the session, from 1 and without gaps.' }),
+    seq: t.exposeInt('seq', {
+      description: 'Its number in the session. Numbers are given from 1 on without gaps, and never twice.',
+    }),
     role: t.expose('role', { type: MessageRole, description: 'Who speaks.' }),
     content: t.exposeString('content', {
       nullable: true,
@@ -112,11 +114,19 @@ export const Message = builder.prismaNode('Message', {
     editedAt: t.expose('editedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When its text was changed by hand.',
+      description: 'When it was stored in the place of an earlier version by an edit; null otherwise.',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was stored.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it last changed.' }),
   }),
+})
+
+const MessageOrder = builder.enumType('MessageOrder', {
+  description: 'How to order messages.',
+  values: {
+    SEQ_ASC: { description: 'Oldest first, as the conversation went.' },
+    SEQ_DESC: { description: 'Newest first.' },
+  } as const,
 })
 
 const MessageConnection = connectionOf('Message', Message, 'message')
@@ -124,12 +134,24 @@ const MessageConnection = connectionOf('Message', Message, 'message')
 builder.prismaObjectFields('Session', (t) => ({
   messages: t.field({
     type: MessageConnection,
-    description: 'Its messages, oldest first; `last: 50` gives the latest.',
+    description: 'The messages of the conversation, oldest first; `last: 50` gives the latest.',
     complexity: pageComplexity(messagePageSizes.default),
     args: {
       ...pageArgs(t.arg, messagePageSizes),
       role: t.arg({ type: MessageRole, description: 'Only of this role.' }),
       status: t.arg({ type: MessageStatus, description: 'Only in this state.' }),
+      author: t.arg.id({ description: 'Only those that this user stored.' }),
+      replaced: t.arg.boolean({
+        required: true,
+        defaultValue: false,
+        description: 'Lists those that edits and regenerations took out of the conversation instead.',
+      }),
+      orderBy: t.arg({
+        type: MessageOrder,
+        required: true,
+        defaultValue: 'SEQ_ASC',
+        description: 'In which order.',
+      }),
     },
     resolve: (session, args, context, info) => {
       const observed = context.services.live.observedPage(session, args)
@@ -142,10 +164,10 @@ builder.prismaObjectFields('Session', (t) => ({
   lastMessage: t.prismaField({
     type: Message,
     nullable: true,
-    description: 'The latest message.',
+    description: 'The latest message of the conversation.',
     resolve: (query, session, _args, context) => {
       const { db, tenantId } = viewerOf(context)
-      const where = { tenantId, sessionId: session.id }
+      const where = { tenantId, sessionId: session.id, replacedAt: null }
       return db.prisma.message.findFirst({ ...query, where, orderBy: { seq: 'desc' } })
     },
   }),

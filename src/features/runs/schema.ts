@@ -10,7 +10,7 @@ import {
   NotFoundError,
   ValidationError,
 } from '../../lib/errors.ts'
-import type { Sent } from './service.ts'
+import type { Sent } from './turn.ts'
 
 export const RunStatus = builder.enumType('RunStatus', {
   description: 'Where a run stands. The last four are final.',
@@ -136,22 +136,29 @@ builder.queryField('run', (t) =>
   }),
 )
 
-const SendMessagePayload = builder.objectRef<Sent>('SendMessagePayload').implement({
-  description: 'The message is stored and its reply on the way, or ended where the send waited for it.',
-  fields: (t) => ({
-    userMessage: t.prismaField({
-      type: 'Message',
-      description: 'The message that was sent.',
-      resolve: (_query, { userMessage }) => userMessage,
+/** The payload of a mutation that has something answered. */
+export const sentPayload = (name: string, description: string) =>
+  builder.objectRef<Sent>(name).implement({
+    description,
+    fields: (t) => ({
+      userMessage: t.prismaField({
+        type: 'Message',
+        description: 'The message that is answered.',
+        resolve: (_query, { userMessage }) => userMessage,
+      }),
+      assistantMessage: t.prismaField({
+        type: 'Message',
+        description: 'The reply: STREAMING and empty at first.',
+        resolve: (_query, { assistantMessage }) => assistantMessage,
+      }),
+      run: t.field({ type: Run, description: 'The run that answers.', resolve: ({ run }) => run }),
     }),
-    assistantMessage: t.prismaField({
-      type: 'Message',
-      description: 'The reply: STREAMING and empty at first, ended where the send waited.',
-      resolve: (_query, { assistantMessage }) => assistantMessage,
-    }),
-    run: t.field({ type: Run, description: 'The run that answers.', resolve: ({ run }) => run }),
-  }),
-})
+  })
+
+const SendMessagePayload = sentPayload(
+  'SendMessagePayload',
+  'The message is stored and its reply on the way, or ended where the send waited for it.',
+)
 
 builder.mutationField('sendMessage', (t) =>
   t.fieldWithInput({

@@ -1,0 +1,119 @@
+import type { Viewer } from '../../auth/viewer.ts'
+import type { Message, Run, Session, Sql, Statement } from '../../db/client.ts'
+import { ConflictError } from '../../lib/errors.ts'
+import { newId } from '../../lib/ids.ts'
+import { appendMessages, type Draft, messageAdded } from '../messages/append.ts'
+import { messagesRemoved } from '../messages/removal.ts'
+import type { ClientKey, Messages } from '../messages/service.ts'
+import type { ModelCatalog } from '../models/service.ts'
+import type { Change } from '../sessions/changes.ts'
+import { sessionUpdated } from '../sessions/rows.ts'
+import { runColumns, runQueued } from './rows.ts'
+
+/** A user message, its reply, and the run that makes it. */
+export type Sent = { userMessage: Message; assistantMessage: Message; run: Run }
+
+type Extras = Partial<Pick<Draft, 'clientId' | 'clientDigest' | 'replacesId' | 'metadata'>>
+
+/** What is to be stored and answered. */
+export type Turn = {
+  /** A new message, or a stored one that is answered anew. */
+  question: ({ content: string } & Extras) | Message
+  reply?: Extras
+  model: string
+  parameters: object
+  /** The messages that left the conversation for it. */
+  replaced?: readonly string[]
+}
+
+export type Turns = {
+  /** The model and the parameters of a run: what was asked for goes over the session's, that over the agent's. */
+  settle(
+    viewer: Viewer,
+    session: Session,
+    asked: { model?: string | null | undefined; parameters?: object | null | undefined },
+  ): Promise<{ model: string; parameters: object }>
+  /** What was stored under a client's key; null where it is new, a `ConflictError` where it stood for something else. */
+  repeated(viewer: Viewer, sessionId: string, key: ClientKey | undefined): Promise<Sent | null>
+}
+
+const insertRun: Statement = {
+  name: 'run-insert',
+  text: `INSERT INTO runs AS r (tenant_id, id, session_id, user_id, model, parameters, user_message_id, assistant_message_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING ${runColumns}`,
+}
+
+export function createTurns({ messages, models }: { messages: Messages; models: ModelCatalog }): Turns {
+  return {
+    async settle({ db, tenantId }, session, asked) {
+      const agent = session.agentId
+        ? await db.prisma.agent.findFirst({ where: { tenantId, id: session.agentId } })
+        : null
+      const model = asked.model ?? session.model ?? agent?.model ?? models.defaultModel
+      models.require(model)
+      const parameters = Object.assign({}, agent?.parameters, session.parameters, asked.parameters) as object
+      return { model, parameters }
+    },
+    async repeated(viewer, sessionId, key) {
+      const [message] = (key && (await messages.findRepeated(viewer, sessionId, [key]))) ?? []
+      if (!message) return null
+      const found = await viewer.db.prisma.run.findFirst({
+        where: {
+          tenantId: viewer.tenantId,
+          OR: [{ userMessageId: message.id }, { assistantMessageId: message.id }],
+        },
+        include: { userMessage: true, assistantMessage: true },
+        // A message that was answered anew has several; the key stands for the first.
+        orderBy: { id: 'asc' },
+      })
+      if (!found)
+        throw new ConflictError(
+          `clientId: ${JSON.stringify(message.clientId)} was used before, and the reply has been deleted since.`,
+        )
+      const { userMessage, assistantMessage, ...run } = found
+      return { userMessage, assistantMessage, run }
+    },
+  }
+}
+
+/** Stores the question, where it is new, with an empty reply and a waiting run, as part of the caller's transaction. */
+export async function storeTurn(
+  sql: Sql,
+  { tenantId, userId }: Viewer,
+  session: Session,
+  { question, reply, model, parameters, replaced = [] }: Turn,
+): Promise<Change<Sent>> {
+  const runId = newId()
+  const asked = isStored(question)
+    ? []
+    : [{ ...question, id: newId(), role: 'USER', authorId: userId, runId } as const]
+  const answer = {
+    ...reply,
+    id: newId(),
+    role: 'ASSISTANT',
+    content: '',
+    agentId: session.agentId,
+    runId,
+    status: 'STREAMING',
+    model,
+  } as const
+  const place = { tenantId, sessionId: session.id }
+  const stored = await appendMessages(sql, place, [...asked, answer], replaced.length)
+  const userMessage = isStored(question) ? question : stored.messages[0]
+  const assistantMessage = stored.messages.at(-1)
+  if (!userMessage || !assistantMessage) throw new Error('The messages were not stored whole.')
+  const values = [tenantId, runId, session.id, userId, model, parameters, userMessage.id, answer.id]
+  const [run] = await sql<Run>(insertRun, values)
+  if (!run) throw new Error('The run was not stored.')
+  return {
+    result: { userMessage, assistantMessage, run },
+    events: [
+      ...messagesRemoved(replaced, stored.session),
+      ...stored.messages.map((message) => messageAdded(message, stored.session)),
+      runQueued(run, stored.session),
+      sessionUpdated(stored.session),
+    ],
+  }
+}
+
+const isStored = (question: Turn['question']): question is Message => 'seq' in question
