@@ -87,6 +87,9 @@ CREATE UNIQUE INDEX "messages_tenant_id_replaces_id_key" ON "messages"("tenant_i
 -- CreateIndex
 CREATE INDEX "messages_tenant_id_created_at_idx" ON "messages"("tenant_id", "created_at");
 
+-- CreateIndex
+CREATE INDEX "runs_tenant_id_user_id_idx" ON "runs"("tenant_id", "user_id");
+
 -- AddForeignKey
 ALTER TABLE "sessions" ADD CONSTRAINT "sessions_tenant_id_template_id_fkey" FOREIGN KEY ("tenant_id", "template_id") REFERENCES "templates"("tenant_id", "id") ON DELETE NO ACTION ON UPDATE CASCADE;
 
@@ -122,6 +125,10 @@ ALTER TABLE "templates"
 -- What retention looks for, in all tenants.
 CREATE INDEX "sessions_active_by_update" ON "sessions"("updated_at") WHERE "is_active" AND "deleted_at" IS NULL;
 CREATE INDEX "sessions_deleted" ON "sessions"("deleted_at") WHERE "deleted_at" IS NOT NULL;
+
+-- What the erasure of a person looks for, and the foreign keys that it must satisfy.
+CREATE INDEX "messages_author" ON "messages"("tenant_id", "author_id") WHERE "author_id" IS NOT NULL;
+CREATE INDEX "sessions_template" ON "sessions"("tenant_id", "template_id") WHERE "template_id" IS NOT NULL;
 
 ALTER TABLE "sessions" ADD CONSTRAINT "sessions_runs_check" CHECK ("cached_input_tokens" >= 0 AND "run_count" >= 0);
 ALTER TABLE "read_marks" ADD CONSTRAINT "read_marks_last_read_seq_check" CHECK ("last_read_seq" >= 0);

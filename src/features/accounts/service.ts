@@ -11,6 +11,8 @@ export type Accounts = {
   signIn(claims: Claims): Promise<Viewer>
   /** Makes the tenant with its agents, unless there is one with this slug; resolves to its id. */
   ensureTenant(slug: string, name: string): Promise<{ id: string; created: boolean }>
+  /** Takes the user for unknown from now on: its record is gone. */
+  forget(userId: string): void
 }
 
 /** How long a signed-in user is taken as known before its row is looked at again. */
@@ -83,6 +85,9 @@ export function createAccounts({
 
   return {
     ensureTenant,
+    forget(userId) {
+      for (const [key, known] of userIds.entries()) if (known === userId) userIds.delete(key)
+    },
     async signIn(claims) {
       const tenantId = await tenantIdOf(claims.tenant)
       const db = database.forTenant(tenantId)
