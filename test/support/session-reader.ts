@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import type { TestApp } from './app.ts'
+import type { Watch } from './watch.ts'
 
 const messageFields = 'id seq role status content'
 
@@ -34,6 +35,7 @@ export type ReadMessage = { id: string; seq: number; role: string; status: strin
 export type SessionReader = {
   readonly messages: ReadonlyMap<string, ReadMessage>
   readonly cursor: string | null
+  readonly title: string | null
   /** Names of all events so far, in order; a snapshot counts by its reason. */
   readonly names: string[]
   /** Starts from a read of `session`. */
@@ -41,12 +43,16 @@ export type SessionReader = {
   start(session: any): void
   // biome-ignore lint/suspicious/noExplicitAny: as above
   take(event: any): void
+  /** Takes what a subscription tells, to the first event that is the last. */
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  takeUntil(watch: Watch, isLast: (event: any) => boolean): Promise<void>
 }
 
 export function createSessionReader(): SessionReader {
   const messages = new Map<string, ReadMessage>()
   const names: string[] = []
   let cursor: string | null = null
+  let title: string | null = null
 
   const replace = (all: readonly ReadMessage[]) => {
     messages.clear()
@@ -61,19 +67,24 @@ export function createSessionReader(): SessionReader {
     }
     cursor = next
   }
-  return {
+  const reader: SessionReader = {
     messages,
     names,
     get cursor() {
       return cursor
     },
+    get title() {
+      return title
+    },
     start(session) {
       replace(session.messages.nodes)
       cursor = session.cursor
+      title = session.title
     },
     take(event) {
       names.push(event.reason ?? event.__typename)
       advance(event.cursor, event.__typename === 'SessionSnapshot')
+      if (event.session) title = event.session.title
       if (event.__typename === 'SessionSnapshot') replace(event.messages)
       else if (event.__typename === 'MessageAdded') {
         expect(messages.get(event.message.id)).toBeUndefined()
@@ -90,7 +101,16 @@ export function createSessionReader(): SessionReader {
         if (before) messages.set(before.id, { ...before, content: `${before.content}${event.text}` })
       }
     },
+    async takeUntil(watch, isLast) {
+      for (let index = 0; ; index += 1) {
+        const event = await watch.at(index)
+        expect(event, `The subscription ended first: ${JSON.stringify(watch.failure)}`).not.toBeNull()
+        reader.take(event)
+        if (isLast(event)) return
+      }
+    },
   }
+  return reader
 }
 
 /** What a reader must hold in the end: the rows themselves, read past the feed. */

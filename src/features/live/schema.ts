@@ -46,7 +46,8 @@ builder.objectRef<SessionSnapshot>('SessionSnapshot').implement({
     }),
     messages: t.prismaField({
       type: ['Message'],
-      description: 'Its last 50 messages, oldest first; a streaming one with all of its text so far.',
+      description:
+        'Its last 50 messages and earlier replies that are still to end, oldest first; each with all of its text so far.',
       resolve: (_query, { messages }) => messages,
     }),
   }),

@@ -48,10 +48,18 @@ export type Live = {
 /** Messages in a snapshot: enough for a screen, whatever the length of the session. */
 const snapshotMessages = 50
 
-const textOf = (messages: readonly Message[]) =>
-  new Map(
-    messages.filter(({ status }) => status === 'STREAMING').map(({ id, content }) => [id, content ?? '']),
-  )
+/** The replies that are still to end, and the text of the one that is being written: no other text grows. */
+async function readReplies(prisma: Prisma.TransactionClient, tenantId: string, sessionId: string) {
+  const runs = await prisma.run.findMany({
+    where: { tenantId, sessionId, status: { in: ['QUEUED', 'RUNNING', 'REQUIRES_ACTION'] } },
+    select: { status: true, assistantMessage: true },
+  })
+  const growing = runs.filter(({ status }) => status === 'RUNNING')
+  return {
+    replies: runs.map(({ assistantMessage }) => assistantMessage),
+    text: new Map(growing.map(({ assistantMessage: { id, content } }) => [id, content ?? ''])),
+  }
+}
 
 export function createLive({ feed, sessions }: { feed: Feed; sessions: Sessions }): Live {
   const observed = new WeakMap<Session, ObservedSession>()
@@ -61,13 +69,12 @@ export function createLive({ feed, sessions }: { feed: Feed; sessions: Sessions 
       const where = { tenantId: viewer.tenantId, id: sessionId, deletedAt: null }
       const session = await prisma.session.findFirst({ where })
       if (!session) throw new NotFoundError('session')
-      const { rows: messages } = await readMessagePage(
-        viewer.db,
-        sessionId,
-        { last: snapshotMessages },
-        { prisma },
-      )
-      return { revision: session.revision, text: textOf(messages), session, messages }
+      const { replies, text } = await readReplies(prisma, viewer.tenantId, sessionId)
+      const page = { last: snapshotMessages }
+      const { rows } = await readMessagePage(viewer.db, sessionId, page, { prisma })
+      const firstSeq = rows[0]?.seq ?? 0
+      const earlier = replies.filter(({ seq }) => seq < firstSeq).sort((a, b) => a.seq - b.seq)
+      return { revision: session.revision, text, session, messages: [...earlier, ...rows] }
     })
 
   const follow: Live['follow'] = async (viewer, sessionId, after) => {
@@ -85,12 +92,8 @@ export function createLive({ feed, sessions }: { feed: Feed; sessions: Sessions 
           const read = []
           for (const args of pages)
             read.push({ args, page: await readMessagePage(viewer.db, sessionId, args, { prisma }) })
-          return {
-            revision: session.revision,
-            text: textOf(read.flatMap(({ page }) => page.rows)),
-            session,
-            pages: read,
-          }
+          const { text } = await readReplies(prisma, viewer.tenantId, sessionId)
+          return { revision: session.revision, text, session, pages: read }
         })
       const { state, text, cursor } = await feed.observe(sessionId, read)
       if (!state.session) return null
