@@ -125,7 +125,10 @@ function createServices(
   const changes = createChanges(feed)
   const models = createModels(config.llm, { log, providers })
   const catalog = createModelCatalog(models)
-  const agents = createAgents()
+  const agents = createAgents({
+    promptMaxLength: config.sessions.messageMaxLength,
+    requireModel: catalog.require,
+  })
   const sessions = createSessions({ config: config.sessions, agents, models: catalog, changes })
   const messages = createMessages({ config: config.sessions, sessions, changes })
   const context = createContextBuilder(config.sessions)

@@ -1,14 +1,28 @@
 import type { Viewer } from '../../auth/viewer.ts'
-import type { Agent } from '../../db/client.ts'
-import { NotFoundError } from '../../lib/errors.ts'
+import type { Agent, Prisma } from '../../db/client.ts'
+import { check } from '../../lib/checks.ts'
+import { invalid, NotFoundError } from '../../lib/errors.ts'
 import { decodeIdOf } from '../../lib/ids.ts'
+import { type AgentTool, createAgentChecks } from './checks.ts'
 
 export type Agents = {
   /** The active agent with this key or id; throws `NotFoundError`. */
   find(viewer: Viewer, keyOrId: string): Promise<Agent>
+  /** Makes an agent under a key that no other of the tenant has. */
+  create(viewer: Viewer, input: unknown): Promise<Agent>
+  /** Changes what is given; null clears where null is a value. Sessions of an inactive agent go on as they are. */
+  update(viewer: Viewer, agentId: string, input: unknown): Promise<Agent>
 }
 
-export function createAgents(): Agents {
+type Dependencies = {
+  promptMaxLength: number
+  /** Throws where no such model can be named. */
+  requireModel: (modelId: string) => void
+}
+
+/** Who may change agents is settled by the schema: it is for admins. */
+export function createAgents({ promptMaxLength, requireModel }: Dependencies): Agents {
+  const checks = createAgentChecks({ promptMaxLength })
   return {
     async find({ db, tenantId }, keyOrId) {
       const which = keyOrId.startsWith('agent_')
@@ -18,5 +32,27 @@ export function createAgents(): Agents {
       if (!agent) throw new NotFoundError('agent')
       return agent
     },
+    async create({ db, tenantId }, asked) {
+      const { parameters, tools, ...input } = check(checks.create, asked)
+      if (input.model) requireModel(input.model)
+      const data = { ...input, tenantId, parameters: parameters ?? {}, tools: asJson(tools) }
+      const [agent] = await db.prisma.agent.createManyAndReturn({ data: [data], skipDuplicates: true })
+      if (!agent) throw invalid('key', `${JSON.stringify(input.key)} is taken by another agent`)
+      return agent
+    },
+    async update({ db, tenantId }, agentId, asked) {
+      const { name, isActive, parameters, tools, ...input } = check(checks.update, asked)
+      if (input.model) requireModel(input.model)
+      const data: Prisma.AgentUpdateInput = { ...input }
+      if (name != null) data.name = name
+      if (isActive != null) data.isActive = isActive
+      if (parameters !== undefined) data.parameters = parameters ?? {}
+      if (tools !== undefined) data.tools = asJson(tools)
+      const [agent] = await db.prisma.agent.updateManyAndReturn({ where: { tenantId, id: agentId }, data })
+      if (!agent) throw new NotFoundError('agent')
+      return agent
+    },
   }
 }
+
+const asJson = (tools: readonly AgentTool[] | null | undefined) => (tools ?? []) as Prisma.InputJsonArray
