@@ -31,11 +31,13 @@ export const isStorableDate = (date: Date) =>
   date.getTime() >= Date.parse('0001-01-01T00:00:00Z') &&
   date.getTime() < Date.parse('+010000-01-01T00:00:00Z')
 
-/** Text of `min` to `max` UTF-16 units; whitespace alone counts as empty where `min` is above 0. */
+/** Text of `min` to `max` characters (code points, as zod counts them); whitespace alone counts as empty where `min` is above 0. */
 export const text = ({ min = 0, max }: { min?: number; max: number }) =>
   z
     .string()
-    .max(max, { error: ({ input }) => `has ${String(input).length} characters; at most ${max} are allowed` })
+    .max(max, {
+      error: ({ input }) => `has ${[...String(input)].length} characters; at most ${max} are allowed`,
+    })
     .refine((value) => min === 0 || value.trim().length >= min, 'is empty; some text is needed')
     .refine(isStorable, notStorable)
 
