@@ -155,6 +155,30 @@ export const matrix: Record<string, Case[]> = {
       refused: failed('sendMessage'),
     },
   ],
+  'Mutation.editMessage': [
+    {
+      operation: mutation('editMessage', '... on EditMessagePayload { userMessage { content } }'),
+      variables: (ids) => ({ input: { messageId: ids.Message, content: 'Hello' } }),
+      refused: failed('editMessage'),
+    },
+  ],
+  'Mutation.regenerateMessage': [
+    {
+      operation: mutation(
+        'regenerateMessage',
+        '... on RegenerateMessagePayload { userMessage { content } assistantMessage { versions { content } } }',
+      ),
+      variables: (ids) => ({ input: { messageId: ids.Message } }),
+      refused: failed('regenerateMessage'),
+    },
+  ],
+  'Mutation.deleteMessage': [
+    {
+      operation: mutation('deleteMessage', '... on DeleteMessagePayload { session { title } }'),
+      variables: (ids) => ({ input: { messageId: ids.Message } }),
+      refused: failed('deleteMessage'),
+    },
+  ],
   'Mutation.cancelRun': [
     {
       operation: mutation('cancelRun', '... on CancelRunPayload { run { status } }'),
