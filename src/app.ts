@@ -19,6 +19,7 @@ import { createRecovery } from './features/runs/recovery.ts'
 import { createRevisions } from './features/runs/revisions.ts'
 import { createRuns } from './features/runs/service.ts'
 import { createTurns } from './features/runs/turn.ts'
+import { createSearch } from './features/search/service.ts'
 import type { Services } from './features/services.ts'
 import { createChanges } from './features/sessions/changes.ts'
 import { createSessions } from './features/sessions/service.ts'
@@ -140,12 +141,13 @@ function createServices(
   const revisions = createRevisions({ config: config.sessions, sessions, turns, runs, changes, engine })
   const accounts = createAccounts({ database, autoCreateTenants: config.auth.autoCreateTenants })
   const live = createLive({ feed, sessions })
+  const search = createSearch()
   const { cleanupDays } = config.sessions
   const retention = createRetention({ system: database.system, changes, afterDays: cleanupDays, log })
   jobs.work('retention', (_data, signal) => retention.sweep(signal))
   if (cleanupDays > 0) jobs.schedule('retention', '23 * * * *')
   return {
-    services: { accounts, agents, models: catalog, sessions, messages, runs, revisions, live },
+    services: { accounts, agents, models: catalog, sessions, messages, runs, revisions, live, search },
     engine,
     recovery,
   }

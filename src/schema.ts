@@ -12,6 +12,7 @@ import './features/messages/schema-versions.ts'
 import './features/runs/schema.ts'
 import './features/runs/schema-revisions.ts'
 import './features/live/schema.ts'
+import './features/search/schema.ts'
 import { builder } from './graphql/builder.ts'
 
 /** The contents page of the API: each slice adds its part by being imported. */

@@ -34,6 +34,13 @@ export type TenantDatabase = {
   readonly prisma: PrismaClient
   /** One prepared statement over the same pool, for the few paths that are hot. */
   readonly sql: Sql
+  /**
+   * One statement that looks for text. Row-level security keeps PostgreSQL from every index on text or JSON, since
+   * their operators might tell of a row before it is known to be the tenant's. This goes past it, so the statement is
+   * the wall: its `$1` is the tenant, filled in here, and every table in it must be held to that. Take ids from it and
+   * read the rows by `sql` or `prisma`, which check them again.
+   */
+  readonly searchSql: Sql
   /** Statements of one transaction; rolls back when `work` throws. */
   transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>
   /** Prisma reads that all see one state of the database. */
@@ -93,6 +100,9 @@ const poolConfig = (options: DatabaseOptions, role: string, max: number): pg.Poo
   options: `-c role=${role} -c timezone=UTC -c statement_timeout=${options.statementTimeoutMs} -c idle_in_transaction_session_timeout=30000`,
 })
 
+/** Until the end of the transaction. */
+const passRowSecurity: Statement = { name: 'role-system', text: 'SET LOCAL ROLE parley_system' }
+
 function bindTenant(prisma: PrismaClient, pool: TenantPool, tenantId: string): TenantDatabase {
   const bound = prisma.$extends({
     query: {
@@ -112,6 +122,13 @@ function bindTenant(prisma: PrismaClient, pool: TenantPool, tenantId: string): T
     tenantId,
     prisma: bound,
     sql: (statement, values) => pool.within(tenantId, () => sqlOver(pool)(statement, values)),
+    searchSql: (statement, values) =>
+      pool.within(tenantId, () =>
+        inTransaction(pool, async (sql) => {
+          await sql(passRowSecurity, [])
+          return sql(statement, [tenantId, ...values])
+        }),
+      ),
     transaction: (work) => pool.within(tenantId, () => inTransaction(pool, work)),
     snapshot: (work) => bound.$transaction(work, { isolationLevel: 'RepeatableRead' }),
   }

@@ -5,6 +5,7 @@ import type { Messages } from './messages/service.ts'
 import type { ModelCatalog } from './models/service.ts'
 import type { Revisions } from './runs/revisions.ts'
 import type { Runs } from './runs/service.ts'
+import type { Search } from './search/service.ts'
 import type { Sessions } from './sessions/service.ts'
 
 /** What resolvers can ask for; `app.ts` makes it, the context carries it. */
@@ -17,4 +18,5 @@ export type Services = {
   readonly runs: Runs
   readonly revisions: Revisions
   readonly live: Live
+  readonly search: Search
 }

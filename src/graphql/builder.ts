@@ -8,6 +8,8 @@ import ValidationPlugin from '@pothos/plugin-validation'
 import WithInputPlugin from '@pothos/plugin-with-input'
 import { z } from 'zod'
 import { actsForTenant } from '../auth/policy.ts'
+import type { Viewer } from '../auth/viewer.ts'
+import type { Message } from '../db/client.ts'
 import type PrismaTypes from '../db/generated/pothos.ts'
 import { getDatamodel } from '../db/generated/pothos.ts'
 import { ForbiddenError, ValidationError } from '../lib/errors.ts'
@@ -21,6 +23,10 @@ type SchemaTypes = {
   Context: Context
   DefaultFieldNullability: false
   AuthScopes: { signedIn: boolean; admin: boolean }
+  /** Enums of one slice that the inputs of another name by string. */
+  Inputs: { MessageRole: Message['role'] }
+  /** Types of one slice that others add fields to. */
+  Objects: { Viewer: Viewer }
   Scalars: {
     ID: Scalar<string>
     DateTime: Scalar<Date>

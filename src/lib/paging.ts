@@ -19,7 +19,7 @@ export type OrderKey = {
   field: string
   direction: 'asc' | 'desc'
   /** `stamp` is the text of a timestamp with its microseconds, which a `date` cuts off. */
-  type: 'text' | 'int' | 'date' | 'stamp' | 'uuid'
+  type: 'text' | 'int' | 'float' | 'date' | 'stamp' | 'uuid'
   /** Nulls come last in either direction. */
   nullable?: boolean
 }
@@ -180,6 +180,7 @@ const readers = {
   uuid: (value: unknown) => (typeof value === 'string' && isUuid(value) ? value : undefined),
   int: (value: unknown) =>
     typeof value === 'number' && Number.isInteger(value) && Math.abs(value) < 2 ** 31 ? value : undefined,
+  float: (value: unknown) => (typeof value === 'number' ? value : undefined),
   date: (value: unknown) => {
     const date = typeof value === 'string' ? new Date(value) : undefined
     return date && isStorableDate(date) ? date : undefined
