@@ -1,6 +1,7 @@
 import './graphql/errors.ts'
 import './graphql/scalars.ts'
 import './features/accounts/schema.ts'
+import './features/accounts/schema-users.ts'
 import './features/agents/schema.ts'
 import './features/agents/schema-mutations.ts'
 import './features/models/schema.ts'
