@@ -9,6 +9,7 @@ const sliceOrder = [
   ['agents', 'templates', 'models'],
   ['sessions'],
   ['messages', 'participants'],
+  ['transfer'],
   ['context', 'memory', 'documents'],
   ['runs'],
   ['live', 'search', 'stats', 'system', 'retention'],

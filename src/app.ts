@@ -23,6 +23,8 @@ import { createSearch } from './features/search/service.ts'
 import type { Services } from './features/services.ts'
 import { createChanges } from './features/sessions/changes.ts'
 import { createSessions } from './features/sessions/service.ts'
+import { createImporting } from './features/transfer/importing.ts'
+import { createTransfer } from './features/transfer/service.ts'
 import type { Context } from './graphql/context.ts'
 import { presentError } from './graphql/errors.ts'
 import { createJobs, type Jobs } from './jobs/queue.ts'
@@ -32,6 +34,7 @@ import { createMemoryBroker } from './realtime/broker-memory.ts'
 import { createFeed } from './realtime/feed.ts'
 import { schema } from './schema.ts'
 import { createCompiledOperations } from './server/compiled.ts'
+import { createExportDoor } from './server/exports.ts'
 import { createGraphiqlPage } from './server/graphiql.ts'
 import { createHealth } from './server/health.ts'
 import { close, createHttpServer, listen } from './server/http.ts'
@@ -141,13 +144,26 @@ function createServices(
   const revisions = createRevisions({ config: config.sessions, sessions, turns, runs, changes, engine })
   const accounts = createAccounts({ database, autoCreateTenants: config.auth.autoCreateTenants })
   const live = createLive({ feed, sessions })
+  const importSessions = createImporting({ config, agents, models: catalog, changes })
+  const transfer = createTransfer({ database, sessions, importSessions })
   const search = createSearch()
   const { cleanupDays } = config.sessions
   const retention = createRetention({ system: database.system, changes, afterDays: cleanupDays, log })
   jobs.work('retention', (_data, signal) => retention.sweep(signal))
   if (cleanupDays > 0) jobs.schedule('retention', '23 * * * *')
   return {
-    services: { accounts, agents, models: catalog, sessions, messages, runs, revisions, live, search },
+    services: {
+      accounts,
+      agents,
+      models: catalog,
+      sessions,
+      messages,
+      runs,
+      revisions,
+      live,
+      search,
+      transfer,
+    },
     engine,
     recovery,
   }
@@ -178,7 +194,17 @@ async function openDoors(config: Config, { database, services, tokens, log }: Pa
       })
     : null
   const { bodyMaxBytes } = settings
-  const server = createHttpServer({ yoga, compiled, corsOrigins, health, graphiql, bodyMaxBytes, log })
+  const exports = createExportDoor(services.transfer.open)
+  const server = createHttpServer({
+    yoga,
+    compiled,
+    corsOrigins,
+    health,
+    graphiql,
+    exports,
+    bodyMaxBytes,
+    log,
+  })
   const door = createWebSocketDoor({
     server,
     yoga,

@@ -14,6 +14,7 @@ import './features/runs/schema.ts'
 import './features/runs/schema-revisions.ts'
 import './features/live/schema.ts'
 import './features/search/schema.ts'
+import './features/transfer/schema.ts'
 import { builder } from './graphql/builder.ts'
 
 /** The contents page of the API: each slice adds its part by being imported. */

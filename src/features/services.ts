@@ -7,6 +7,7 @@ import type { Revisions } from './runs/revisions.ts'
 import type { Runs } from './runs/service.ts'
 import type { Search } from './search/service.ts'
 import type { Sessions } from './sessions/service.ts'
+import type { Transfer } from './transfer/service.ts'
 
 /** What resolvers can ask for; `app.ts` makes it, the context carries it. */
 export type Services = {
@@ -19,4 +20,5 @@ export type Services = {
   readonly revisions: Revisions
   readonly live: Live
   readonly search: Search
+  readonly transfer: Transfer
 }

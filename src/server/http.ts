@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers'
 import type { ErrorCode } from '../lib/errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { CompiledOperations } from './compiled.ts'
+import type { ExportDoor } from './exports.ts'
 import type { GraphiqlPage } from './graphiql.ts'
 import type { Health } from './health.ts'
 import { newRequestId } from './request-id.ts'
@@ -17,6 +18,7 @@ type Options = {
   corsOrigins: readonly string[]
   health: Health
   graphiql: GraphiqlPage | null
+  exports: ExportDoor
   bodyMaxBytes: number
   log: Log
 }
@@ -41,8 +43,8 @@ export function createHttpServer(options: Options): Server {
       await yoga(request, response, { origin })
       return
     }
-    const page = graphiql?.(request, response)
-    if (page) await page
+    const answering = graphiql?.(request, response) || options.exports(request, response)
+    if (answering) await answering
     else if (path === '/' && graphiql) response.writeHead(302, { location: '/graphiql' }).end()
     else sendError(response, 404, 'NOT_FOUND', `There is nothing here; the API is at ${graphqlPath}.`)
   }

@@ -1,0 +1,121 @@
+import { z } from 'zod'
+import type { Config } from '../../config.ts'
+import { jsonObject, text } from '../../lib/checks.ts'
+import { createSessionChecks } from '../sessions/checks.ts'
+
+/**
+ * The format of exports, described in docs/export-format.md. A reader skips fields that it does not know, so fields
+ * may be added to it; whatever else changes gets a new name.
+ */
+export const documentFormat = 'parley/1'
+
+/** Imports are checked and stored as a whole; this many take some seconds and some 100 MB. */
+export const maxImportedMessages = 100_000
+
+type Limits = {
+  sessions: Config['sessions']
+  /** In UTF-16 units: as long as the longest message that this server can hold. */
+  contentMaxLength: number
+}
+
+/** Reads a document of the format, with the limits of this installation. */
+export function createDocumentCheck({ sessions, contentMaxLength }: Limits) {
+  const id = text({ min: 1, max: 255 })
+  const toolCall = z.object({
+    id,
+    name: text({ min: 1, max: 255 }),
+    arguments: jsonObject({ maxBytes: contentMaxLength }),
+  })
+  const message = z.object({
+    id: id.nullish(),
+    role: z.enum(['USER', 'ASSISTANT', 'SYSTEM', 'TOOL']),
+    content: text({ max: contentMaxLength }).nullish(),
+    toolCalls: z.array(toolCall).nullish(),
+    toolCallId: id.nullish(),
+    author: id.nullish(),
+    agent: id.nullish(),
+    status: z.enum(['STREAMING', 'COMPLETE', 'CANCELLED', 'FAILED', 'INTERRUPTED']).nullish(),
+    finishReason: z
+      .enum(['STOP', 'LENGTH', 'TOOL_CALLS', 'CONTENT_FILTER', 'CANCELLED', 'ERROR', 'OTHER'])
+      .nullish(),
+    model: text({ min: 1, max: 200 }).nullish(),
+    inputTokens: count.nullish(),
+    outputTokens: count.nullish(),
+    cost: z
+      .string()
+      .regex(/^\d{1,9}(\.\d{1,9})?$/, 'is not an amount; allowed is a decimal text such as "0.0012"')
+      .nullish(),
+    metadata: jsonObject({ maxBytes: sessions.metadataMaxBytes }).nullish(),
+    editedAt: time.nullish(),
+    replaces: id.nullish(),
+    replacedAt: time.nullish(),
+    createdAt: time.nullish(),
+    updatedAt: time.nullish(),
+  })
+  return z.object({
+    session: createSessionChecks(sessions)
+      .update.omit({ isActive: true })
+      .extend({
+        titleSource: z.enum(['FIRST_MESSAGE', 'MODEL', 'PERSON']).nullish(),
+        createdAt: time.nullish(),
+      }),
+    messages: z.array(message).superRefine((messages, context) => {
+      for (const { path, message } of linkFaults(messages))
+        context.addIssue({ code: 'custom', path, message })
+    }),
+  })
+}
+
+const count = z.int32('is not a whole number').min(0, 'is below 0')
+
+const dayMs = 86_400_000
+
+/** The time, unless no conversation can be of it: before 1970, or more than a day ahead. */
+export const plausible = (date: Date): Date | null =>
+  date.getTime() >= 0 && date.getTime() <= Date.now() + dayMs ? date : null
+
+/** A time that cannot be counts as that of the import. */
+const time = z.iso
+  .datetime({ offset: true, error: 'is not a time; allowed is ISO 8601, such as 2026-11-20T16:00:00Z' })
+  .transform((stamp) => plausible(new Date(stamp)) ?? new Date())
+
+type DocumentCheck = ReturnType<typeof createDocumentCheck>
+/** A checked document. */
+export type SessionDocument = z.output<DocumentCheck>
+/** A document as a reader of another format makes it, not checked yet. */
+export type UncheckedDocument = z.input<DocumentCheck>
+export type UncheckedMessage = UncheckedDocument['messages'][number]
+
+type LinkedMessage = Pick<
+  SessionDocument['messages'][number],
+  'id' | 'role' | 'content' | 'toolCalls' | 'toolCallId' | 'replaces'
+>
+type LinkFault = { path: (string | number)[]; message: string }
+
+/** What no message shows by itself: ids are unique, results follow their calls, versions the ones they replace. */
+function linkFaults(messages: readonly LinkedMessage[]): LinkFault[] {
+  const ids = new Set<string>()
+  const calls = new Set<string>()
+  const replaced = new Set<string>()
+  return messages.flatMap((message, index) => {
+    const { id, role, content, toolCalls, toolCallId, replaces } = message
+    const faults: LinkFault[] = []
+    const fault = (field: string, message: string) => faults.push({ path: [index, field], message })
+    if (id && ids.has(id)) fault('id', 'is that of an earlier message')
+    if (!content?.trim() && (role === 'USER' || role === 'SYSTEM'))
+      fault('content', 'is empty; some text is needed')
+    if (role !== 'ASSISTANT' && toolCalls?.length) fault('toolCalls', 'go with the role ASSISTANT only')
+    if (role !== 'TOOL' && toolCallId) fault('toolCallId', 'goes with the role TOOL only')
+    if (role === 'TOOL' && !toolCallId)
+      fault('toolCallId', 'is missing; a TOOL message names the call that it answers')
+    if (role === 'TOOL' && toolCallId && !calls.has(toolCallId))
+      fault('toolCallId', `${JSON.stringify(toolCallId)} is no tool call of an earlier message`)
+    if (replaces && !ids.has(replaces))
+      fault('replaces', `${JSON.stringify(replaces)} is not the id of an earlier message`)
+    if (replaces && replaced.has(replaces)) fault('replaces', 'is replaced by an earlier message already')
+    for (const call of toolCalls ?? []) calls.add(call.id)
+    if (id) ids.add(id)
+    if (replaces) replaced.add(replaces)
+    return faults
+  })
+}

@@ -1,0 +1,48 @@
+import type { Viewer } from '../../auth/viewer.ts'
+import type { Message, Session, Statement } from '../../db/client.ts'
+import { messageColumns } from '../messages/append.ts'
+
+/** A message, and who wrote it by the names that outlive this installation. */
+export type HistoryMessage = Message & {
+  agentKey: string | null
+  authorKey: string | null
+  authorName: string | null
+}
+
+/** A session to export, and its names. */
+export type HistorySession = Session & {
+  agent: { key: string } | null
+  user: { externalId: string; name: string | null }
+}
+
+const readPage: Statement = {
+  name: 'transfer-page',
+  text: `SELECT ${messageColumns}, a.key AS "agentKey", u.external_id AS "authorKey", u.name AS "authorName"
+    FROM messages m
+    LEFT JOIN agents a ON a.tenant_id = m.tenant_id AND a.id = m.agent_id
+    LEFT JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.author_id
+    WHERE m.tenant_id = $1 AND m.session_id = $2 AND m.seq > $3 AND m.seq <= $4 ORDER BY m.seq LIMIT $5`,
+}
+
+/** Messages may have 256 KiB and more; this many at a time keep a download small. */
+const pageSize = 100
+
+/**
+ * All messages that the session has now, replaced ones among them, page by page; nothing is held between two pages.
+ * `recheck` is called before each, and what it throws ends the reading: rights may end while a slow reader reads.
+ */
+export async function* readHistory(
+  viewer: Viewer,
+  session: Session,
+  recheck: () => Promise<unknown>,
+): AsyncGenerator<HistoryMessage[]> {
+  let seq = 0
+  for (;;) {
+    await recheck()
+    const values = [viewer.tenantId, session.id, seq, session.lastSeq, pageSize]
+    const page = await viewer.db.sql<HistoryMessage>(readPage, values)
+    if (page.length > 0) yield page
+    seq = page.at(-1)?.seq ?? seq
+    if (page.length < pageSize) return
+  }
+}

@@ -1,0 +1,82 @@
+import { encodeId } from '../../lib/ids.ts'
+import { documentFormat } from './document.ts'
+import type { HistoryMessage, HistorySession } from './history.ts'
+
+/** The session as a document of the format `parley/1`, piece by piece; each message stands on a line of its own. */
+export async function* toJson(
+  session: HistorySession,
+  pages: AsyncIterable<readonly HistoryMessage[]>,
+): AsyncGenerator<string> {
+  const head = {
+    format: documentFormat,
+    exportedAt: new Date(),
+    session: sessionPart(session),
+    messages: [],
+  }
+  const text = JSON.stringify(head, null, 2)
+  yield text.slice(0, text.lastIndexOf(']'))
+  let separator = '\n    '
+  for await (const page of pages) {
+    yield page.map((message) => `${takeSeparator()}${JSON.stringify(messagePart(message))}`).join('')
+  }
+  yield '\n  ]\n}\n'
+
+  function takeSeparator() {
+    const taken = separator
+    separator = ',\n    '
+    return taken
+  }
+}
+
+function sessionPart(session: HistorySession) {
+  return {
+    id: encodeId('Session', session.id),
+    title: session.title,
+    titleSource: session.titleSource,
+    owner: session.user.externalId,
+    agent: session.agent?.key ?? null,
+    model: session.model,
+    systemPrompt: session.systemPrompt,
+    parameters: session.parameters,
+    metadata: session.metadata,
+    tags: session.tags,
+    isActive: session.isActive,
+    forkedFrom: session.parentId && {
+      session: encodeId('Session', session.parentId),
+      seq: session.forkedAtSeq,
+    },
+    createdAt: session.createdAt,
+    updatedAt: session.updatedAt,
+  }
+}
+
+/** Most fields of most messages are empty; those are left out. */
+function messagePart(message: HistoryMessage) {
+  const fields = {
+    id: encodeId('Message', message.id),
+    role: message.role,
+    content: message.content,
+    toolCalls: message.toolCalls,
+    toolCallId: message.toolCallId,
+    author: message.authorKey,
+    agent: message.agentKey,
+    status: message.status,
+    finishReason: message.finishReason,
+    model: message.model,
+    inputTokens: message.inputTokens,
+    outputTokens: message.outputTokens,
+    cost: message.cost,
+    metadata: message.metadata,
+    editedAt: message.editedAt,
+    replaces: message.replacesId && encodeId('Message', message.replacesId),
+    replacedAt: message.replacedAt,
+    createdAt: message.createdAt,
+    updatedAt: message.updatedAt,
+  }
+  const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => !isEmpty(value)))
+  // Left out, it would be the importer's.
+  return message.role === 'USER' ? { ...given, author: message.authorKey } : given
+}
+
+const isEmpty = (value: unknown): boolean =>
+  value === null || (typeof value === 'object' && !(value instanceof Date) && Object.keys(value).length === 0)
