@@ -12,6 +12,8 @@ import { createContextBuilder } from './features/context/service.ts'
 import { createLive } from './features/live/service.ts'
 import { createMessages } from './features/messages/service.ts'
 import { createModelCatalog } from './features/models/service.ts'
+import { createReadMarks } from './features/participants/read-marks.ts'
+import { createParticipants } from './features/participants/service.ts'
 import { createRetention } from './features/retention/service.ts'
 import { createClaims } from './features/runs/claims.ts'
 import { createEngine, type Engine } from './features/runs/engine.ts'
@@ -23,6 +25,7 @@ import { createSearch } from './features/search/service.ts'
 import type { Services } from './features/services.ts'
 import { createChanges } from './features/sessions/changes.ts'
 import { createSessions } from './features/sessions/service.ts'
+import { createTemplates } from './features/templates/service.ts'
 import { createImporting } from './features/transfer/importing.ts'
 import { createTransfer } from './features/transfer/service.ts'
 import type { Context } from './graphql/context.ts'
@@ -133,7 +136,14 @@ function createServices(
     promptMaxLength: config.sessions.messageMaxLength,
     requireModel: catalog.require,
   })
-  const sessions = createSessions({ config: config.sessions, agents, models: catalog, changes })
+  const templates = createTemplates({
+    config: config.sessions,
+    findAgent: agents.find,
+    requireModel: catalog.require,
+  })
+  const sessions = createSessions({ config: config.sessions, agents, models: catalog, templates, changes })
+  const participants = createParticipants({ sessions, changes })
+  const readMarks = createReadMarks({ sessions })
   const messages = createMessages({ config: config.sessions, sessions, changes })
   const context = createContextBuilder(config.sessions)
   const claims = createClaims(database.system, { nodeId: randomUUID(), perUser: config.runs.perUser })
@@ -156,7 +166,10 @@ function createServices(
       accounts,
       agents,
       models: catalog,
+      templates,
       sessions,
+      participants,
+      readMarks,
       messages,
       runs,
       revisions,

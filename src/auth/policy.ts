@@ -16,6 +16,19 @@ export const onVisibleSession = (viewer: Viewer) => ({
   session: { deletedAt: null, ...visibleSessions(viewer) },
 })
 
+/** Prisma filter: the users that the viewer may know of, which are those that it shares sessions with. */
+export const knownUsers = (viewer: Viewer) => {
+  if (actsForTenant(viewer)) return {}
+  const takesPart = { participants: { some: { userId: viewer.userId } } }
+  return {
+    OR: [
+      { id: viewer.userId },
+      { participations: { some: { session: { OR: [{ userId: viewer.userId }, takesPart] } } } },
+      { sessions: { some: takesPart } },
+    ],
+  }
+}
+
 export type SessionAccess = { ownerId: string; participantRole: 'OWNER' | 'EDITOR' | 'VIEWER' | null }
 
 /** What the viewer is to a session: owner by right or by role, editor, viewer, or nothing (it is not told of it). */

@@ -3,10 +3,13 @@ import type { Agents } from './agents/service.ts'
 import type { Live } from './live/service.ts'
 import type { Messages } from './messages/service.ts'
 import type { ModelCatalog } from './models/service.ts'
+import type { ReadMarks } from './participants/read-marks.ts'
+import type { Participants } from './participants/service.ts'
 import type { Revisions } from './runs/revisions.ts'
 import type { Runs } from './runs/service.ts'
 import type { Search } from './search/service.ts'
 import type { Sessions } from './sessions/service.ts'
+import type { Templates } from './templates/service.ts'
 import type { Transfer } from './transfer/service.ts'
 
 /** What resolvers can ask for; `app.ts` makes it, the context carries it. */
@@ -14,7 +17,10 @@ export type Services = {
   readonly accounts: Accounts
   readonly agents: Agents
   readonly models: ModelCatalog
+  readonly templates: Templates
   readonly sessions: Sessions
+  readonly participants: Participants
+  readonly readMarks: ReadMarks
   readonly messages: Messages
   readonly runs: Runs
   readonly revisions: Revisions

@@ -21,6 +21,8 @@ export type FeedEvent =
   | { type: 'RunQueued' | 'RunStarted' | 'RunFinished'; revision: number; run: WireRow }
   | { type: 'SessionUpdated'; revision: number; session: WireRow }
   | { type: 'SessionDeleted'; revision: number; sessionId: string }
+  /** For the feeds of this user, not for their readers. */
+  | { type: 'ParticipantRemoved'; revision: number; userId: string }
 
 /** A database row as JSON: stamps are ISO text in fields whose name ends in `At`, decimals are text. */
 export type WireRow = { readonly id: string; readonly [field: string]: JsonValue }
@@ -165,7 +167,10 @@ export function createFeed(broker: Broker, maxEntries: number): Feed {
 const eventOf = (entry: Entry) => entry.data as FeedEvent
 
 /** Whether a state of this revision already holds what the event announces, or does not hold it yet. */
-const isHeldBy = (event: FeedEvent, revision: number) => 'revision' in event && event.revision <= revision
+const isHeldBy = (event: FeedEvent, revision: number) =>
+  'revision' in event && event.revision <= revision && !endsFeeds(event)
+/** Told whatever a cursor says of the reader's revision: a made-up one must not keep a feed open. */
+const endsFeeds = ({ type }: FeedEvent) => type === 'SessionDeleted' || type === 'ParticipantRemoved'
 const isNewerThan = (event: FeedEvent, revision: number) => 'revision' in event && event.revision > revision
 
 /**

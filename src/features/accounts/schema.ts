@@ -1,4 +1,4 @@
-import { actsForTenant } from '../../auth/policy.ts'
+import { knownUsers } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
@@ -30,24 +30,7 @@ export const User = builder.prismaNode('User', {
   nullable: true,
   findUnique: (id, context) => {
     const viewer = viewerOf(context)
-    const isKnownTo = actsForTenant(viewer)
-      ? {}
-      : {
-          OR: [
-            { id: viewer.userId },
-            {
-              participations: {
-                some: {
-                  session: {
-                    OR: [{ userId: viewer.userId }, { participants: { some: { userId: viewer.userId } } }],
-                  },
-                },
-              },
-            },
-            { sessions: { some: { participants: { some: { userId: viewer.userId } } } } },
-          ],
-        }
-    return { tenantId_id: { tenantId: viewer.tenantId, id }, ...isKnownTo }
+    return { tenantId_id: { tenantId: viewer.tenantId, id }, ...knownUsers(viewer) }
   },
   description: 'A person or program that signs in. It appears with the first token that names it.',
   fields: (t) => ({
@@ -60,7 +43,7 @@ export const User = builder.prismaNode('User', {
   }),
 })
 
-const ViewerRef = builder.objectRef<Viewer>('Viewer').implement({
+const ViewerRef = builder.objectType('Viewer', {
   description: 'Who is asking, as the token proves.',
   fields: (t) => ({
     user: t.prismaField({

@@ -6,7 +6,10 @@ export type ToldEvent =
   | { type: 'MessageAdded' | 'MessageUpdated'; message: Message }
   | { type: 'RunQueued' | 'RunStarted' | 'RunFinished'; run: Run }
   | { type: 'SessionUpdated'; session: Session }
-  | Exclude<FeedEvent, { message: unknown } | { run: unknown } | { session: unknown }>
+  | Exclude<PublicEvent, { message: unknown } | { run: unknown } | { session: unknown }>
+
+/** What readers are told; the rest is for the feed itself. */
+type PublicEvent = Exclude<FeedEvent, { type: 'ParticipantRemoved' }>
 
 /** `messages` are the last ones, oldest first; a streaming one has all of its text so far. */
 export type SessionSnapshot = {
@@ -26,13 +29,18 @@ export type SessionState = StoredState & { session: Session; messages: Message[]
 export const withText = (messages: readonly Message[], text: ReadonlyMap<string, string>): Message[] =>
   messages.map((message) => ({ ...message, content: text.get(message.id) ?? message.content }))
 
+/** The feed as its reader gets it; ends when a participant is removed who can no longer see the session. */
 export async function* sessionEvents(
   deliveries: AsyncIterable<Delivery<SessionState>>,
+  isStillVisible: (removedUserId: string) => Promise<boolean>,
 ): AsyncGenerator<SessionEvent> {
   for await (const delivery of deliveries) {
     const { cursor, at } = delivery
-    if ('event' in delivery) yield { cursor, at, event: told(delivery.event) }
-    else {
+    if ('event' in delivery) {
+      const { event } = delivery
+      if (event.type !== 'ParticipantRemoved') yield { cursor, at, event: told(event) }
+      else if (!(await isStillVisible(event.userId))) return
+    } else {
       const { state, text } = delivery.snapshot
       const { reason } = delivery
       yield { cursor, at, reason, session: state.session, messages: withText(state.messages, text) }
@@ -40,7 +48,7 @@ export async function* sessionEvents(
   }
 }
 
-function told(event: FeedEvent): ToldEvent {
+function told(event: PublicEvent): ToldEvent {
   if ('message' in event) return { type: event.type, message: fromWire<Message>(event.message) }
   if ('run' in event) return { type: event.type, run: fromWire<Run>(event.run) }
   if ('session' in event) return { type: event.type, session: fromWire<Session>(event.session) }

@@ -1,4 +1,4 @@
-import { onVisibleSession } from '../../auth/policy.ts'
+import { onVisibleSession, visibleSessions } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Message, Prisma, Session } from '../../db/client.ts'
 import { closing } from '../../lib/async.ts'
@@ -67,7 +67,8 @@ export function createLive({ feed, sessions }: { feed: Feed; sessions: Sessions 
   const readState = (viewer: Viewer, sessionId: string) => async (): Promise<SessionState> =>
     viewer.db.snapshot(async (prisma) => {
       const where = { tenantId: viewer.tenantId, id: sessionId, deletedAt: null }
-      const session = await prisma.session.findFirst({ where })
+      // A removal before this read is not told after it, so it must show here.
+      const session = await prisma.session.findFirst({ where: { ...where, ...visibleSessions(viewer) } })
       if (!session) throw new NotFoundError('session')
       const { replies, text } = await readReplies(prisma, viewer.tenantId, sessionId)
       const page = { last: snapshotMessages }
@@ -80,7 +81,13 @@ export function createLive({ feed, sessions }: { feed: Feed; sessions: Sessions 
   const follow: Live['follow'] = async (viewer, sessionId, after) => {
     await sessions.require(viewer, sessionId, 'VIEWER')
     const deliveries = await feed.follow(sessionId, { after, read: readState(viewer, sessionId) })
-    return closing(sessionEvents(deliveries), () => void deliveries.return?.())
+    // Somebody may have been let in again since, or see the session for another reason.
+    const isStillVisible = async (removedUserId: string) => {
+      if (removedUserId !== viewer.userId) return true
+      const where = { tenantId: viewer.tenantId, id: sessionId, ...visibleSessions(viewer) }
+      return (await viewer.db.prisma.session.count({ where })) > 0
+    }
+    return closing(sessionEvents(deliveries, isStillVisible), () => void deliveries.return?.())
   }
 
   return {

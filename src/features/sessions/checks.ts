@@ -2,31 +2,67 @@ import { z } from 'zod'
 import type { Config } from '../../config.ts'
 import { clientKey, jsonObject, modelId, modelParameters, text } from '../../lib/checks.ts'
 
-/** What a session is told by, in its settings and in a filter of sessions. */
-export const sessionNames = {
-  agent: text({ min: 1, max: 100 }).nullish(),
-  model: modelId.nullish(),
-  tags: z
-    .array(text({ min: 1, max: 64 }))
-    .max(20, 'has more than 20 entries')
-    .nullish(),
-}
-
 /** What may be asked of a session, with the limits of this installation. */
 export function createSessionChecks(config: Config['sessions']) {
+  const title = text({ min: 1, max: config.titleMaxLength }).nullish()
+  const agent = text({ min: 1, max: 100 }).nullish()
+  const metadata = jsonObject({ maxBytes: config.metadataMaxBytes }).nullish()
+  const tags = z
+    .array(text({ min: 1, max: 64 }))
+    .max(20, 'has more than 20 entries')
+    .nullish()
   const settings = {
-    title: text({ min: 1, max: config.titleMaxLength }).nullish(),
-    ...sessionNames,
+    title,
+    agent,
+    model: modelId.nullish(),
     systemPrompt: text({ max: config.messageMaxLength }).nullish(),
     parameters: modelParameters.nullish(),
-    metadata: jsonObject({ maxBytes: config.metadataMaxBytes }).nullish(),
+    metadata,
+    tags,
   }
+  const externalUserId = text({ min: 1, max: 255 }).nullish()
+  const origin = {
+    template: z.uuid().nullish(),
+    userId: z.uuid().nullish(),
+    externalUserId,
+  }
+  const stamp = z.date().nullish()
   return {
-    create: z.object({ ...settings, userId: z.uuid().nullish(), clientId: clientKey.nullish() }),
+    create: z.object({ ...settings, ...origin, clientId: clientKey.nullish() }),
+    getOrCreate: z.object({ ...settings, ...origin, key: text({ min: 1, max: 255 }) }),
     update: z.object({ ...settings, isActive: z.boolean().nullish() }),
+    fork: z.object({
+      sessionId: z.uuid(),
+      atMessageId: z.uuid(),
+      title,
+      clientId: clientKey.nullish(),
+    }),
+    list: z.object({
+      filter: z.object({
+        userId: z.uuid().nullish(),
+        externalUserId,
+        participant: z.uuid().nullish(),
+        parentId: z.uuid().nullish(),
+        agent,
+        isActive: z.boolean().nullish(),
+        recentlyActive: z.boolean().nullish(),
+        deleted: z.boolean().nullish(),
+        title: text({ max: config.titleMaxLength }).nullish(),
+        metadata,
+        tags,
+        model: modelId.nullish(),
+        createdAfter: stamp,
+        createdBefore: stamp,
+        lastMessageAfter: stamp,
+        lastMessageBefore: stamp,
+      }),
+    }),
   }
 }
 
-type Checks = ReturnType<typeof createSessionChecks>
-export type CreateSession = z.output<Checks['create']>
-export type UpdateSession = z.output<Checks['update']>
+export type SessionChecks = ReturnType<typeof createSessionChecks>
+export type CreateSession = z.output<SessionChecks['create']>
+export type GetOrCreateSession = z.output<SessionChecks['getOrCreate']>
+export type UpdateSession = z.output<SessionChecks['update']>
+export type ForkSession = z.output<SessionChecks['fork']>
+export type SessionFilter = z.output<SessionChecks['list']>['filter']

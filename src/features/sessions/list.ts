@@ -1,115 +1,182 @@
-import { z } from 'zod'
-import { actsForTenant } from '../../auth/policy.ts'
+import { actsForTenant, visibleSessions } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
-import type { Prisma, Session } from '../../db/client.ts'
-import { check, text } from '../../lib/checks.ts'
-import { decodeIdOf } from '../../lib/ids.ts'
-import { type OrderKey, type Page, type PageArgs, readPage } from '../../lib/paging.ts'
-import { sessionNames } from './checks.ts'
+import type { Session, Statement } from '../../db/client.ts'
+import { createBatch } from '../../lib/batch.ts'
+import { check } from '../../lib/checks.ts'
+import { digestOf } from '../../lib/digest.ts'
+import { type OrderKey, type Page, type PageArgs, type PagePlan, pageOf, planPage } from '../../lib/paging.ts'
+import type { SessionChecks, SessionFilter } from './checks.ts'
+import { conditionsOf, createParameters, type Parameters } from './filter.ts'
+import type { Sessions } from './service.ts'
 
-export type SessionFilter = {
-  userId?: string | null | undefined
-  agent?: string | null | undefined
-  isActive?: boolean | null | undefined
-  recentlyActive?: boolean | null | undefined
-  deleted?: boolean | null | undefined
-  title?: string | null | undefined
-  tags?: readonly string[] | null | undefined
-  model?: string | null | undefined
-  createdAfter?: Date | null | undefined
-  createdBefore?: Date | null | undefined
-  lastMessageAfter?: Date | null | undefined
-  lastMessageBefore?: Date | null | undefined
-}
+export type SessionOrder = { field: keyof typeof columns; direction: 'ASC' | 'DESC' }
 
-export type SessionOrder = {
-  field: 'LAST_MESSAGE_AT' | 'UPDATED_AT' | 'CREATED_AT' | 'TITLE' | 'MESSAGE_COUNT'
-  direction: 'ASC' | 'DESC'
-}
+export type SessionPageArgs = PageArgs & { filter?: unknown; orderBy: SessionOrder }
 
-export type SessionPageArgs = PageArgs & { filter?: SessionFilter | null | undefined; orderBy: SessionOrder }
+type Column = { type: 'timestamptz' | 'text' | 'int'; sql: string; key: Omit<OrderKey, 'direction'> }
 
-const orderKeys = {
-  LAST_MESSAGE_AT: { field: 'lastMessageAt', type: 'date' },
-  UPDATED_AT: { field: 'updatedAt', type: 'date' },
-  CREATED_AT: { field: 'createdAt', type: 'date' },
-  TITLE: { field: 'title', type: 'text', nullable: true },
-  MESSAGE_COUNT: { field: 'messageCount', type: 'int' },
-} as const
+const columns = {
+  LAST_MESSAGE_AT: {
+    type: 'timestamptz',
+    sql: 's.last_message_at',
+    key: { field: 'lastMessageAt', type: 'stamp' },
+  },
+  UPDATED_AT: { type: 'timestamptz', sql: 's.updated_at', key: { field: 'updatedAt', type: 'stamp' } },
+  CREATED_AT: { type: 'timestamptz', sql: 's.created_at', key: { field: 'createdAt', type: 'stamp' } },
+  TITLE: { type: 'text', sql: 's.title', key: { field: 'title', type: 'text', nullable: true } },
+  MESSAGE_COUNT: { type: 'int', sql: 's.message_count', key: { field: 'messageCount', type: 'int' } },
+} as const satisfies Record<string, Column>
 
-const orderOf = ({ field, direction }: SessionOrder): OrderKey[] => {
-  const way = direction === 'ASC' ? 'asc' : 'desc'
-  return [
-    { ...orderKeys[field], direction: way },
-    { field: 'id', type: 'uuid', direction: way },
-  ]
-}
+/** Sessions from one index: the lists of a user are one of these for its own and one for those shared with it. */
+type Branch = { from: string; where: string }
 
-/** What a filter looks for could stand in a session. */
-const filterCheck = ({ titleMaxLength }: Config['sessions']) =>
-  z.object({
-    filter: z.object({ ...sessionNames, title: text({ max: titleMaxLength }).nullish() }).nullish(),
-  })
-
-/** A page of the sessions that the viewer may see. */
-export async function readSessionPage(
+/** Lists sessions: which ones and where they stand is asked in SQL, what hangs on them is read by Prisma. */
+export function createSessionList(
   config: Config['sessions'],
-  viewer: Viewer,
-  { filter, orderBy, ...args }: SessionPageArgs,
-  query: object,
-): Promise<Page<Session>> {
-  check(filterCheck(config), { filter })
-  const where: Prisma.SessionWhereInput = { AND: [await visible(viewer), filterOf(filter ?? {})] }
-  return readPage({
-    args,
-    sizes: { default: config.defaultPageSize, max: config.maxPageSize },
-    order: orderOf(orderBy),
-    find: (page) =>
-      viewer.db.prisma.session.findMany({ ...query, ...page, where: { AND: [where, page.where] } }),
-    count: () => viewer.db.prisma.session.count({ where }),
+  checks: SessionChecks,
+): Pick<Sessions, 'page' | 'parentOf'> {
+  const nameOf = createStatementNames()
+  const statement = (text: string): Statement => ({ name: nameOf(text), text })
+
+  const visible = createBatch<Viewer, string, Session>(async (viewer, ids) => {
+    const { db, tenantId } = viewer
+    const where = { tenantId, id: { in: [...ids] }, deletedAt: null, ...visibleSessions(viewer) }
+    const rows = await db.prisma.session.findMany({ where })
+    return new Map(rows.map((row) => [row.id, row]))
   })
+
+  return {
+    parentOf: async (viewer, { parentId }) =>
+      parentId === null ? null : ((await visible(viewer, parentId)) ?? null),
+    async page(viewer, { filter: asked, orderBy, ...args }, query) {
+      const { filter } = check(checks.list, { filter: asked ?? {} })
+      const column: Column = columns[orderBy.field]
+      const direction = orderBy.direction === 'ASC' ? 'asc' : 'desc'
+      const order: OrderKey[] = [
+        { ...column.key, direction },
+        { field: 'id', type: 'uuid', direction },
+      ]
+      const sizes = { default: config.defaultPageSize, max: config.maxPageSize }
+      const plan = planPage(args, sizes, order)
+      const { text, values } = pageQuery(viewer, filter, column, plan)
+      const places = await viewer.db.sql<Place>(statement(text), values)
+      const count = async () => {
+        const { text, values } = countQuery(viewer, filter)
+        const [row] = await viewer.db.sql<{ count: number }>(statement(text), values)
+        return row?.count ?? 0
+      }
+      const keyed = places.map(({ id, key }) => ({ id, [column.key.field]: key }))
+      return withSessions(viewer, query, pageOf(plan, order, keyed, count))
+    },
+  }
+}
+
+type Place = { id: string; key: string | number | null }
+
+/** The page with the sessions at its places; one that was erased in between is left out. */
+async function withSessions(
+  viewer: Viewer,
+  query: object,
+  page: Page<{ id: string }>,
+): Promise<Page<Session>> {
+  const ids = page.rows.map(({ id }) => id)
+  const where = { tenantId: viewer.tenantId, id: { in: ids } }
+  const found = ids.length > 0 ? await viewer.db.prisma.session.findMany({ ...query, where }) : []
+  const byId = new Map(found.map((session) => [session.id, session]))
+  const cursors = new Map(page.rows.map((place) => [place.id, page.cursorOf(place)]))
+  return {
+    ...page,
+    rows: ids.flatMap((id) => byId.get(id) ?? []),
+    // Of the place that the order gave it, which may have changed since.
+    cursorOf: ({ id }) => cursors.get(id) ?? '',
+  }
+}
+
+function pageQuery(viewer: Viewer, filter: SessionFilter, column: Column, plan: PagePlan) {
+  const parameters = createParameters()
+  const branches = branchesOf(viewer, filter, parameters)
+  const beyond = beyondOf(column, plan, parameters)
+  const direction = plan.keys[0]?.direction ?? 'asc'
+  const order = (key: string, id: string) =>
+    `ORDER BY ${key} ${direction}${column.key.nullable ? ` NULLS ${plan.backward ? 'FIRST' : 'LAST'}` : ''}, ${id} ${direction}`
+  // Each branch gives as many as the page could need, in the order of its index.
+  const most = parameters.add(plan.take + plan.skip, 'int')
+  const parts = branches.map(
+    ({ from, where }) =>
+      `(SELECT s.id, ${column.sql} AS key FROM ${from} WHERE ${[where, ...beyond].join(' AND ')}
+        ${order(column.sql, 's.id')} LIMIT ${most})`,
+  )
+  const key = column.type === 'timestamptz' ? `to_char(key, 'YYYY-MM-DD HH24:MI:SS.US"+00"')` : 'key'
+  const text = `SELECT id, ${key} AS key FROM (${parts.join(' UNION ALL ')}) AS place
+    ${order('place.key', 'place.id')} LIMIT ${parameters.add(plan.take, 'int')} OFFSET ${parameters.add(plan.skip, 'int')}`
+  return { text, values: parameters.values }
+}
+
+function countQuery(viewer: Viewer, filter: SessionFilter) {
+  const parameters = createParameters()
+  const counts = branchesOf(viewer, filter, parameters).map(
+    ({ from, where }) => `(SELECT count(*) FROM ${from} WHERE ${where})`,
+  )
+  return { text: `SELECT (${counts.join(' + ')})::int AS count`, values: parameters.values }
 }
 
 /**
- * The ids of shared sessions are looked up first: most users have none, and then their own sessions are one range of
- * an index, which an OR with a sub-query would not be.
+ * What the viewer may see and the filter wants. A deleted session is there for its owners only. An admin who asks for
+ * somebody's sessions gets them from the same indexes as that person would.
  */
-async function visible(viewer: Viewer): Promise<Prisma.SessionWhereInput> {
-  const { db, tenantId, userId } = viewer
-  if (actsForTenant(viewer)) return { tenantId }
-  const shared = await db.prisma.participant.findMany({
-    where: { tenantId, userId },
-    select: { sessionId: true },
-  })
-  if (shared.length === 0) return { tenantId, userId }
-  return { tenantId, OR: [{ userId }, { id: { in: shared.map(({ sessionId }) => sessionId) } }] }
+function branchesOf(viewer: Viewer, filter: SessionFilter, parameters: Parameters): Branch[] {
+  const tenant = parameters.add(viewer.tenantId, 'uuid')
+  const isForTenant = actsForTenant(viewer)
+  const conditions = conditionsOf(filter, tenant, parameters)
+  const userId = isForTenant ? filter.participant : viewer.userId
+  if (!userId)
+    return [{ from: 'sessions s', where: [`s.tenant_id = ${tenant}`, ...conditions].join(' AND ') }]
+  const user = parameters.add(userId, 'uuid')
+  if (filter.participant && !isForTenant) {
+    const participant = parameters.add(filter.participant, 'uuid')
+    conditions.push(`(s.user_id = ${participant} OR EXISTS (SELECT FROM participants o
+      WHERE o.tenant_id = s.tenant_id AND o.session_id = s.id AND o.user_id = ${participant}))`)
+  }
+  const own = [`s.tenant_id = ${tenant}`, `s.user_id = ${user}`, ...conditions]
+  const shared = [
+    `p.tenant_id = ${tenant}`,
+    `p.user_id = ${user}`,
+    'p.user_id <> s.user_id',
+    ...(filter.deleted && !isForTenant ? [`p.role = 'OWNER'`] : []),
+    ...conditions,
+  ]
+  return [
+    { from: 'sessions s', where: own.join(' AND ') },
+    {
+      from: 'participants p JOIN sessions s ON s.tenant_id = p.tenant_id AND s.id = p.session_id',
+      where: shared.join(' AND '),
+    },
+  ]
 }
 
-function filterOf(filter: SessionFilter): Prisma.SessionWhereInput {
-  const day = new Date(Date.now() - 86_400_000)
-  const where: Prisma.SessionWhereInput[] = [{ deletedAt: filter.deleted ? { not: null } : null }]
-  if (filter.userId != null) where.push({ userId: filter.userId })
-  if (filter.agent != null) where.push(agentFilter(filter.agent))
-  if (filter.isActive != null) where.push({ isActive: filter.isActive })
-  if (filter.recentlyActive === true) where.push({ lastMessageAt: { gt: day }, lastSeq: { gt: 0 } })
-  if (filter.recentlyActive === false) where.push({ OR: [{ lastMessageAt: { lte: day } }, { lastSeq: 0 }] })
-  if (filter.title != null) where.push({ title: { contains: escapeLike(filter.title), mode: 'insensitive' } })
-  if (filter.tags?.length) where.push({ tags: { hasEvery: [...filter.tags] } })
-  if (filter.model != null) where.push({ model: filter.model })
-  const range = (after?: Date | null, before?: Date | null) => ({
-    ...(after && { gte: after }),
-    ...(before && { lt: before }),
-  })
-  where.push({ createdAt: range(filter.createdAfter, filter.createdBefore) })
-  where.push({ lastMessageAt: range(filter.lastMessageAfter, filter.lastMessageBefore) })
-  return { AND: where }
+/** The conditions that the cursor adds: both keys run the same way, so that a row comparison says it. */
+function beyondOf(column: Column, { keys, beyond, backward }: PagePlan, parameters: Parameters): string[] {
+  if (!beyond) return []
+  const than = keys[0]?.direction === 'asc' ? '>' : '<'
+  const [value, id] = beyond
+  const idValue = parameters.add(id, 'uuid')
+  if (value === null) {
+    const rest = `(${column.sql} IS NULL AND s.id ${than} ${idValue})`
+    return [backward ? `(${column.sql} IS NOT NULL OR ${rest})` : rest]
+  }
+  const further = `(${column.sql}, s.id) ${than} (${parameters.add(value, column.type)}, ${idValue})`
+  return [column.key.nullable && !backward ? `(${further} OR ${column.sql} IS NULL)` : further]
 }
 
-const agentFilter = (agent: string): Prisma.SessionWhereInput =>
-  agent.startsWith('agent_')
-    ? { agentId: decodeIdOf('Agent', agent, 'filter.agent') }
-    : { agent: { key: agent } }
-
-/** `contains` becomes LIKE, in which these have a meaning of their own. */
-const escapeLike = (text: string) => text.replace(/[\\%_]/g, '\\$&')
+/** Named statements stay prepared; the combinations of filters that are really used are few, but many are possible. */
+function createStatementNames() {
+  const names = new Map<string, string>()
+  return (text: string): string => {
+    const known = names.get(text)
+    if (known !== undefined) return known
+    const name = names.size < 200 ? `session-list-${digestOf(text).slice(0, 16)}` : ''
+    if (name !== '') names.set(text, name)
+    return name
+  }
+}

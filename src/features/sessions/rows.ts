@@ -9,3 +9,9 @@ export const sessionUpdated = (session: Session): FeedEvent => ({
   revision: session.revision,
   session: toWire(session),
 })
+
+export const sessionDeleted = ({ id, revision }: Session): FeedEvent => ({
+  type: 'SessionDeleted',
+  revision,
+  sessionId: id,
+})

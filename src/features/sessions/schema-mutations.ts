@@ -1,4 +1,3 @@
-import type { Session as SessionRow } from '../../db/client.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
@@ -10,7 +9,7 @@ import {
   NotFoundError,
   ValidationError,
 } from '../../lib/errors.ts'
-import { encodeId } from '../../lib/ids.ts'
+import type { Created, GotOrCreated } from './creation.ts'
 import { Session } from './schema.ts'
 
 type InputFields = Parameters<Parameters<typeof builder.inputType>[1]['fields']>[0]
@@ -35,16 +34,40 @@ const settings = (t: InputFields) => ({
   tags: t.stringList({ description: 'Labels; at most 20 of 64 characters.' }),
 })
 
-const CreateSessionPayload = builder
-  .objectRef<{ session: SessionRow; deactivated: SessionRow[] }>('CreateSessionPayload')
-  .implement({
-    description: 'A session was made, or the same `clientId` had made it before.',
+/** Whose a new session is, and what it is made from. */
+const origin = (t: InputFields) => ({
+  template: t
+    .id({ description: 'Made from this template; what is given beside it goes over it.' })
+    .validate(idOf('Template').nullish()),
+  userId: t
+    .id({ description: 'The owner, where an admin or a service token acts for somebody else.' })
+    .validate(idOf('User').nullish()),
+  externalUserId: t.string({
+    description: 'The same by the `sub` of the tokens of the owner, who may not have signed in yet.',
+  }),
+})
+
+const clientId = (t: InputFields) =>
+  t.string({
+    description:
+      'A key that the client makes up: repeated with the same arguments it gives the same session.',
+  })
+
+const failures = {
+  types: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitError, ModelUnavailableError],
+}
+
+const deactivatedSessions =
+  'Sessions that lost `isActive` because the user has too many with this agent; the longest quiet ones.'
+
+const createdPayload = (name: string, description: string) =>
+  builder.objectRef<Created>(name).implement({
+    description,
     fields: (t) => ({
       session: t.field({ type: Session, description: 'The session.', resolve: ({ session }) => session }),
       deactivatedSessions: t.field({
         type: [Session],
-        description:
-          'Sessions that lost `isActive` because the user has too many with this agent; the longest quiet ones.',
+        description: deactivatedSessions,
         resolve: ({ deactivated }) => deactivated,
       }),
     }),
@@ -52,83 +75,93 @@ const CreateSessionPayload = builder
 
 builder.mutationField('createSession', (t) =>
   t.fieldWithInput({
-    type: CreateSessionPayload,
+    type: createdPayload(
+      'CreateSessionPayload',
+      'A session was made, or the same `clientId` had made it before.',
+    ),
     description: 'Makes a session. Everything is optional.',
-    errors: {
-      types: [
-        ValidationError,
-        NotFoundError,
-        ForbiddenError,
-        ConflictError,
-        LimitError,
-        ModelUnavailableError,
-      ],
-    },
+    errors: failures,
     typeOptions: { description: 'The new session.' },
     argOptions: { description: 'The new session.' },
-    input: {
-      ...settings(t.input),
-      userId: t.input
-        .id({ description: 'The owner, where an admin or a service token acts for somebody else.' })
-        .validate(idOf('User').nullish()),
-      clientId: t.input.string({
-        description:
-          'A key that the client makes up: repeated with the same arguments it gives the same session.',
-      }),
-    },
+    input: { ...settings(t.input), ...origin(t.input), clientId: clientId(t.input) },
     resolve: (_root, { input }, context) => context.services.sessions.create(viewerOf(context), input),
   }),
 )
 
-const UpdateSessionPayload = builder.objectRef<SessionRow>('UpdateSessionPayload').implement({
-  description: 'The session was changed.',
+const GetOrCreateSessionPayload = builder.objectRef<GotOrCreated>('GetOrCreateSessionPayload').implement({
+  description: 'The session under the key.',
   fields: (t) => ({
-    session: t.field({ type: Session, description: 'As it is now.', resolve: (session) => session }),
+    session: t.field({ type: Session, description: 'The session.', resolve: ({ session }) => session }),
+    created: t.exposeBoolean('created', { description: 'Whether it was made just now.' }),
+    deactivatedSessions: t.field({
+      type: [Session],
+      description: deactivatedSessions,
+      resolve: ({ deactivated }) => deactivated,
+    }),
   }),
 })
 
+builder.mutationField('getOrCreateSession', (t) =>
+  t.fieldWithInput({
+    type: GetOrCreateSessionPayload,
+    description:
+      'The session of a user under a key, as it is, or a new one with these settings. A deleted one counts as gone.',
+    errors: failures,
+    typeOptions: { description: 'Which session, and how to make it.' },
+    argOptions: { description: 'Which session, and how to make it.' },
+    input: {
+      key: t.input.string({
+        required: true,
+        description: 'The key, 1 to 255 characters, such as the number of a ticket; each user has its own.',
+      }),
+      ...settings(t.input),
+      ...origin(t.input),
+    },
+    resolve: (_root, { input }, context) => context.services.sessions.getOrCreate(viewerOf(context), input),
+  }),
+)
+
+builder.mutationField('forkSession', (t) =>
+  t.fieldWithInput({
+    type: createdPayload(
+      'ForkSessionPayload',
+      'A session of the viewer was made, or the same `clientId` had made it before.',
+    ),
+    description:
+      'Makes a session that begins with a copy of another: its settings, and its messages up to and including one. ' +
+      'An older version of a message brings the conversation that it stood in.',
+    errors: failures,
+    typeOptions: { description: 'What to fork, and where.' },
+    argOptions: { description: 'What to fork, and where.' },
+    input: {
+      sessionId: t.input
+        .id({ required: true, description: 'The session to copy; the right to read it is enough.' })
+        .validate(idOf('Session')),
+      atMessageId: t.input
+        .id({ required: true, description: 'The last message to copy.' })
+        .validate(idOf('Message')),
+      title: t.input.string({ description: 'Title of the fork; that of the copied session by default.' }),
+      clientId: clientId(t.input),
+    },
+    resolve: (_root, { input }, context) => context.services.sessions.fork(viewerOf(context), input),
+  }),
+)
+
 builder.mutationField('updateSession', (t) =>
   t.fieldWithInput({
-    type: UpdateSessionPayload,
+    type: createdPayload('UpdateSessionPayload', 'The session was changed.'),
     description: 'Changes a session: what is left out stays, null clears.',
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError, ModelUnavailableError] },
+    errors: { types: [ValidationError, NotFoundError, ForbiddenError, LimitError, ModelUnavailableError] },
     typeOptions: { description: 'What to change.' },
     argOptions: { description: 'What to change.' },
     input: {
       sessionId: t.input.id({ required: true, description: 'The session.' }).validate(idOf('Session')),
       ...settings(t.input),
-      isActive: t.input.boolean({ description: 'The stored flag.' }),
+      isActive: t.input.boolean({
+        description: 'The stored flag. Setting it obeys the limit of active sessions, as a new session does.',
+      }),
     },
     resolve: (_root, { input: { sessionId, ...changes } }, context) =>
       context.services.sessions.update(viewerOf(context), sessionId, changes),
-  }),
-)
-
-const DeleteSessionPayload = builder
-  .objectRef<{ id: string; deletedAt: Date }>('DeleteSessionPayload')
-  .implement({
-    description: 'The session is deleted: gone from every ordinary read and its feed ended, but not erased.',
-    fields: (t) => ({
-      sessionId: t.id({ description: 'The session.', resolve: ({ id }) => encodeId('Session', id) }),
-      deletedAt: t.field({
-        type: 'DateTime',
-        description: 'When it was deleted.',
-        resolve: ({ deletedAt }) => deletedAt,
-      }),
-    }),
-  })
-
-builder.mutationField('deleteSession', (t) =>
-  t.fieldWithInput({
-    type: DeleteSessionPayload,
-    description: 'Takes a session out of every ordinary read and stops what runs in it.',
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
-    typeOptions: { description: 'The session to delete.' },
-    argOptions: { description: 'The session to delete.' },
-    input: {
-      sessionId: t.input.id({ required: true, description: 'The session.' }).validate(idOf('Session')),
-    },
-    resolve: (_root, { input }, context) =>
-      context.services.sessions.remove(viewerOf(context), input.sessionId),
   }),
 )

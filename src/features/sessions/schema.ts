@@ -1,5 +1,5 @@
 import { queryFromInfo } from '@pothos/plugin-prisma'
-import { roleIn, visibleSessions } from '../../auth/policy.ts'
+import { visibleSessions } from '../../auth/policy.ts'
 import type { Session as SessionRow } from '../../db/client.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
@@ -13,15 +13,6 @@ const TitleSource = builder.enumType('TitleSource', {
     FIRST_MESSAGE: { description: 'The first words of the first user message.' },
     MODEL: { description: 'A model wrote it after the first reply.' },
     PERSON: { description: 'Somebody set it; it is never replaced.' },
-  } as const,
-})
-
-const ParticipantRole = builder.enumType('ParticipantRole', {
-  description: 'What somebody may do in a session.',
-  values: {
-    OWNER: { description: 'Everything, deletion included.' },
-    EDITOR: { description: 'Reads, writes messages and steers runs.' },
-    VIEWER: { description: 'Reads.' },
   } as const,
 })
 
@@ -96,17 +87,14 @@ export const Session = builder.prismaNode('Session', {
       description: 'What its replies have used so far.',
       resolve: (session) => session,
     }),
-    viewerRole: t.field({
-      type: ParticipantRole,
-      description: 'What the viewer may do in it.',
-      resolve: async (session, _args, context) => {
-        const viewer = viewerOf(context)
-        const key = { tenantId: viewer.tenantId, sessionId: session.id, userId: viewer.userId }
-        const ownRole = roleIn(viewer, { ownerId: session.userId, participantRole: null })
-        if (ownRole) return ownRole
-        const found = await viewer.db.prisma.participant.findFirst({ where: key, select: { role: true } })
-        return found?.role ?? 'VIEWER'
-      },
+    key: t.exposeString('key', {
+      nullable: true,
+      description: 'What `getOrCreateSession` finds it by; unique among the sessions of its user.',
+    }),
+    deletedAt: t.expose('deletedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it was deleted; null for one that is not.',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When anything of it last changed.' }),
@@ -117,11 +105,25 @@ const SessionFilterInput = builder.inputType('SessionFilter', {
   description: 'Which sessions to list; conditions add up.',
   fields: (t) => ({
     userId: t.id({ description: 'Of this owner.' }).validate(idOf('User').nullish()),
+    externalUserId: t.string({ description: 'Of the owner with this `sub` in its tokens.' }),
+    participant: t
+      .id({ description: 'That this user takes part in, as the owner or otherwise.' })
+      .validate(idOf('User').nullish()),
+    parentId: t
+      .id({ description: 'That were forked from this session.' })
+      .validate(idOf('Session').nullish()),
     agent: t.string({ description: 'Answered by this agent; its key or id.' }),
     isActive: t.boolean({ description: 'By the stored flag.' }),
     recentlyActive: t.boolean({ description: 'With, or without, a message in the last 24 hours.' }),
-    deleted: t.boolean({ defaultValue: false, description: 'Lists the deleted ones instead.' }),
+    deleted: t.boolean({
+      defaultValue: false,
+      description: 'Lists the deleted ones instead, to their owners.',
+    }),
     title: t.string({ description: 'Whose title contains this, in any case.' }),
+    metadata: t.field({
+      type: 'JSONObject',
+      description: 'Whose metadata contains all of this, at any depth: `{"ticket": {"id": 7}}`.',
+    }),
     tags: t.stringList({ description: 'That carry all of these tags.' }),
     model: t.string({ description: 'That name this model.' }),
     createdAfter: t.field({ type: 'DateTime', description: 'Made at or after this.' }),
@@ -163,7 +165,7 @@ const SessionOrder = builder.inputType('SessionOrder', {
   }),
 })
 
-const SessionConnection = connectionOf('Session', Session, 'session')
+export const SessionConnection = connectionOf('Session', Session, 'session')
 
 builder.queryField('sessions', (t) =>
   t.field({

@@ -1,0 +1,87 @@
+import { z } from 'zod'
+import type { Viewer } from '../../auth/viewer.ts'
+import type { Session, Statement } from '../../db/client.ts'
+import { createBatch } from '../../lib/batch.ts'
+import { check } from '../../lib/checks.ts'
+import { invalid } from '../../lib/errors.ts'
+import type { Sessions } from '../sessions/service.ts'
+
+/** How far somebody has read, which is nobody else's business: no event tells it. */
+export type ReadMarks = {
+  /** Marks the messages of a session as read up to `seq`, or all; a mark never goes back, whichever device is late. */
+  mark(viewer: Viewer, input: { sessionId: string; seq?: number | null | undefined }): Promise<Session>
+  /** The highest `seq` that the viewer has read, 0 before the first; for many sessions at once, it is one statement. */
+  lastReadSeq(viewer: Viewer, sessionId: string): Promise<number>
+  /** How many messages of others the viewer has not read; for many sessions at once, it is one statement. */
+  unread(viewer: Viewer, sessionId: string): Promise<number>
+  /** The same over all sessions that are the viewer's or that it takes part in. */
+  totalUnread(viewer: Viewer): Promise<number>
+}
+
+const markRead: Statement = {
+  name: 'read-mark-set',
+  text: `INSERT INTO read_marks AS r (tenant_id, session_id, user_id, last_read_seq)
+    SELECT s.tenant_id, s.id, $3, $4 FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 FOR KEY SHARE
+    ON CONFLICT (tenant_id, session_id, user_id) DO UPDATE
+      SET last_read_seq = greatest(r.last_read_seq, excluded.last_read_seq), updated_at = now()`,
+}
+
+const findMarks: Statement = {
+  name: 'read-marks-of-sessions',
+  text: `SELECT session_id AS "sessionId", last_read_seq AS "value" FROM read_marks
+    WHERE tenant_id = $1 AND user_id = $2 AND session_id = ANY($3)`,
+}
+
+// A session that is read to its end costs no look at its messages.
+const countUnread = (sessions: string) => `SELECT s.id AS "sessionId", unread.count AS "value"
+  FROM sessions s
+  LEFT JOIN read_marks r ON r.tenant_id = s.tenant_id AND r.session_id = s.id AND r.user_id = $2
+  CROSS JOIN LATERAL (
+    SELECT count(*)::int AS count FROM messages m
+    WHERE m.tenant_id = s.tenant_id AND m.session_id = s.id AND m.seq > coalesce(r.last_read_seq, 0)
+      AND m.author_id IS DISTINCT FROM $2 AND m.replaced_at IS NULL) unread
+  WHERE s.tenant_id = $1 AND s.last_seq > coalesce(r.last_read_seq, 0) AND ${sessions}`
+
+const findUnread: Statement = {
+  name: 'unread-of-sessions',
+  text: countUnread('s.id = ANY($3)'),
+}
+
+const sumUnread: Statement = {
+  name: 'unread-of-viewer',
+  text: `SELECT coalesce(sum("value"), 0)::int AS total FROM (
+    ${countUnread('s.deleted_at IS NULL AND s.user_id = $2')}
+    UNION ALL
+    ${countUnread(`s.deleted_at IS NULL AND s.user_id <> $2 AND s.id IN
+      (SELECT p.session_id FROM participants p WHERE p.tenant_id = $1 AND p.user_id = $2)`)}) AS each`,
+}
+
+const inputCheck = z.object({ seq: z.int().min(0, 'is below 0').nullish() })
+
+export function createReadMarks({ sessions }: { sessions: Sessions }): ReadMarks {
+  const valuesBy = (statement: Statement) =>
+    createBatch<Viewer, string, number>(async (viewer, sessionIds) => {
+      const values = [viewer.tenantId, viewer.userId, sessionIds]
+      const rows = await viewer.db.sql<{ sessionId: string; value: number }>(statement, values)
+      return new Map(rows.map(({ sessionId, value }) => [sessionId, value]))
+    })
+  const markOf = valuesBy(findMarks)
+  const unreadOf = valuesBy(findUnread)
+
+  return {
+    async mark(viewer, { sessionId, ...asked }) {
+      const { seq } = check(inputCheck, asked)
+      const session = await sessions.require(viewer, sessionId, 'VIEWER')
+      if (seq != null && seq > session.lastSeq)
+        throw invalid('seq', `is above ${session.lastSeq}, the last message of the session`)
+      await viewer.db.sql(markRead, [viewer.tenantId, sessionId, viewer.userId, seq ?? session.lastSeq])
+      return session
+    },
+    lastReadSeq: async (viewer, sessionId) => (await markOf(viewer, sessionId)) ?? 0,
+    unread: async (viewer, sessionId) => (await unreadOf(viewer, sessionId)) ?? 0,
+    async totalUnread({ db, tenantId, userId }) {
+      const [row] = await db.sql<{ total: number }>(sumUnread, [tenantId, userId])
+      return row?.total ?? 0
+    },
+  }
+}

@@ -1,0 +1,198 @@
+import type { Viewer } from '../../auth/viewer.ts'
+import { isUniqueViolation, type Session, type Sql, type Statement } from '../../db/client.ts'
+import { check } from '../../lib/checks.ts'
+import { digestOf } from '../../lib/digest.ts'
+import { ConflictError, NotFoundError } from '../../lib/errors.ts'
+import { encodeId, newId } from '../../lib/ids.ts'
+import type { Agents } from '../agents/service.ts'
+import type { ModelCatalog } from '../models/service.ts'
+import type { Templates } from '../templates/service.ts'
+import { requireSession } from './access.ts'
+import type { ActiveLimit } from './active-limit.ts'
+import type { Changes } from './changes.ts'
+import type { CreateSession, ForkSession, GetOrCreateSession, SessionChecks } from './checks.ts'
+import { copyConversation, holdSource } from './fork.ts'
+import { insertSession, type NewSession, type OpeningMessage } from './insert.ts'
+import { ownerOf } from './people.ts'
+import { sessionColumns, sessionUpdated } from './rows.ts'
+
+/** `deactivated` are the sessions that had to give way to the limit of active ones. */
+export type Created = { session: Session; deactivated: Session[] }
+
+export type GotOrCreated = Created & { created: boolean }
+
+export type Creation = {
+  /** Makes a session; the same `clientId` gives the same session, other arguments under it a `ConflictError`. */
+  create(viewer: Viewer, input: CreateSession): Promise<Created>
+  /** The session of the user under this key, made where there is none; the settings are for a new one only. */
+  getOrCreate(viewer: Viewer, input: GetOrCreateSession): Promise<GotOrCreated>
+  /** A session of the viewer's that begins with a copy of another's history, up to and including a message. */
+  fork(viewer: Viewer, input: ForkSession): Promise<Created>
+}
+
+const findByClientId: Statement = {
+  name: 'session-by-client-id',
+  text: `SELECT ${sessionColumns} FROM sessions s WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.client_id = $3`,
+}
+
+const findByKey: Statement = {
+  name: 'session-by-key',
+  text: `SELECT ${sessionColumns} FROM sessions s
+    WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.key = $3 AND s.deleted_at IS NULL`,
+}
+
+// A deleted session gives its key up as soon as a new one asks for it, and not before: it may be restored.
+const releaseKey: Statement = {
+  name: 'session-release-key',
+  text: `UPDATE sessions SET key = NULL
+    WHERE tenant_id = $1 AND user_id = $2 AND key = $3 AND deleted_at IS NOT NULL`,
+}
+
+type Dependencies = {
+  checks: SessionChecks
+  agents: Agents
+  models: ModelCatalog
+  templates: Templates
+  limit: ActiveLimit
+  changes: Changes
+}
+
+export function createCreation({
+  checks,
+  agents,
+  models,
+  templates,
+  limit,
+  changes,
+}: Dependencies): Creation {
+  /** Runs `make` with room for one more session, and tells those that had to give way. */
+  async function withRoom(
+    viewer: Viewer,
+    draft: NewSession,
+    make: (sql: Sql) => Promise<Session>,
+  ): Promise<Created> {
+    const made = await changes.commit(viewer.db, draft.id, async (sql) => {
+      await limit.hold(sql, draft.userId)
+      const deactivated = await limit.makeRoom(sql, draft)
+      return { result: { session: await make(sql), deactivated }, events: [] }
+    })
+    for (const session of made.deactivated) await changes.announce(session.id, [sessionUpdated(session)])
+    return made
+  }
+
+  async function repeated(
+    viewer: Viewer,
+    userId: string,
+    clientId: string,
+    digest: string,
+  ): Promise<Created | null> {
+    const [session] = await viewer.db.sql<Session>(findByClientId, [viewer.tenantId, userId, clientId])
+    if (!session) return null
+    if (session.clientDigest !== digest || session.deletedAt !== null)
+      throw new ConflictError(
+        `clientId: ${JSON.stringify(clientId)} was used before to create another session.`,
+      )
+    return { session, deactivated: [] }
+  }
+
+  async function found(viewer: Viewer, userId: string, key: string): Promise<GotOrCreated | null> {
+    const [session] = await viewer.db.sql<Session>(findByKey, [viewer.tenantId, userId, key])
+    return session ? { session, deactivated: [], created: false } : null
+  }
+
+  /** The row of a new session as its input and its template want it. */
+  async function draftOf(viewer: Viewer, input: Omit<CreateSession, 'clientId'>, userId: string) {
+    const template = input.template ? await templates.require(viewer, input.template) : null
+    const agentId = input.agent ?? (template?.agentId ? encodeId('Agent', template.agentId) : null)
+    const agent = agentId ? await agents.find(viewer, agentId) : null
+    const model = input.model ?? template?.model ?? null
+    if (model) models.require(model)
+    const title = input.title ?? template?.title ?? null
+    const draft: NewSession = {
+      tenantId: viewer.tenantId,
+      id: newId(),
+      userId,
+      agentId: agent?.id ?? null,
+      title,
+      titleSource: title === null ? null : 'PERSON',
+      model,
+      systemPrompt: input.systemPrompt ?? template?.systemPrompt ?? null,
+      parameters: Object.assign({}, template?.parameters, input.parameters),
+      metadata: Object.assign({}, template?.metadata, input.metadata),
+      tags: input.tags ?? [],
+      templateId: template?.id ?? null,
+    }
+    return { draft, opening: (template?.openingMessages ?? []) as OpeningMessage[] }
+  }
+
+  return {
+    async create(viewer, asked) {
+      const { clientId, ...input } = check(checks.create, asked)
+      const userId = await ownerOf(viewer, input)
+      const digest = digestOf(input)
+      const findTwin = () => (clientId ? repeated(viewer, userId, clientId, digest) : null)
+      return onceOnly(findTwin, async () => {
+        const { draft, opening } = await draftOf(viewer, input, userId)
+        const keyed = clientId ? { ...draft, clientId, clientDigest: digest } : draft
+        return withRoom(viewer, keyed, (sql) => insertSession(sql, keyed, opening))
+      })
+    },
+    async getOrCreate(viewer, asked) {
+      const { key, ...input } = check(checks.getOrCreate, asked)
+      const userId = await ownerOf(viewer, input)
+      return onceOnly(
+        () => found(viewer, userId, key),
+        async () => {
+          const { draft, opening } = await draftOf(viewer, input, userId)
+          const made = await withRoom(viewer, draft, async (sql) => {
+            await sql(releaseKey, [viewer.tenantId, userId, key])
+            return insertSession(sql, { ...draft, key }, opening)
+          })
+          return { ...made, created: true }
+        },
+      )
+    },
+    async fork(viewer, asked) {
+      const { clientId, ...input } = check(checks.fork, asked)
+      const { tenantId, userId } = viewer
+      const source = await requireSession(viewer, input.sessionId, 'VIEWER')
+      const digest = digestOf(input)
+      const findTwin = () => (clientId ? repeated(viewer, userId, clientId, digest) : null)
+      return onceOnly(findTwin, async () => {
+        const where = { tenantId, sessionId: source.id, id: input.atMessageId }
+        const last = await viewer.db.prisma.message.findFirst({ where, select: { seq: true } })
+        if (!last) throw new NotFoundError('message')
+        const { agentId, title, titleSource, model, systemPrompt, parameters, metadata, tags } = source
+        const draft: NewSession = {
+          ...{ tenantId, id: newId(), userId, agentId, model, systemPrompt, parameters, metadata, tags },
+          title: input.title ?? title,
+          titleSource: input.title ? 'PERSON' : titleSource,
+          parentId: source.id,
+          forkedAtSeq: last.seq,
+          ...(clientId && { clientId, clientDigest: digest }),
+        }
+        return withRoom(viewer, draft, async (sql) => {
+          await holdSource(sql, source)
+          const from = { sessionId: source.id, messageId: input.atMessageId }
+          return copyConversation(sql, await insertSession(sql, draft), from)
+        })
+      })
+    },
+  }
+}
+
+/** What is there already under a key, or what `make` makes; where a racing twin was first, its session for both. */
+async function onceOnly<Result>(
+  find: () => Promise<Result | null> | null,
+  make: () => Promise<Result>,
+): Promise<Result> {
+  const earlier = await find()
+  if (earlier) return earlier
+  try {
+    return await make()
+  } catch (error) {
+    const twin = isUniqueViolation(error) ? await find() : null
+    if (twin) return twin
+    throw error
+  }
+}

@@ -1,0 +1,63 @@
+import type { Session, Sql, Statement } from '../../db/client.ts'
+import { NotFoundError } from '../../lib/errors.ts'
+import { sessionColumns } from './rows.ts'
+
+/** A UUIDv7 made by the database, which has a function for it from PostgreSQL 18 on only. */
+const newUuid = `(overlay(lpad(to_hex(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0')
+  PLACING '-' FROM 9 FOR 0) || '-7' || substr(gen_random_uuid()::text, 16))::uuid`
+
+/**
+ * The conversation that ends with the message `$4`. Of an older version, that is the one it stood in: what was
+ * replaced earlier had left it, what was replaced with it or later had not. A reply that is still being written is
+ * copied as far as it is stored; nobody goes on with the copy.
+ */
+const copyHistory: Statement = {
+  name: 'session-copy-history',
+  text: `WITH copied AS (
+      INSERT INTO messages (tenant_id, session_id, id, seq, role, content, tool_calls, tool_call_id, agent_id,
+        author_id, status, finish_reason, model, input_tokens, output_tokens, cost, metadata, edited_at, created_at)
+      SELECT m.tenant_id, $2, ${newUuid}, row_number() OVER (ORDER BY m.seq), m.role, m.content, m.tool_calls,
+        m.tool_call_id, m.agent_id, m.author_id,
+        CASE m.status WHEN 'STREAMING' THEN 'INTERRUPTED' ELSE m.status END,
+        CASE m.status WHEN 'STREAMING' THEN 'OTHER' ELSE m.finish_reason END,
+        m.model, m.input_tokens, m.output_tokens, m.cost, m.metadata, m.edited_at, m.created_at
+      FROM messages last
+      JOIN messages m ON m.tenant_id = last.tenant_id AND m.session_id = last.session_id AND m.seq <= last.seq
+        AND (m.replaced_at IS NULL OR m.replaced_at >= last.replaced_at)
+      WHERE last.tenant_id = $1 AND last.session_id = $3 AND last.id = $4
+      RETURNING seq)
+    UPDATE sessions s SET last_seq = history.count, message_count = history.count
+    FROM (SELECT count(*)::int AS count FROM copied) history
+    WHERE s.tenant_id = $1 AND s.id = $2 RETURNING ${sessionColumns}`,
+}
+
+// Erasing the source waits for the fork, and the other way round.
+const lockSource: Statement = {
+  name: 'session-lock-source',
+  text: 'SELECT id FROM sessions WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR KEY SHARE',
+}
+
+// Whoever forks has read what it forks.
+const markAsRead: Statement = {
+  name: 'read-mark-of-fork',
+  text: 'INSERT INTO read_marks (tenant_id, session_id, user_id, last_read_seq) VALUES ($1, $2, $3, $4)',
+}
+
+/** Keeps the source of a fork from being erased meanwhile; throws `NotFoundError` where it is gone. */
+export async function holdSource(sql: Sql, { tenantId, id }: Session): Promise<void> {
+  const [source] = await sql(lockSource, [tenantId, id])
+  if (!source) throw new NotFoundError('session')
+}
+
+/** Fills a new session with the history of another up to and including a message, in the caller's transaction. */
+export async function copyConversation(
+  sql: Sql,
+  fork: Session,
+  from: { sessionId: string; messageId: string },
+): Promise<Session> {
+  const values = [fork.tenantId, fork.id, from.sessionId, from.messageId]
+  const [filled] = await sql<Session>(copyHistory, values)
+  if (!filled) throw new Error('The fork was not stored.')
+  await sql(markAsRead, [fork.tenantId, fork.id, fork.userId, filled.lastSeq])
+  return filled
+}

@@ -1,0 +1,63 @@
+import type { Session, Sql, Statement } from '../../db/client.ts'
+import { newId } from '../../lib/ids.ts'
+import { sessionColumns } from './rows.ts'
+
+/** A session to be stored; what is absent takes the column's default. */
+export type NewSession = Pick<Session, 'tenantId' | 'id' | 'userId' | 'agentId' | 'title' | 'titleSource'> &
+  Pick<Session, 'model' | 'systemPrompt' | 'tags'> & { parameters: unknown; metadata: unknown } & Partial<
+    Pick<Session, 'clientId' | 'clientDigest' | 'key' | 'templateId' | 'parentId' | 'forkedAtSeq'>
+  >
+
+export type OpeningMessage = { role: 'USER' | 'ASSISTANT' | 'SYSTEM'; content: string }
+
+const insertRow: Statement = {
+  name: 'session-insert',
+  text: `INSERT INTO sessions AS s (tenant_id, id, user_id, agent_id, title, title_source, model, system_prompt,
+      parameters, metadata, tags, client_id, client_digest, key, template_id, parent_id, forked_at_seq, last_seq,
+      message_count)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18)
+    RETURNING ${sessionColumns}`,
+}
+
+const insertOpening: Statement = {
+  name: 'message-insert-opening',
+  text: `INSERT INTO messages (tenant_id, session_id, id, seq, role, content, agent_id, author_id)
+    SELECT $1, $2, o.id, o.seq, o.role, o.content, CASE WHEN o.role = 'ASSISTANT' THEN $4::uuid END,
+      CASE WHEN o.role <> 'ASSISTANT' THEN $5::uuid END
+    FROM jsonb_to_recordset($3::jsonb) AS o(id uuid, seq int, role "MessageRole", content text)`,
+}
+
+/** Stores a session and the messages that it begins with, as part of the caller's transaction. */
+export async function insertSession(
+  sql: Sql,
+  session: NewSession,
+  opening: readonly OpeningMessage[] = [],
+): Promise<Session> {
+  const [stored] = await sql<Session>(insertRow, [
+    session.tenantId,
+    session.id,
+    session.userId,
+    session.agentId,
+    session.title,
+    session.titleSource,
+    session.model,
+    session.systemPrompt,
+    session.parameters,
+    session.metadata,
+    session.tags,
+    session.clientId ?? null,
+    session.clientDigest ?? null,
+    session.key ?? null,
+    session.templateId ?? null,
+    session.parentId ?? null,
+    session.forkedAtSeq ?? null,
+    opening.length,
+  ])
+  if (!stored) throw new Error('The session was not stored.')
+  if (opening.length > 0) {
+    const messages = opening.map((message, index) => ({ ...message, id: newId(), seq: index + 1 }))
+    const { tenantId, id, agentId, userId } = stored
+    await sql(insertOpening, [tenantId, id, JSON.stringify(messages), agentId, userId])
+  }
+  return stored
+}

@@ -1,0 +1,54 @@
+import { queryFromInfo } from '@pothos/plugin-prisma'
+import { onVisibleSession } from '../../auth/policy.ts'
+import { builder } from '../../graphql/builder.ts'
+import { viewerOf } from '../../graphql/context.ts'
+import { pageArgs, pageComplexity } from '../../graphql/paging.ts'
+import { Session, SessionConnection } from './schema.ts'
+
+const ForkPoint = builder.objectRef<{ parentId: string; seq: number }>('ForkPoint').implement({
+  description: 'Where a fork leaves the session that it copies.',
+  fields: (t) => ({
+    seq: t.exposeInt('seq', { description: 'The `seq` that the last copied message has in the parent.' }),
+    message: t.prismaField({
+      type: 'Message',
+      nullable: true,
+      description: 'That message; null where the viewer may not see the parent, or it is gone.',
+      resolve: (query, { parentId, seq }, _args, context) => {
+        const viewer = viewerOf(context)
+        const where = { tenantId: viewer.tenantId, sessionId: parentId, seq, ...onVisibleSession(viewer) }
+        return viewer.db.prisma.message.findFirst({ ...query, where })
+      },
+    }),
+  }),
+})
+
+builder.prismaObjectFields('Session', (t) => ({
+  parent: t.field({
+    type: Session,
+    nullable: true,
+    description: 'The session that it was forked from; null where the viewer may not see it, or it is gone.',
+    resolve: (session, _args, context) => context.services.sessions.parentOf(viewerOf(context), session),
+  }),
+  forkedAt: t.field({
+    type: ForkPoint,
+    nullable: true,
+    description: 'Where it was forked; null for a session that is no fork, or whose parent was erased.',
+    resolve: ({ parentId, forkedAtSeq }) =>
+      parentId === null || forkedAtSeq === null ? null : { parentId, seq: forkedAtSeq },
+  }),
+  forks: t.field({
+    type: SessionConnection,
+    description: 'The sessions forked from it that the viewer may see, the newest first.',
+    complexity: pageComplexity(10),
+    args: pageArgs(t.arg, { default: '10 (CHAT_DEFAULT_PAGE_SIZE)', max: '100 (CHAT_MAX_PAGE_SIZE)' }),
+    resolve: (session, args, context, info) => {
+      const paths = [['nodes'], ['edges', 'node']]
+      const query = queryFromInfo({ context, info, typeName: 'Session', paths })
+      const forks = {
+        filter: { parentId: session.id },
+        orderBy: { field: 'CREATED_AT', direction: 'DESC' },
+      } as const
+      return context.services.sessions.page(viewerOf(context), { ...args, ...forks }, query)
+    },
+  }),
+}))
