@@ -25,6 +25,7 @@ const isNull = (field: string) => ({ data: { [field]: null } })
 const failed = (field: string, code = 'NOT_FOUND') => ({
   data: { [field]: expect.objectContaining({ code }) },
 })
+const forbidden = { errors: [expect.objectContaining({ extensions: { code: 'FORBIDDEN' } })] }
 const failedAtOnce = { errors: [expect.objectContaining({ extensions: notFound })] }
 
 /** Everything that an object of each type tells, for whoever may see it. */
@@ -46,6 +47,21 @@ export const matrix: Record<string, Case[]> = {
     { operation: '{ viewer { role user { externalId } tenant { slug } } }', refused: ownOnly },
   ],
   'Query.agents': [{ operation: `{ agents { id key name systemPrompt } }`, refused: ownOnly }],
+  'Query.agent': [
+    {
+      operation: 'query ($id: ID) { agent(id: $id) { key systemPrompt tools { name } } }',
+      variables: (ids) => ({ id: ids.Agent }),
+      refused: isNull('agent'),
+      isSharedInTenant: true,
+    },
+  ],
+  'Query.users': [
+    {
+      operation: '{ users { totalCount nodes { externalId name email } } }',
+      refused: ownOnly,
+      exceptFor: { role: 'USER', refused: forbidden },
+    },
+  ],
   'Query.models': [{ operation: '{ models { id } }', refused: ownOnly }],
   'Query.node': ofEachType.map((type) => ({
     operation: `query ($id: ID!) { node(id: $id) { ${everything} } }`,
@@ -117,6 +133,22 @@ export const matrix: Record<string, Case[]> = {
       variables: (ids) => ({ input: { userId: ids.User } }),
       refused: failed('createSession'),
       exceptFor: { role: 'USER', refused: failed('createSession', 'FORBIDDEN') },
+    },
+  ],
+  'Mutation.createAgent': [
+    {
+      operation: mutation('createAgent', '... on CreateAgentPayload { agent { key } }'),
+      variables: () => ({ input: { key: 'Not a key', name: 'None' } }),
+      refused: failed('createAgent', 'BAD_USER_INPUT'),
+      exceptFor: { role: 'USER', refused: failed('createAgent', 'FORBIDDEN') },
+    },
+  ],
+  'Mutation.updateAgent': [
+    {
+      operation: mutation('updateAgent', '... on UpdateAgentPayload { agent { key systemPrompt } }'),
+      variables: (ids) => ({ input: { agentId: ids.Agent, name: 'Mine now' } }),
+      refused: failed('updateAgent'),
+      exceptFor: { role: 'USER', refused: failed('updateAgent', 'FORBIDDEN') },
     },
   ],
   'Mutation.updateSession': [
