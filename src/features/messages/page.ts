@@ -16,7 +16,7 @@ export type MessagePageArgs = PageArgs & {
 
 export type MessageOrder = 'SEQ_ASC' | 'SEQ_DESC'
 
-const orders: Record<MessageOrder, readonly OrderKey[]> = {
+export const messageOrders: Record<MessageOrder, readonly OrderKey[]> = {
   SEQ_ASC: [{ field: 'seq', direction: 'asc', type: 'int' }],
   SEQ_DESC: [{ field: 'seq', direction: 'desc', type: 'int' }],
 }
@@ -27,6 +27,10 @@ type Options = {
   /** Prisma's selection of what hangs on the messages. */
   query?: object
 }
+
+/** Whether a page is of the conversation as it is, and with nothing that hangs on the messages. */
+export const isPlain = ({ role, status, author, replaced }: MessagePageArgs, query: object): boolean =>
+  !role && !status && !author && !replaced && Object.keys(query).length === 0
 
 /** One page of a session's messages. */
 export function readMessagePage(
@@ -46,7 +50,7 @@ export function readMessagePage(
   return readPage({
     args,
     sizes: messagePageSizes,
-    order: orders[args.orderBy ?? 'SEQ_ASC'],
+    order: messageOrders[args.orderBy ?? 'SEQ_ASC'],
     find: (page) => prisma.message.findMany({ ...query, ...page, where: { AND: [where, page.where] } }),
     // Asked for later, when a snapshot is over.
     count: () => db.prisma.message.count({ where }),

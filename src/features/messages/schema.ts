@@ -6,7 +6,7 @@ import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { connectionOf, pageArgs, pageComplexity } from '../../graphql/paging.ts'
 import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../../lib/errors.ts'
-import { messagePageSizes, readMessagePage } from './page.ts'
+import { messagePageSizes } from './page.ts'
 
 export const MessageRole = builder.enumType('MessageRole', {
   description: 'Who speaks in a message.',
@@ -158,7 +158,7 @@ builder.prismaObjectFields('Session', (t) => ({
       if (observed) return observed
       const paths = [['nodes'], ['edges', 'node']]
       const query = queryFromInfo({ context, info, typeName: 'Message', paths })
-      return readMessagePage(viewerOf(context).db, session.id, args, { query })
+      return context.services.messages.page(viewerOf(context), session.id, args, query)
     },
   }),
   lastMessage: t.prismaField({

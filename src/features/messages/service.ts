@@ -6,10 +6,13 @@ import { check, clientKey, jsonObject, text } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { ConflictError, type FieldFault, ValidationError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
+import { type Page, pageOf, planPage } from '../../lib/paging.ts'
 import type { Changes } from '../sessions/changes.ts'
 import { sessionUpdated } from '../sessions/rows.ts'
 import type { Sessions } from '../sessions/service.ts'
 import { appendMessages, type Draft, messageAdded, messageColumns } from './append.ts'
+import { createHotPages } from './hot-pages.ts'
+import { isPlain, type MessagePageArgs, messageOrders, messagePageSizes, readMessagePage } from './page.ts'
 
 export type Messages = {
   /** Stores messages in this order, all or none, and answers nothing. Repeated under the same keys it gives what is stored. */
@@ -18,6 +21,8 @@ export type Messages = {
     sessionId: string,
     messages: unknown,
   ): Promise<{ session: Session; messages: Message[] }>
+  /** A page of a session that the viewer may see; `query` is Prisma's selection of what hangs on the messages. */
+  page(viewer: Viewer, sessionId: string, args: MessagePageArgs, query: object): Promise<Page<Message>>
   /** The versions of a message, oldest first; the latest 100 of them. */
   versions(viewer: Viewer, messageId: string): Promise<Message[]>
   /** What was stored under these keys, or null where none is used; other content under one is a `ConflictError`. */
@@ -63,6 +68,7 @@ const toolCall = z.object({
 type Dependencies = { config: Config['sessions']; sessions: Sessions; changes: Changes }
 
 export function createMessages({ config, sessions, changes }: Dependencies): Messages {
+  const hotPages = createHotPages()
   const drafts = z
     .array(
       z.object({
@@ -137,6 +143,15 @@ export function createMessages({ config, sessions, changes }: Dependencies): Mes
 
   return {
     findRepeated,
+    async page({ db, tenantId }, sessionId, args, query) {
+      if (!isPlain(args, query)) return readMessagePage(db, sessionId, args, { query })
+      const order = messageOrders[args.orderBy ?? 'SEQ_ASC']
+      const plan = planPage(args, messagePageSizes, order)
+      if (plan.skip > 0) return readMessagePage(db, sessionId, args, { query })
+      const rows = await hotPages.read(db, sessionId, plan)
+      const count = () => db.prisma.message.count({ where: { tenantId, sessionId, replacedAt: null } })
+      return pageOf(plan, order, rows, count)
+    },
     versions: async (viewer, messageId) =>
       (await viewer.db.sql<Message>(findVersions, [viewer.tenantId, messageId])).reverse(),
     async add(viewer, sessionId, asked) {
