@@ -6,6 +6,7 @@ import type { Config } from './config.ts'
 import { createDatabase, type Database } from './db/client.ts'
 import { startEmbeddedDatabase } from './db/embedded.ts'
 import { migrate } from './db/migrate.ts'
+import { setSearchLanguage } from './db/search-language.ts'
 import { createAccounts } from './features/accounts/service.ts'
 import { createAgents } from './features/agents/service.ts'
 import { createContextBuilder } from './features/context/service.ts'
@@ -109,7 +110,8 @@ async function openDatabase(config: Config, log: Log, opened: (() => Promise<voi
   const url = config.database.url ?? embedded?.url ?? ''
   const { applied } = await migrate({ url })
   if (applied.length > 0) log.info({ applied }, 'the database was brought up to date')
-  const { poolSize, poolWaitMs, statementTimeoutMs } = config.database
+  const { poolSize, poolWaitMs, statementTimeoutMs, searchLanguage: language } = config.database
+  if (await setSearchLanguage({ url, language })) log.info({ language }, 'messages were indexed anew for search')
   const onError = (error: Error) => log.warn({ err: error }, 'a database connection was lost')
   const database = createDatabase({ url, poolSize, poolWaitMs, statementTimeoutMs, onError })
   opened.push(() => database.close())

@@ -77,6 +77,10 @@ const settings = z.object({
   DATABASE_POOL_SIZE: whole(10, 1, 1_000),
   DATABASE_POOL_WAIT_MS: whole(2_000, 1),
   DATABASE_STATEMENT_TIMEOUT_MS: whole(5_000, 1),
+  SEARCH_LANGUAGE: z
+    .string()
+    .regex(/^[a-z_]{1,63}$/, 'is not a language; allowed is simple or a name such as english')
+    .default('simple'),
 
   JWT_SECRET: z
     .string()
@@ -185,6 +189,7 @@ function arrange(s: Settings) {
       poolSize: s.DATABASE_POOL_SIZE,
       poolWaitMs: s.DATABASE_POOL_WAIT_MS,
       statementTimeoutMs: s.DATABASE_STATEMENT_TIMEOUT_MS,
+      searchLanguage: s.SEARCH_LANGUAGE,
     },
     auth: {
       /** Absent where tokens are proven by a public key. */
