@@ -36,6 +36,13 @@ const claimRun: Statement = {
     RETURNING ${runColumns}`,
 }
 
+// Two claims at one moment would count the user's runs without each other; the second has to look after the first.
+const lockUser: Statement = {
+  name: 'run-lock-user',
+  text: `SELECT pg_advisory_xact_lock(hashtextextended('runs of ' || r.tenant_id || r.user_id, 0))
+    FROM runs r WHERE r.id = $1`,
+}
+
 const findWaiting: Statement = {
   name: 'run-waiting',
   text: `SELECT r.id FROM runs r WHERE r.status = 'QUEUED' AND ${isNextInSession} AND ${userHasRoom('$1')}
@@ -48,12 +55,18 @@ const findAbandoned: Statement = {
     ORDER BY r.id LIMIT ${batchSize}`,
 }
 
-export function createClaims({ sql }: SystemDatabase, options: { nodeId: string; perUser: number }): Claims {
+export function createClaims(
+  { sql, transaction }: SystemDatabase,
+  options: { nodeId: string; perUser: number },
+): Claims {
   return {
     async claim(runId) {
       try {
-        const [run] = await sql<Run>(claimRun, [runId, options.nodeId, options.perUser])
-        return run ?? null
+        return await transaction(async (sql) => {
+          await sql(lockUser, [runId])
+          const [run] = await sql<Run>(claimRun, [runId, options.nodeId, options.perUser])
+          return run ?? null
+        })
       } catch (error) {
         // Another run of the session was claimed at the same moment; the index on active runs let one through.
         if (isUniqueViolation(error)) return null
