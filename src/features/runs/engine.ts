@@ -26,7 +26,8 @@ export type Engine = {
 
 const bumpRevision: Statement = {
   name: 'session-bump-revision',
-  text: 'UPDATE sessions SET revision = revision + 1 WHERE tenant_id = $1 AND id = $2 RETURNING revision',
+  text: `UPDATE sessions SET revision = revision + 1 WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL
+    RETURNING revision`,
 }
 
 // Heartbeat, checkpoint and the question whether to go on, in one statement. A run without a row here is lost: ended,
@@ -126,11 +127,14 @@ async function answer(dependencies: Dependencies, run: Run, aborting: AbortContr
   let failure: unknown
   try {
     const { provider, model } = models.resolve(run.model)
-    const [request] = await Promise.all([context.build(db, run), announceStart(changes, db, run)])
-    for await (const part of provider.stream({ ...request, model }, aborting.signal)) {
-      if (part.type !== 'start') clock.partCame(part.type === 'text-delta')
-      await reply.take(part)
-    }
+    const [request, isWanted] = await Promise.all([context.build(db, run), announceStart(changes, db, run)])
+    // A run that waited in a session that was deleted meanwhile ends here, before it costs anything.
+    if (!isWanted) stop('lost')
+    else
+      for await (const part of provider.stream({ ...request, model }, aborting.signal)) {
+        if (part.type !== 'start') clock.partCame(part.type === 'text-delta')
+        await reply.take(part)
+      }
   } catch (error) {
     log.error({ err: error, runId: run.id }, 'a run failed')
     failure = error
@@ -144,10 +148,11 @@ async function answer(dependencies: Dependencies, run: Run, aborting: AbortContr
   await persist(() => endRunOnce(changes, db, run, ['RUNNING'], ending))
 }
 
-async function announceStart(changes: Changes, db: TenantDatabase, run: Run): Promise<void> {
-  await changes.commit(db, run.sessionId, async (sql) => {
+/** False where the session is deleted. */
+function announceStart(changes: Changes, db: TenantDatabase, run: Run): Promise<boolean> {
+  return changes.commit(db, run.sessionId, async (sql) => {
     const [session] = await sql<Pick<Session, 'revision'>>(bumpRevision, [run.tenantId, run.sessionId])
-    return { result: undefined, events: session ? [runStarted(run, session)] : [] }
+    return { result: session !== undefined, events: session ? [runStarted(run, session)] : [] }
   })
 }
 
