@@ -12,6 +12,9 @@ export type Api = {
   /** The data; fails the test on any error. */
   // biome-ignore lint/suspicious/noExplicitAny: as above
   run(query: string, variables?: Record<string, unknown>): Promise<any>
+  /** Runs a mutation; gives these fields of its payload, or those of the error object. */
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  mutate(name: string, input: Record<string, unknown>, payload?: string): Promise<any>
   /** Makes a session and gives its id. */
   createSession(input?: Record<string, unknown>): Promise<string>
   /** Sends a message and gives the payload, or the error object. */
@@ -36,6 +39,15 @@ export function createApi(url: string, token: string | null): Api {
   return {
     send,
     run,
+    async mutate(name, input, payload = '__typename') {
+      const type = name.charAt(0).toUpperCase() + name.slice(1)
+      const data = await run(
+        `mutation ($input: ${type}Input!) { ${name}(input: $input) {
+          ... on ${type}Payload { ${payload} } ... on Error { code message } } }`,
+        { input },
+      )
+      return data[name]
+    },
     async createSession(input = {}) {
       const { createSession } = await run(createSessionMutation, { input })
       expect(createSession).toHaveProperty('session')
