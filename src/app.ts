@@ -223,7 +223,7 @@ async function openDoors(config: Config, { database, services, tokens, log }: Pa
   const door = createWebSocketDoor({
     server,
     yoga,
-    verify: tokens.verify,
+    signIn: async (token) => services.accounts.signIn(await tokens.verify(token)),
     corsOrigins,
     frameMaxBytes: settings.frameMaxBytes,
     log,

@@ -1,11 +1,10 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ExecutionArgs, GraphQLError } from 'graphql'
+import { type ExecutionArgs, GraphQLError, type GraphQLFormattedError } from 'graphql'
 import type { ServerOptions } from 'graphql-ws'
 import { type Extra, useServer } from 'graphql-ws/use/ws'
 import { type WebSocket, WebSocketServer } from 'ws'
-import type { Claims } from '../auth/jwt.ts'
 import { ExpiredTokenError } from '../auth/jwt.ts'
 import { UnauthenticatedError } from '../lib/errors.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -32,7 +31,8 @@ export type WebSocketDoor = {
 type Options = {
   server: Server
   yoga: Yoga
-  verify: (token: string) => Promise<Claims>
+  /** Proves the token and finds who it speaks for; the same errors as a request of it would meet. */
+  signIn: (token: string) => Promise<{ expiresAt: Date }>
   corsOrigins: readonly string[]
   frameMaxBytes: number
   log: Log
@@ -48,7 +48,7 @@ const longestTimeoutMs = 2 ** 31 - 1
 export function createWebSocketDoor({
   server,
   yoga,
-  verify,
+  signIn,
   corsOrigins,
   frameMaxBytes,
   log,
@@ -73,7 +73,7 @@ export function createWebSocketDoor({
     subscribe: (args) => (args as YogaArgs).rootValue.subscribe(args),
     async onConnect({ connectionParams, extra: { socket } }) {
       try {
-        const { expiresAt } = await verify(tokenOf(connectionParams) ?? '')
+        const { expiresAt } = await signIn(tokenOf(connectionParams) ?? '')
         const remainingMs = Math.min(expiresAt.getTime() - Date.now(), longestTimeoutMs)
         expiries.set(
           socket,
@@ -97,8 +97,16 @@ export function createWebSocketDoor({
       const origin = { requestId: newRequestId(extra.request.headers['x-request-id']), authorization }
       return prepare(yoga, origin, payload)
     },
+    onNext: (_context, _id, _payload, _args, result) =>
+      result.errors && { ...result, errors: result.errors.map(withoutStatus) },
+    onError: (_context, _id, _payload, errors) => errors.map(withoutStatus),
   }
   useServer(options, sockets, 20_000)
+  // graphql-ws prints every frame that cannot be read, with a stack, past the log.
+  sockets.on('connection', (socket) => {
+    socket.removeAllListeners('error')
+    socket.on('error', (error) => log.debug({ err: error }, 'a socket failed'))
+  })
 
   const slowness = watchSlowReaders(sockets)
   return {
@@ -152,6 +160,11 @@ async function prepare(
     if (error instanceof GraphQLError) return [error]
     throw error
   }
+}
+
+/** An error without what is meant for HTTP only. */
+function withoutStatus({ extensions: { http: _http, ...extensions } = {}, ...error }: GraphQLFormattedError) {
+  return { ...error, extensions }
 }
 
 /** `{ authorization: 'Bearer …' }`, in any case, or `{ token }`. */

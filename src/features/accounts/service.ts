@@ -71,10 +71,10 @@ export function createAccounts({
   async function tenantIdOf(claim: string): Promise<string> {
     const known = tenantIds.get(claim)
     if (known) return known
-    const byId = claim.startsWith('tenant_') ? decodeIdOf('Tenant', claim, 'tenant') : null
+    const isSlug = !claim.startsWith('tenant_')
+    const byId = isSlug ? null : uuidIn(claim)
     const [found] = await database.system.sql<{ id: string }>(findTenant, [claim, byId])
-    const id =
-      found?.id ?? (autoCreateTenants && byId === null ? (await ensureTenant(claim, claim)).id : undefined)
+    const id = found?.id ?? (autoCreateTenants && isSlug ? (await ensureTenant(claim, claim)).id : undefined)
     if (id === undefined)
       throw new UnauthenticatedError(
         `The token names the tenant ${JSON.stringify(claim)}, which does not exist here.`,
@@ -109,5 +109,14 @@ export function createAccounts({
       }
       return { tenantId, userId, role, db, expiresAt }
     },
+  }
+}
+
+/** The UUID of a tenant's id; null for text that only begins like one. */
+function uuidIn(claim: string): string | null {
+  try {
+    return decodeIdOf('Tenant', claim)
+  } catch {
+    return null
   }
 }
