@@ -21,6 +21,7 @@ import { createEngine, type Engine } from './features/runs/engine.ts'
 import { createRecovery } from './features/runs/recovery.ts'
 import { createRevisions } from './features/runs/revisions.ts'
 import { createRuns } from './features/runs/service.ts'
+import { createTitles } from './features/runs/titles.ts'
 import { createTurns } from './features/runs/turn.ts'
 import { createSearch } from './features/search/service.ts'
 import type { Services } from './features/services.ts'
@@ -149,7 +150,18 @@ function createServices(
   const messages = createMessages({ config: config.sessions, sessions, changes })
   const context = createContextBuilder(config.sessions)
   const claims = createClaims(database.system, { nodeId: randomUUID(), perUser: config.runs.perUser })
-  const engine = createEngine({ config: config.runs, database, claims, changes, feed, models, context, log })
+  const titles = createTitles({ config: config.sessions, database, changes, models, jobs, log })
+  const engine = createEngine({
+    config: config.runs,
+    database,
+    claims,
+    changes,
+    feed,
+    models,
+    context,
+    titles,
+    log,
+  })
   const recovery = createRecovery({ database, claims, changes, engine, log, isOnlyNode })
   const turns = createTurns({ messages, models: catalog })
   const runs = createRuns({ config: config.sessions, sessions, turns, changes, feed, engine })

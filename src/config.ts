@@ -97,6 +97,7 @@ const settings = z.object({
   AUTO_CREATE_TENANTS: flag.optional(),
 
   DEFAULT_MODEL: modelId.default('demo:chat'),
+  TITLE_MODEL: modelId.optional(),
   DEMO_TOKENS_PER_SECOND: whole(40, 1, 100_000),
   OPENAI_API_KEY: z.string().optional(),
   OPENAI_BASE_URL: address(['http', 'https']).optional(),
@@ -215,6 +216,8 @@ function arrange(s: Settings) {
       limitPolicy: s.SESSION_LIMIT_POLICY,
       messageMaxLength: s.CHAT_MESSAGE_MAX_LENGTH,
       titleMaxLength: s.CHAT_TITLE_MAX_LENGTH,
+      /** Absent: titles are the first words of the first message. */
+      titleModel: s.TITLE_MODEL,
       metadataMaxBytes: s.CHAT_METADATA_MAX_BYTES,
       /** 0: never. */
       cleanupDays: s.CHAT_SESSION_CLEANUP_DAYS,

@@ -15,6 +15,16 @@ export function composeReply(request: ModelRequest, script: DemoScript): string 
   return stretch(opening(request, script, variant), words, variant)
 }
 
+/** A title of the first words of a question, past its directives. */
+export function composeTitle(question: string): string {
+  const words = question.replace(/(^|\s)\/\S+/gu, ' ').match(/[\p{L}\p{N}][\p{L}\p{M}\p{N}'’-]*/gu) ?? []
+  if (words.length < 2) return 'Demo Conversation'
+  return words
+    .slice(0, 5)
+    .map((word) => word.slice(0, 24).replace(/^./u, (letter) => letter.toUpperCase()))
+    .join(' ')
+}
+
 function opening({ messages }: ModelRequest, script: DemoScript, variant: number): string {
   if (script.help) return `Put any of these into a message:\n\n${directiveTable()}`
   if (script.unicode) return unicodeSample

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { type DemoScript, readDirectives } from './demo-directives.ts'
-import { composeReply, tokenize, variantOf } from './demo-replies.ts'
+import { composeReply, composeTitle, tokenize, variantOf } from './demo-replies.ts'
 import {
   type FinishReason,
   type ModelInfo,
@@ -10,6 +10,7 @@ import {
   type Provider,
   ProviderError,
 } from './provider.ts'
+import { questionToTitle } from './title-request.ts'
 
 const chat: ModelInfo = { name: 'chat', contextWindow: 128_000, capabilities: ['TEXT', 'TOOLS'] }
 
@@ -88,6 +89,8 @@ async function* play(
 
 /** What the last user message asks; once its tools have answered, all but the pace is done with. */
 function scriptOf(messages: ModelRequest['messages']): DemoScript {
+  const untitled = questionToTitle(messages)
+  if (untitled !== null) return { repeat: composeTitle(untitled), toolCalls: [], misread: [] }
   const last = messages.findLastIndex(({ role }) => role === 'user')
   const script = readDirectives(messages[last]?.content ?? '')
   const isAnswered = messages.slice(last + 1).some(({ role }) => role === 'tool')

@@ -12,6 +12,7 @@ import { type Ending, endRunOnce } from './ending.ts'
 import { outcomeOf, type StopReason } from './outcome.ts'
 import { createReply, type Reply } from './reply.ts'
 import { runStarted } from './rows.ts'
+import type { Titles } from './titles.ts'
 
 export type Engine = {
   /** Tries to take a run that was just stored; returns at once. */
@@ -54,6 +55,7 @@ type Dependencies = {
   feed: Feed
   models: Models
   context: ContextBuilder
+  titles: Titles
   log: Log
 }
 
@@ -107,7 +109,7 @@ export function createEngine(dependencies: Dependencies): Engine {
 
 /** Answers one claimed run from the first event to the last. */
 async function answer(dependencies: Dependencies, run: Run, aborting: AbortController): Promise<void> {
-  const { config, database, changes, feed, models, context, log } = dependencies
+  const { config, database, changes, feed, models, context, titles, log } = dependencies
   const db = database.forTenant(run.tenantId)
   const stop = (reason: StopReason) => aborting.abort(reason)
   const reply = createReply({
@@ -145,7 +147,8 @@ async function answer(dependencies: Dependencies, run: Run, aborting: AbortContr
   }
   const reason = aborting.signal.aborted ? (aborting.signal.reason as StopReason) : null
   const ending: Ending = { ...outcomeOf(reply, reason, failure), firstTokenAfterMs: clock.firstTokenAfterMs }
-  await persist(() => endRunOnce(changes, db, run, ['RUNNING'], ending))
+  const ended = await persist(() => endRunOnce(changes, db, run, ['RUNNING'], ending))
+  if (ended?.status === 'COMPLETED') titles.offer(ended)
 }
 
 /** False where the session is deleted. */
@@ -170,11 +173,10 @@ async function beat(
 }
 
 /** The end must not be lost to a database that is away for a moment; the sweep takes over after the lease. */
-async function persist(work: () => Promise<unknown>): Promise<void> {
+async function persist<Result>(work: () => Promise<Result>): Promise<Result> {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      await work()
-      return
+      return await work()
     } catch (error) {
       if (attempt === 6) throw error
       await sleep(100 * 2 ** attempt)
