@@ -2,7 +2,7 @@ import type { Viewer } from '../../auth/viewer.ts'
 import { isUniqueViolation, type Session, type Sql, type Statement } from '../../db/client.ts'
 import { check } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
-import { ConflictError, NotFoundError } from '../../lib/errors.ts'
+import { ConflictError, LimitError, NotFoundError } from '../../lib/errors.ts'
 import { encodeId, newId } from '../../lib/ids.ts'
 import type { Agents } from '../agents/service.ts'
 import type { ModelCatalog } from '../models/service.ts'
@@ -117,8 +117,8 @@ export function createCreation({
       titleSource: title === null ? null : 'PERSON',
       model,
       systemPrompt: input.systemPrompt ?? template?.systemPrompt ?? null,
-      parameters: Object.assign({}, template?.parameters, input.parameters),
-      metadata: Object.assign({}, template?.metadata, input.metadata),
+      parameters: { ...(template?.parameters as object | undefined), ...input.parameters },
+      metadata: { ...(template?.metadata as object | undefined), ...input.metadata },
       tags: input.tags ?? [],
       templateId: template?.id ?? null,
     }
@@ -191,7 +191,8 @@ async function onceOnly<Result>(
   try {
     return await make()
   } catch (error) {
-    const twin = isUniqueViolation(error) ? await find() : null
+    // Where the twin took the last place, it is the limit that its copy meets.
+    const twin = isUniqueViolation(error) || error instanceof LimitError ? await find() : null
     if (twin) return twin
     throw error
   }
