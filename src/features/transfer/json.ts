@@ -65,7 +65,7 @@ function messagePart(message: HistoryMessage) {
     model: message.model,
     inputTokens: message.inputTokens,
     outputTokens: message.outputTokens,
-    cost: message.cost,
+    cost: message.cost && amountOf(String(message.cost)),
     metadata: message.metadata,
     editedAt: message.editedAt,
     replaces: message.replacesId && encodeId('Message', message.replacesId),
@@ -77,6 +77,10 @@ function messagePart(message: HistoryMessage) {
   // Left out, it would be the importer's.
   return message.role === 'USER' ? { ...given, author: message.authorKey } : given
 }
+
+/** The database fills up to nine decimals with zeros. */
+const amountOf = (decimal: string) =>
+  decimal.replace(/\.?0+$/, (zeros) => (decimal.includes('.') ? '' : zeros))
 
 const isEmpty = (value: unknown): boolean =>
   value === null || (typeof value === 'object' && !(value instanceof Date) && Object.keys(value).length === 0)
