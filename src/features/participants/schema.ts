@@ -1,11 +1,10 @@
-import type { Session as SessionRow, User as UserRow } from '../../db/client.ts'
+import type { Session as SessionRow } from '../../db/client.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { ForbiddenError, LimitError, NotFoundError, ValidationError } from '../../lib/errors.ts'
+import type { Person } from './people.ts'
 import type { Participation } from './service.ts'
-
-type ParticipantView = { user: UserRow; role: 'OWNER' | 'EDITOR' | 'VIEWER'; createdAt: Date }
 
 const ParticipantRole = builder.enumType('ParticipantRole', {
   description: 'What somebody may do in a session.',
@@ -16,12 +15,12 @@ const ParticipantRole = builder.enumType('ParticipantRole', {
   } as const,
 })
 
-const Participant = builder.objectRef<ParticipantView>('Participant').implement({
+const Participant = builder.objectRef<Person>('Participant').implement({
   description: 'Somebody who takes part in a session.',
   fields: (t) => ({
     user: t.prismaField({ type: 'User', description: 'Who it is.', resolve: (_query, { user }) => user }),
     role: t.expose('role', { type: ParticipantRole, description: 'What it may do.' }),
-    since: t.expose('createdAt', { type: 'DateTime', description: 'Since when it takes part.' }),
+    since: t.expose('since', { type: 'DateTime', description: 'Since when it takes part.' }),
   }),
 })
 
@@ -30,14 +29,7 @@ builder.prismaObjectFields('Session', (t) => ({
     type: [Participant],
     description:
       'Everybody who takes part: first the user whose session it is, then the others as they came.',
-    select: {
-      user: true,
-      participants: { include: { user: true }, orderBy: [{ createdAt: 'asc' }, { userId: 'asc' }] },
-    },
-    resolve: ({ user, createdAt, participants }) => [
-      { user, role: 'OWNER' as const, createdAt },
-      ...participants,
-    ],
+    resolve: (session, _args, context) => context.services.participants.of(viewerOf(context), session),
   }),
   viewerRole: t.field({
     type: ParticipantRole,

@@ -10,12 +10,15 @@ import type { Changes } from '../sessions/changes.ts'
 import { ensureUser, refuseBoth, type UserReference } from '../sessions/people.ts'
 import { sessionColumns, sessionUpdated } from '../sessions/rows.ts'
 import type { Sessions } from '../sessions/service.ts'
+import { createPeople, type Person } from './people.ts'
 
 /** The session after the change, and whom it was about. */
 export type Participation = { session: Session; userId: string }
 
 /** Who else takes part in a session. Its own user always does, as an owner, and has no row here. */
 export type Participants = {
+  /** Everybody who takes part, its own user first; for many sessions at once, it is two statements. */
+  of(viewer: Viewer, session: Session): Promise<Person[]>
   /** Lets a user take part; repeated with the same role it changes nothing. One by `externalUserId` may never have signed in. */
   add(viewer: Viewer, input: AddParticipant): Promise<Participation>
   /** Gives a participant another role. */
@@ -103,6 +106,7 @@ export function createParticipants({
   }
 
   return {
+    of: createPeople(),
     async add(viewer, input) {
       const session = await sessions.require(viewer, input.sessionId, 'OWNER')
       const userId = await userOf(viewer, input)

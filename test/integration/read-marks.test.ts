@@ -1,0 +1,95 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { Api } from '../support/api.ts'
+import { startTestApp, type TestApp } from '../support/app.ts'
+
+let app: TestApp
+beforeAll(async () => {
+  app = await startTestApp()
+})
+
+const write = (api: Api, sessionId: string, count: number, role = 'USER') =>
+  api.mutate('addMessages', {
+    sessionId,
+    messages: Array.from({ length: count }, (_, n) => ({ role, content: `${role} ${n}` })),
+  })
+const read = async (api: Api, id: string) =>
+  (await api.run('query ($id: ID!) { session(id: $id) { viewerLastReadSeq viewerUnread } }', { id })).session
+const total = async (api: Api) => (await api.run('{ viewer { unread } }')).viewer.unread
+
+describe('what a user has not read', () => {
+  it('is what others wrote above its mark', async () => {
+    const [alice, bob] = [app.api(), app.api({ user: 'bob' })]
+    const id = await alice.createSession()
+    await alice.mutate('addParticipant', { sessionId: id, externalUserId: 'bob', role: 'EDITOR' })
+    await write(alice, id, 3)
+    await write(alice, id, 2, 'ASSISTANT')
+    await write(bob, id, 4)
+    expect(await read(alice, id)).toEqual({ viewerLastReadSeq: 0, viewerUnread: 6 })
+    expect(await read(bob, id)).toEqual({ viewerLastReadSeq: 0, viewerUnread: 5 })
+
+    const mark = (seq?: number) =>
+      alice.mutate('markRead', { sessionId: id, seq }, 'session { viewerLastReadSeq viewerUnread }')
+    expect(await mark(4)).toEqual({ session: { viewerLastReadSeq: 4, viewerUnread: 5 } })
+    // Another device is late: what was read stays read.
+    expect(await mark(2)).toEqual({ session: { viewerLastReadSeq: 4, viewerUnread: 5 } })
+    expect(await mark()).toEqual({ session: { viewerLastReadSeq: 9, viewerUnread: 0 } })
+    expect(await read(bob, id)).toEqual({ viewerLastReadSeq: 0, viewerUnread: 5 })
+    await write(bob, id, 1)
+    await write(alice, id, 1)
+    expect(await read(alice, id)).toEqual({ viewerLastReadSeq: 9, viewerUnread: 1 })
+  })
+
+  it('leaves out the older versions of messages', async () => {
+    const alice = app.api({ user: 'versions' })
+    const id = await alice.createSession()
+    const { userMessage } = await alice.sendMessage({ sessionId: id, content: 'Hello', wait: true })
+    const tab = app
+      .socket({ user: 'versions' })
+      .watch('subscription ($id: ID!) { sessionEvents(sessionId: $id) { __typename } }', { id })
+    await tab.until(() => true)
+    await alice.mutate('editMessage', { messageId: userMessage.id, content: 'Hi' })
+    await tab.until((event) => event.__typename === 'RunFinished')
+    expect((await read(alice, id)).viewerUnread).toBe(1)
+  })
+
+  it('adds up over the sessions that it takes part in', async () => {
+    const [carol, dora] = [app.api({ user: 'carol' }), app.api({ user: 'dora' })]
+    const admin = app.api({ user: 'root', role: 'ADMIN' })
+    expect(await total(carol)).toBe(0)
+    const own = await carol.createSession()
+    await write(carol, own, 2, 'ASSISTANT')
+    const shared = await dora.createSession()
+    const { user } = await dora.mutate(
+      'addParticipant',
+      { sessionId: shared, externalUserId: 'carol', role: 'VIEWER' },
+      'user { id }',
+    )
+    await write(dora, shared, 5)
+    await write(dora, await dora.createSession(), 9)
+    expect(await total(carol)).toBe(7)
+    await carol.mutate('markRead', { sessionId: shared, seq: 3 })
+    expect(await total(carol)).toBe(4)
+    await dora.mutate('removeParticipant', { sessionId: shared, userId: user.id })
+    expect(await total(carol)).toBe(2)
+    await carol.mutate('deleteSession', { sessionId: own })
+    expect(await total(carol)).toBe(0)
+    expect(await total(admin)).toBe(0)
+  })
+})
+
+it('marks what may be read, and nothing that is not there', async () => {
+  const alice = app.api({ user: 'erin' })
+  const id = await alice.createSession()
+  await write(alice, id, 2)
+  const mark = (api: Api, input: Record<string, unknown>) =>
+    api.mutate('markRead', { sessionId: id, ...input })
+  await alice.mutate('addParticipant', { sessionId: id, externalUserId: 'frank', role: 'VIEWER' })
+  const frank = app.api({ user: 'frank' })
+  expect(await mark(frank, { seq: 2 })).not.toHaveProperty('code')
+  for (const seq of [-1, 3, 2_147_483_647])
+    expect(await mark(alice, { seq })).toMatchObject({ code: 'BAD_USER_INPUT' })
+  expect(await mark(alice, { sessionId: 'session_1' })).toMatchObject({ code: 'BAD_USER_INPUT' })
+  for (const stranger of [app.api({ user: 'mallory' }), app.api({ tenant: 'globex', role: 'ADMIN' })])
+    expect(await mark(stranger, {})).toMatchObject({ code: 'NOT_FOUND' })
+  expect((await read(alice, id)).viewerLastReadSeq).toBe(0)
+})
