@@ -39,6 +39,7 @@ const mutation = (name: string, payload: string) =>
     ${name}(input: $input) { __typename ... on Error { code message } ${payload} }
   }`
 const page = 'totalCount nodes { id title messages { nodes { content } } }'
+const emptyDocument = '{"format":"parley/1","session":{},"messages":[]}'
 const emptyPage = { data: { sessions: { totalCount: 0, nodes: [] } } }
 
 /** How each field of the three roots treats the ids of somebody else. */
@@ -216,6 +217,27 @@ export const matrix: Record<string, Case[]> = {
       operation: mutation('cancelRun', '... on CancelRunPayload { run { status } }'),
       variables: (ids) => ({ input: { runId: ids.Run } }),
       refused: failed('cancelRun'),
+    },
+  ],
+  'Mutation.exportSession': [
+    {
+      operation: mutation('exportSession', '... on ExportSessionPayload { url filename }'),
+      variables: (ids) => ({ input: { sessionId: ids.Session } }),
+      refused: failed('exportSession'),
+    },
+  ],
+  'Mutation.importSession': [
+    {
+      operation: mutation('importSession', '... on ImportSessionPayload { session { agent { name } } }'),
+      variables: (ids) => ({ input: { content: emptyDocument, agent: ids.Agent } }),
+      refused: failed('importSession'),
+      isSharedInTenant: true,
+    },
+    {
+      operation: mutation('importSession', '... on ImportSessionPayload { session { user { externalId } } }'),
+      variables: (ids) => ({ input: { content: emptyDocument, userId: ids.User } }),
+      refused: failed('importSession'),
+      exceptFor: { role: 'USER', refused: failed('importSession', 'FORBIDDEN') },
     },
   ],
   'Subscription.sessionEvents': [
