@@ -71,9 +71,11 @@ const isOrdinary = ({ method, headers }: IncomingMessage, corsOrigins: readonly 
   headers.accept?.includes('text/event-stream') !== true &&
   (corsOrigins.length === 0 || headers.origin === undefined)
 
-/** Bodies that are too large, of unknown size or packed are refused before a byte of them is kept. */
+/** Bodies that are no JSON, too large, of unknown size or packed are refused before a byte of them is kept. */
 function refusalOf({ method, headers }: IncomingMessage, bodyMaxBytes: number) {
   if (method !== 'POST') return null
+  if (headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() !== 'application/json')
+    return { status: 415, message: 'The body must be JSON, with the content-type application/json.' }
   if (headers['content-encoding'] !== undefined)
     return { status: 415, message: 'Packed bodies are not accepted: leave out content-encoding.' }
   if (headers['content-length'] === undefined)

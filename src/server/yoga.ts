@@ -82,7 +82,7 @@ export function createGraphqlServer({
 }
 
 /** Runs in the phases that HTTP, SSE and WebSocket share. */
-function useErrorPresentation(present: Present): Plugin<Context> {
+function useErrorPresentation(present: Present): Plugin<Context, { origin: OperationOrigin }> {
   const presentAll = <Result extends ExecutionResult>(result: Result, requestId: string): Result =>
     result.errors ? { ...result, errors: result.errors.map((error) => present(error, requestId)) } : result
   return {
@@ -97,6 +97,15 @@ function useErrorPresentation(present: Present): Plugin<Context> {
         // The first few say enough; a document can be made to have thousands.
         setResult(result.slice(0, 5).map((error) => present(error, '')))
       },
+    // What Yoga refuses before anything is executed has codes of its own, and loses its status on a second time.
+    onResultProcess({ result, setResult, serverContext }) {
+      if (isAsyncIterable(result) || Array.isArray(result)) return
+      const presented = presentAll(result, serverContext.origin.requestId)
+      if (presented.data === undefined)
+        for (const { extensions } of presented.errors ?? [])
+          if (extensions.code === 'BAD_USER_INPUT') extensions.http ??= { spec: true, status: 400 }
+      setResult(presented)
+    },
     onExecute: ({ args }) => ({
       onExecuteDone({ result, setResult }) {
         if (!isAsyncIterable(result)) setResult(presentAll(result, args.contextValue.requestId))
