@@ -27,6 +27,7 @@ import { createSearch } from './features/search/service.ts'
 import type { Services } from './features/services.ts'
 import { createChanges } from './features/sessions/changes.ts'
 import { createSessions } from './features/sessions/service.ts'
+import { createStats } from './features/stats/service.ts'
 import { createTemplates } from './features/templates/service.ts'
 import { createImporting } from './features/transfer/importing.ts'
 import { createTransfer } from './features/transfer/service.ts'
@@ -171,6 +172,7 @@ function createServices(
   const importSessions = createImporting({ config, agents, models: catalog, changes })
   const transfer = createTransfer({ database, sessions, importSessions })
   const search = createSearch()
+  const stats = createStats()
   const { cleanupDays } = config.sessions
   const retention = createRetention({ system: database.system, changes, afterDays: cleanupDays, log })
   jobs.work('retention', (_data, signal) => retention.sweep(signal))
@@ -189,6 +191,7 @@ function createServices(
       revisions,
       live,
       search,
+      stats,
       transfer,
     },
     engine,

@@ -19,6 +19,8 @@ import './features/runs/schema.ts'
 import './features/runs/schema-revisions.ts'
 import './features/live/schema.ts'
 import './features/search/schema.ts'
+import './features/stats/schema.ts'
+import './features/stats/schema-usage.ts'
 import './features/transfer/schema.ts'
 import { builder } from './graphql/builder.ts'
 

@@ -9,6 +9,7 @@ import type { Revisions } from './runs/revisions.ts'
 import type { Runs } from './runs/service.ts'
 import type { Search } from './search/service.ts'
 import type { Sessions } from './sessions/service.ts'
+import type { Stats } from './stats/service.ts'
 import type { Templates } from './templates/service.ts'
 import type { Transfer } from './transfer/service.ts'
 
@@ -26,5 +27,6 @@ export type Services = {
   readonly revisions: Revisions
   readonly live: Live
   readonly search: Search
+  readonly stats: Stats
   readonly transfer: Transfer
 }

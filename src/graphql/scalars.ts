@@ -28,12 +28,18 @@ builder.addScalarType('JSONObject', JSONObjectResolver)
 builder.addScalarType('PositiveInt', PositiveIntResolver)
 builder.addScalarType('NonNegativeInt', NonNegativeIntResolver)
 
+/** Without an exponent and without zeros at its end, whether Prisma read the number or PostgreSQL wrote it. */
+function decimalText(value: { toString(): string; toFixed?(): string }): string {
+  const text = value.toFixed?.() ?? value.toString()
+  return text.includes('.') ? text.replace(/\.?0+$/, '') : text
+}
+
 builder.addScalarType(
   'Decimal',
   new GraphQLScalarType<{ toString(): string }, string>({
     name: 'Decimal',
     description: 'A decimal number as text, such as an amount of US dollars: never rounded by a float.',
-    serialize: (value) => String(value),
+    serialize: (value) => decimalText(value as { toString(): string }),
   }),
 )
 
