@@ -1,6 +1,6 @@
 import { ConfigError } from './config.ts'
 
-const commands = ['start', 'migrate', 'token', 'tenant', 'schema']
+const commands = ['start', 'migrate', 'token', 'tenant', 'schema', 'seed']
 
 const [command = 'start', ...args] = process.argv.slice(2)
 try {

@@ -1,0 +1,132 @@
+import type { Statement, SystemDatabase } from '../../db/client.ts'
+import type { Seeded } from './demo.ts'
+
+export type BulkSize = { sessions: number; messages: number; users: number }
+
+/** Messages in one transaction. */
+const chunkMessages = 20_000
+const maxChunkSessions = 5_000
+
+/** A UUIDv7 in SQL: the moment, then what makes it this row's. */
+const idAt = (at: string, name: string) =>
+  `(lpad(to_hex((extract(epoch FROM ${at}) * 1000)::bigint), 12, '0') || '7' || substr(md5(${name}), 1, 3)
+    || '8' || substr(md5(${name}), 4, 15))::uuid`
+
+const pick = (seed: string, choices: readonly string[]) =>
+  `(ARRAY[${choices.map((choice) => `'${choice.replaceAll("'", "''")}'`).join(', ')}])[1 + abs(hashint4(${seed})) % ${choices.length}]`
+
+const subjects = [
+  'the quarterly report',
+  'our backup plan',
+  'a training schedule',
+  'the garden shed',
+  'the slow search page',
+  'a letter to the bank',
+  'the school trip',
+  'container networking',
+  'the kitchen budget',
+  'a talk about tides',
+  'the release notes',
+  'sleep and coffee',
+]
+const openings = [
+  'Could you help me with',
+  'I am stuck with',
+  'What is the next step for',
+  'Please summarise',
+  'How would you improve',
+  'What did we forget about',
+  'Make a list of risks for',
+]
+const answers = [
+  'Begin with what is certain, write down what is assumed, and look at the largest unknown first.',
+  'Three steps are enough: measure how it is now, change one thing, and measure again.',
+  'The short version fits on one page; everything else belongs into an appendix that nobody has to read.',
+  'Two things are missing: who decides, and until when. Ask for both before anything else is done.',
+  'That works well as long as it stays small. Put a limit on it and look at it again in a month.',
+]
+
+const insertUsers: Statement = {
+  name: 'seed-bulk-users',
+  text: `INSERT INTO users (tenant_id, id, external_id, name, email)
+    SELECT t.id, ${idAt('t.created_at', `'user ' || n`)}, 'user-' || n, 'User ' || n, 'user-' || n || '@example.org'
+    FROM tenants t, generate_series(1, $2::int) AS n WHERE t.id = $1
+    ON CONFLICT (tenant_id, external_id) DO NOTHING`,
+}
+
+const countStored: Statement = {
+  name: 'seed-bulk-stored',
+  text: `SELECT count(*)::int AS sessions, coalesce(sum(message_count), 0)::int AS messages
+    FROM sessions WHERE tenant_id = $1`,
+}
+
+// Sessions $2 to $3, when there are to be $4 in all, spread over the ninety days before the tenant was made; $5 messages
+// spread over the $6 sessions from number $7 on.
+const planned = `SELECT s.n, t.id AS tenant_id, s.at, ${idAt('s.at', `'session ' || s.n`)} AS id,
+    ((s.n - $7 + 1) * $5::bigint / $6 - (s.n - $7) * $5::bigint / $6)::int AS messages, u.id AS user_id, a.id AS agent_id
+  FROM tenants t
+    JOIN LATERAL (SELECT n, t.created_at - (90 - 90.0 * n / $4) * interval '1 day' AS at
+      FROM generate_series($2::int, $3::int) AS n) s ON true
+    JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place, count(*) OVER () AS count
+      FROM users WHERE tenant_id = $1) u ON u.place = abs(hashint4(s.n)) % u.count
+    JOIN (SELECT id, row_number() OVER (ORDER BY key) - 1 AS place, count(*) OVER () AS count
+      FROM agents WHERE tenant_id = $1) a ON a.place = s.n % a.count
+  WHERE t.id = $1`
+
+const insertSessions: Statement = {
+  name: 'seed-bulk-sessions',
+  text: `INSERT INTO sessions (tenant_id, id, user_id, agent_id, title, title_source, metadata, tags, is_active,
+      last_message_at, message_count, last_seq, revision, created_at, updated_at)
+    SELECT tenant_id, id, user_id, agent_id, initcap(${pick('n', subjects)}) || ' ' || n, 'PERSON',
+      jsonb_build_object('project', n % 100), ARRAY['bulk', 'tag-' || n % 20], n % 5 = 0,
+      at + messages * interval '20 s', messages, messages, 1, at, at + messages * interval '20 s'
+    FROM (${planned}) planned`,
+}
+
+const insertMessages: Statement = {
+  name: 'seed-bulk-messages',
+  text: `INSERT INTO messages (tenant_id, session_id, id, seq, role, content, agent_id, author_id, finish_reason,
+      model, input_tokens, output_tokens, created_at, updated_at)
+    SELECT p.tenant_id, p.id, ${idAt('m.at', `'message ' || p.n || ' ' || m.seq`)}, m.seq,
+      CASE WHEN m.asks THEN 'USER' ELSE 'ASSISTANT' END::"MessageRole",
+      CASE WHEN m.asks THEN ${pick('p.n + m.seq', openings)} || ' ' || ${pick('p.n', subjects)} || '?'
+        ELSE ${pick('p.n * 31 + m.seq', answers)} || ' ' || ${pick('p.n + m.seq * 17', answers)} END,
+      CASE WHEN NOT m.asks THEN p.agent_id END, CASE WHEN m.asks THEN p.user_id END,
+      CASE WHEN NOT m.asks THEN 'STOP' END::"FinishReason", CASE WHEN NOT m.asks THEN 'demo:chat' END,
+      CASE WHEN NOT m.asks THEN m.seq * 30 END, CASE WHEN NOT m.asks THEN 45 END, m.at, m.at
+    FROM (${planned}) p JOIN LATERAL (
+      SELECT seq, seq % 2 = 1 AS asks, p.at + seq * interval '20 s' AS at FROM generate_series(1, p.messages) AS seq
+    ) m ON true`,
+}
+
+/**
+ * Fills the tenant up to that many sessions and messages, in steps of one transaction each; a later call goes on
+ * where an earlier one ended.
+ */
+export async function seedBulk(
+  system: SystemDatabase,
+  tenantId: string,
+  size: BulkSize,
+  onMessages: (done: number) => void,
+): Promise<Seeded> {
+  await system.sql(insertUsers, [tenantId, size.users])
+  const [stored] = await system.sql<Seeded>(countStored, [tenantId])
+  const first = stored?.sessions ?? 0
+  const sessions = Math.max(0, size.sessions - first)
+  const before = stored?.messages ?? 0
+  const messages = sessions === 0 ? 0 : Math.max(0, size.messages - before)
+  const step = Math.min(
+    maxChunkSessions,
+    Math.max(1, Math.floor((chunkMessages * sessions) / (messages || 1))),
+  )
+  for (let done = 0; done < sessions; done += step) {
+    const end = Math.min(done + step, sessions)
+    const plan = [tenantId, first + done, first + end - 1, size.sessions, messages, sessions, first]
+    await system.transaction(async (sql) => {
+      await sql(insertSessions, plan)
+      await sql(insertMessages, plan)
+    })
+    onMessages(before + Math.floor((end * messages) / sessions))
+  }
+  return { sessions, messages }
+}
