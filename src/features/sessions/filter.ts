@@ -19,13 +19,17 @@ export function createParameters(): Parameters {
   }
 }
 
+/** A filter whose terms (metadata, tags) may have been looked up already: then `ids` are the sessions that fit. */
+export type ResolvedFilter = SessionFilter & { ids?: readonly string[] }
+
 /** The conditions of a filter on `sessions s`; those on people are up to the list, which knows who asks. */
-export function conditionsOf(filter: SessionFilter, tenant: string, { add }: Parameters): string[] {
+export function conditionsOf(filter: ResolvedFilter, tenant: string, { add }: Parameters): string[] {
   const conditions = [`s.deleted_at IS ${filter.deleted ? 'NOT NULL' : 'NULL'}`]
   const when = <Value>(value: Value | null | undefined, condition: (value: Value) => string) => {
     if (value !== null && value !== undefined) conditions.push(condition(value))
   }
   const day = `now() - interval '24 hours'`
+  when(filter.ids, (ids) => `s.id = ANY(${add(ids, 'uuid[]')})`)
   when(filter.userId, (id) => `s.user_id = ${add(id, 'uuid')}`)
   when(
     filter.externalUserId,

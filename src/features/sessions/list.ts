@@ -7,7 +7,7 @@ import { check } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { type OrderKey, type Page, type PageArgs, type PagePlan, pageOf, planPage } from '../../lib/paging.ts'
 import type { SessionChecks, SessionFilter } from './checks.ts'
-import { conditionsOf, createParameters, type Parameters } from './filter.ts'
+import { conditionsOf, createParameters, type Parameters, type ResolvedFilter } from './filter.ts'
 import type { Sessions } from './service.ts'
 
 export type SessionOrder = { field: keyof typeof columns; direction: 'ASC' | 'DESC' }
@@ -50,7 +50,7 @@ export function createSessionList(
     parentOf: async (viewer, { parentId }) =>
       parentId === null ? null : ((await visible(viewer, parentId)) ?? null),
     async page(viewer, { filter: asked, orderBy, ...args }, query) {
-      const { filter } = check(checks.list, { filter: asked ?? {} })
+      const { filter: given } = check(checks.list, { filter: asked ?? {} })
       const column: Column = columns[orderBy.field]
       const direction = orderBy.direction === 'ASC' ? 'asc' : 'desc'
       const order: OrderKey[] = [
@@ -59,6 +59,7 @@ export function createSessionList(
       ]
       const sizes = { default: config.defaultPageSize, max: config.maxPageSize }
       const plan = planPage(args, sizes, order)
+      const filter = await resolveTerms(viewer, given)
       const { text, values } = pageQuery(viewer, filter, column, plan)
       const places = await viewer.db.sql<Place>(statement(text), values)
       const count = async () => {
@@ -70,6 +71,28 @@ export function createSessionList(
       return withSessions(viewer, query, pageOf(plan, order, keyed, count))
     },
   }
+}
+
+const findByTerms: Statement = {
+  name: 'session-by-terms',
+  text: `SELECT id FROM session_terms WHERE tenant_id = $1 AND metadata @> $2::jsonb AND tags @> $3::text[] LIMIT $4`,
+}
+
+/** Terms that fit more sessions than this are so common that the order's index soon meets a page of them. */
+const rareTerms = 1_000
+
+/**
+ * Looks rare metadata and tags up first, where the list is that of a whole tenant: their own index is asked by that
+ * look-up alone. The sessions of one user are few enough to be looked at one by one.
+ */
+async function resolveTerms(viewer: Viewer, filter: SessionFilter): Promise<ResolvedFilter> {
+  const { metadata, tags, ...rest } = filter
+  const isOfOneUser = !actsForTenant(viewer) || filter.userId || filter.participant || filter.externalUserId
+  if (isOfOneUser || !(metadata || tags)) return filter
+  const terms = [JSON.stringify(metadata ?? {}), tags ?? []]
+  const values = [viewer.tenantId, ...terms, rareTerms + 1]
+  const found = await viewer.db.sql<{ id: string }>(findByTerms, values)
+  return found.length > rareTerms ? filter : { ...rest, ids: found.map(({ id }) => id) }
 }
 
 type Place = { id: string; key: string | number | null }
@@ -93,7 +116,7 @@ async function withSessions(
   }
 }
 
-function pageQuery(viewer: Viewer, filter: SessionFilter, column: Column, plan: PagePlan) {
+function pageQuery(viewer: Viewer, filter: ResolvedFilter, column: Column, plan: PagePlan) {
   const parameters = createParameters()
   const branches = branchesOf(viewer, filter, parameters)
   const beyond = beyondOf(column, plan, parameters)
@@ -113,7 +136,7 @@ function pageQuery(viewer: Viewer, filter: SessionFilter, column: Column, plan: 
   return { text, values: parameters.values }
 }
 
-function countQuery(viewer: Viewer, filter: SessionFilter) {
+function countQuery(viewer: Viewer, filter: ResolvedFilter) {
   const parameters = createParameters()
   const counts = branchesOf(viewer, filter, parameters).map(
     ({ from, where }) => `(SELECT count(*) FROM ${from} WHERE ${where})`,
@@ -125,7 +148,7 @@ function countQuery(viewer: Viewer, filter: SessionFilter) {
  * What the viewer may see and the filter wants. A deleted session is there for its owners only. An admin who asks for
  * somebody's sessions gets them from the same indexes as that person would.
  */
-function branchesOf(viewer: Viewer, filter: SessionFilter, parameters: Parameters): Branch[] {
+function branchesOf(viewer: Viewer, filter: ResolvedFilter, parameters: Parameters): Branch[] {
   const tenant = parameters.add(viewer.tenantId, 'uuid')
   const isForTenant = actsForTenant(viewer)
   const conditions = conditionsOf(filter, tenant, parameters)
