@@ -7,17 +7,11 @@ import { cancelRun, readRun, runEnd, watchRuns } from '../support/runs.ts'
 import { createRandom } from '../support/session-reader.ts'
 
 const recording = createRecordingProvider()
+const env = { RUN_COALESCE_MS: '0', RUNS_PER_USER: '100', MAX_SESSIONS_PER_AGENT: '100' }
 let app: TestApp
 beforeAll(async () => {
-  app = await startTestApp({
-    env: {
-      RUN_COALESCE_MS: '0',
-      RUN_CHECKPOINT_MS: '200',
-      RUNS_PER_USER: '100',
-      MAX_SESSIONS_PER_AGENT: '100',
-    },
-    providers: [recording.provider],
-  })
+  // A checkpoint notices a wish to cancel, too: here none comes in time to help.
+  app = await startTestApp({ env: { ...env, RUN_CHECKPOINT_MS: '60000' }, providers: [recording.provider] })
 })
 
 const nextCall = () => recording.call(recording.calls.length)
@@ -141,6 +135,10 @@ describe('cancelRun', () => {
 })
 
 describe('deleteSession', () => {
+  beforeAll(async () => {
+    app = await startTestApp({ env: { ...env, RUN_CHECKPOINT_MS: '200' }, providers: [recording.provider] })
+  })
+
   it('ends the feed, the call of the model and all runs', async () => {
     const alice = app.api()
     const sessionId = await alice.createSession()

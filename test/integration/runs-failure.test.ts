@@ -66,7 +66,7 @@ describe('a run that fails', () => {
 
   it('by a fault of ours, tells nothing of the inside', async () => {
     const { ended } = await answered('hello', (call) =>
-      call.tell(say('so far'), { type: 'text-delta', text: undefined as unknown as string }),
+      call.tell(say('so '), say('far'), { type: 'text-delta', text: undefined as unknown as string }),
     )
     expect(ended).toMatchObject({
       status: 'FAILED',

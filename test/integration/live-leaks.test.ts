@@ -1,0 +1,61 @@
+import { queryObjects } from 'node:v8'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { startTestApp, type TestApp } from '../support/app.ts'
+import { watchSession } from '../support/session-reader.ts'
+import { openEventStream } from '../support/sse.ts'
+
+let app: TestApp
+beforeAll(async () => {
+  app = await startTestApp()
+})
+
+/** Every follower of the feed holds one of these until it is gone; the count is taken after garbage collection. */
+const abortSignals = () => queryObjects(AbortSignal, { format: 'count' })
+
+/** The count once the server has noticed what was cut. */
+async function expectNoMoreThan(count: number) {
+  await expect.poll(abortSignals, { interval: 100, timeout: 10_000 }).toBeLessThanOrEqual(count)
+}
+
+const cycles = 24
+/** What the test's own fetch keeps for reuse. */
+const slack = 8
+
+describe('a reader that is gone leaves nothing behind', () => {
+  it('over WebSocket: cut while it waits, at once, or stopped in order', async () => {
+    const sessionId = await app.api().createSession()
+    const socket = app.socket()
+    const before = abortSignals()
+    for (let cycle = 0; cycle < cycles; cycle += 1) {
+      const watch = socket.watch(watchSession, { sessionId })
+      if (cycle % 4 > 0) await watch.at(0)
+      if (cycle % 4 === 1) watch.stop()
+      else socket.cut()
+      if (cycle % 4 !== 1) await watch.ended
+    }
+    await expectNoMoreThan(before + slack)
+  })
+
+  it('over SSE: cut while it waits, or at once', async () => {
+    const sessionId = await app.api().createSession()
+    const before = abortSignals()
+    for (let cycle = 0; cycle < cycles; cycle += 1) {
+      const stream = openEventStream(app.url, app.token(), watchSession, { sessionId })
+      if (cycle % 2 === 0) await stream.at(0)
+      stream.cut()
+      await stream.ended
+    }
+    await expectNoMoreThan(before + slack)
+  })
+
+  it('is counted at all: those that stay are seen', async () => {
+    const sessionId = await app.api().createSession()
+    const before = abortSignals()
+    const socket = app.socket()
+    const watches = Array.from({ length: cycles }, () => socket.watch(watchSession, { sessionId }))
+    for (const watch of watches) await watch.at(0)
+    expect(abortSignals()).toBeGreaterThanOrEqual(before + cycles - slack)
+    for (const watch of watches) watch.stop()
+    await expectNoMoreThan(before + slack)
+  })
+})
