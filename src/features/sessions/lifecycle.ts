@@ -39,7 +39,7 @@ const lockRuns: Statement = {
 }
 
 const lockSession: Statement = {
-  name: 'session-lock',
+  name: 'session-lock-whole',
   text: 'SELECT id FROM sessions WHERE tenant_id = $1 AND id = $2 FOR UPDATE',
 }
 
