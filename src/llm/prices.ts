@@ -9,51 +9,42 @@ export type Price = { input: string; output: string; cachedInput: string }
  * does not tell: surcharges for long inputs and for writing to a cache, discounts for batches. For a bill, the
  * vendor's word counts.
  */
-const vendors: Record<
-  string,
-  Record<string, readonly [input: string, output: string, cachedInput: string]>
-> = {
-  openai: {
-    'gpt-5.5': ['5', '30', '0.5'],
-    'gpt-5.4': ['2.5', '15', '0.25'],
-    'gpt-5.4-mini': ['0.75', '4.5', '0.075'],
-    'gpt-5.4-nano': ['0.2', '1.25', '0.02'],
-    'gpt-5.2': ['1.75', '14', '0.175'],
-    'gpt-5.1': ['1.25', '10', '0.125'],
-    'gpt-5': ['1.25', '10', '0.125'],
-    'gpt-5-mini': ['0.25', '2', '0.025'],
-    'gpt-5-nano': ['0.05', '0.4', '0.005'],
-    'gpt-4.1': ['2', '8', '0.5'],
-    'gpt-4.1-mini': ['0.4', '1.6', '0.1'],
-    'gpt-4.1-nano': ['0.1', '0.4', '0.025'],
-    'gpt-4o': ['2.5', '10', '1.25'],
-    'gpt-4o-mini': ['0.15', '0.6', '0.075'],
-    o3: ['2', '8', '0.5'],
-    'o4-mini': ['1.1', '4.4', '0.275'],
-  },
-  anthropic: {
-    'claude-opus-5': ['5', '25', '0.5'],
-    'claude-opus-4-8': ['5', '25', '0.5'],
-    'claude-opus-4-7': ['5', '25', '0.5'],
-    'claude-opus-4-6': ['5', '25', '0.5'],
-    'claude-opus-4-5': ['5', '25', '0.5'],
-    'claude-opus-4-1': ['15', '75', '1.5'],
-    'claude-sonnet-5': ['2', '10', '0.2'],
-    'claude-sonnet-4-6': ['3', '15', '0.3'],
-    'claude-sonnet-4-5': ['3', '15', '0.3'],
-    'claude-haiku-4-5': ['1', '5', '0.1'],
-  },
-}
+const prices = new Map<string, readonly [input: string, output: string, cachedInput: string]>([
+  ['openai:gpt-5.5', ['5', '30', '0.5']],
+  ['openai:gpt-5.4', ['2.5', '15', '0.25']],
+  ['openai:gpt-5.4-mini', ['0.75', '4.5', '0.075']],
+  ['openai:gpt-5.4-nano', ['0.2', '1.25', '0.02']],
+  ['openai:gpt-5.2', ['1.75', '14', '0.175']],
+  ['openai:gpt-5.1', ['1.25', '10', '0.125']],
+  ['openai:gpt-5', ['1.25', '10', '0.125']],
+  ['openai:gpt-5-mini', ['0.25', '2', '0.025']],
+  ['openai:gpt-5-nano', ['0.05', '0.4', '0.005']],
+  ['openai:gpt-4.1', ['2', '8', '0.5']],
+  ['openai:gpt-4.1-mini', ['0.4', '1.6', '0.1']],
+  ['openai:gpt-4.1-nano', ['0.1', '0.4', '0.025']],
+  ['openai:gpt-4o', ['2.5', '10', '1.25']],
+  ['openai:gpt-4o-mini', ['0.15', '0.6', '0.075']],
+  ['openai:o3', ['2', '8', '0.5']],
+  ['openai:o4-mini', ['1.1', '4.4', '0.275']],
+  ['anthropic:claude-opus-5', ['5', '25', '0.5']],
+  ['anthropic:claude-opus-4-8', ['5', '25', '0.5']],
+  ['anthropic:claude-opus-4-7', ['5', '25', '0.5']],
+  ['anthropic:claude-opus-4-6', ['5', '25', '0.5']],
+  ['anthropic:claude-opus-4-5', ['5', '25', '0.5']],
+  ['anthropic:claude-opus-4-1', ['15', '75', '1.5']],
+  ['anthropic:claude-sonnet-5', ['2', '10', '0.2']],
+  ['anthropic:claude-sonnet-4-6', ['3', '15', '0.3']],
+  ['anthropic:claude-sonnet-4-5', ['3', '15', '0.3']],
+  ['anthropic:claude-haiku-4-5', ['1', '5', '0.1']],
+])
 
 /** Run on the operator's own machine: nobody sends a bill. */
 const free = new Set(['demo', 'ollama'])
 
 /** What a model costs, by its id (`provider:name`); null where that is not known. A dated name counts as its model. */
 export function priceOf(modelId: string): Price | null {
-  const [, provider = '', name = ''] = /^([^:]*):(.+)$/.exec(modelId) ?? []
-  if (free.has(provider)) return { input: '0', output: '0', cachedInput: '0' }
-  const models = vendors[provider] ?? {}
-  const found = models[name] ?? models[name.replace(/-(latest|\d{8}|\d{4}-\d\d-\d\d)$/, '')]
+  if (free.has(modelId.split(':', 1)[0] ?? '')) return { input: '0', output: '0', cachedInput: '0' }
+  const found = prices.get(modelId) ?? prices.get(modelId.replace(/-(latest|\d{8}|\d{4}-\d\d-\d\d)$/, ''))
   return found ? { input: found[0], output: found[1], cachedInput: found[2] } : null
 }
 
