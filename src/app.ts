@@ -15,6 +15,7 @@ import { createMessages } from './features/messages/service.ts'
 import { createModelCatalog } from './features/models/service.ts'
 import { createReadMarks } from './features/participants/read-marks.ts'
 import { createParticipants } from './features/participants/service.ts'
+import { createErasure } from './features/retention/erasure.ts'
 import { createRetention } from './features/retention/service.ts'
 import { createClaims } from './features/runs/claims.ts'
 import { createEngine, type Engine } from './features/runs/engine.ts'
@@ -173,6 +174,7 @@ function createServices(
   const transfer = createTransfer({ database, sessions, importSessions })
   const search = createSearch()
   const stats = createStats()
+  const erasure = createErasure({ sessions, participants, runs, accounts, changes })
   const { cleanupDays } = config.sessions
   const retention = createRetention({ system: database.system, changes, afterDays: cleanupDays, log })
   jobs.work('retention', (_data, signal) => retention.sweep(signal))
@@ -193,6 +195,7 @@ function createServices(
       search,
       stats,
       transfer,
+      erasure,
     },
     engine,
     recovery,

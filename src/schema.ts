@@ -22,6 +22,7 @@ import './features/search/schema.ts'
 import './features/stats/schema.ts'
 import './features/stats/schema-usage.ts'
 import './features/transfer/schema.ts'
+import './features/retention/schema.ts'
 import { builder } from './graphql/builder.ts'
 
 /** The contents page of the API: each slice adds its part by being imported. */

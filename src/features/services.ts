@@ -6,6 +6,7 @@ import type { ModelCatalog } from './models/service.ts'
 import type { ReadMarks } from './participants/read-marks.ts'
 import type { Participants } from './participants/service.ts'
 import type { Revisions } from './runs/revisions.ts'
+import type { Erasure } from './retention/erasure.ts'
 import type { Runs } from './runs/service.ts'
 import type { Search } from './search/service.ts'
 import type { Sessions } from './sessions/service.ts'
@@ -29,4 +30,5 @@ export type Services = {
   readonly search: Search
   readonly stats: Stats
   readonly transfer: Transfer
+  readonly erasure: Erasure
 }

@@ -152,6 +152,14 @@ export const matrix: Record<string, Case[]> = {
       exceptFor: { role: 'USER', refused: failed('updateAgent', 'FORBIDDEN') },
     },
   ],
+  'Mutation.eraseUser': [
+    {
+      operation: mutation('eraseUser', '... on EraseUserPayload { sessions messages }'),
+      variables: (ids) => ({ input: { userId: ids.User } }),
+      refused: failed('eraseUser'),
+      exceptFor: { role: 'USER', refused: failed('eraseUser', 'FORBIDDEN') },
+    },
+  ],
   'Mutation.updateSession': [
     {
       operation: mutation('updateSession', '... on UpdateSessionPayload { session { title } }'),

@@ -1,0 +1,217 @@
+import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { decodeId } from '../../src/lib/ids.ts'
+import { type Identity, startTestApp, type TestApp } from '../support/app.ts'
+import { query } from '../support/postgres.ts'
+
+const canary = 'quetzal-7c1e'
+const person: Identity = { user: canary }
+const bob: Identity = { user: 'bob' }
+const admin: Identity = { user: 'root', role: 'ADMIN' }
+const receiptFields = 'sessions messages runs participations templates usageRecords'
+
+let app: TestApp
+beforeAll(async () => {
+  app = await startTestApp({ env: { MAX_SESSIONS_PER_AGENT: '100' } })
+})
+
+const sql = (text: string, values: unknown[] = []) => query(app.databaseUrl, text, { values })
+
+async function userId(identity: Identity): Promise<string> {
+  return (await app.api(identity).run('{ viewer { user { id } } }')).viewer.user.id
+}
+
+const erase = (id: string, as: Identity = admin) =>
+  app.api(as).mutate('eraseUser', { userId: id }, receiptFields)
+
+/** Every row of every table in which the text stands, bookkeeping of the database aside. */
+async function rowsWith(text: string): Promise<string[]> {
+  const tables = await sql(
+    `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
+     WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`,
+  )
+  expect(tables.length).toBeGreaterThan(10)
+  const found: string[] = []
+  for (const { name } of tables) {
+    const rows = await sql(`SELECT t::text AS row FROM ${name} t WHERE t::text ILIKE '%' || $1 || '%'`, [
+      text,
+    ])
+    found.push(...rows.map(({ row }) => `${name} ${row}`))
+  }
+  return found
+}
+
+async function share(sessionId: string, owner: Identity, identity: Identity, role: string) {
+  await userId(identity)
+  const answer = await app
+    .api(owner)
+    .mutate('addParticipant', { sessionId, externalUserId: identity.user, role }, 'session { id }')
+  expect(answer).toEqual({ session: { id: sessionId } })
+}
+
+async function messagesOf(sessionId: string, identity: Identity) {
+  const { session } = await app.api(identity).run(
+    `query ($id: ID!) { session(id: $id) { title messageCount systemPrompt metadata tags parent { id }
+      messages(first: 100) { nodes { id seq role content } } participants { user { externalId } } } }`,
+    { id: sessionId },
+  )
+  return session
+}
+
+describe('a person who has left something everywhere', () => {
+  let shared: string
+  let fork: string
+  let made: string
+  let receipt: Record<string, number>
+
+  beforeAll(async () => {
+    const api = app.api(person)
+    const id = await userId(person)
+    await sql(`UPDATE users SET name = $1, email = $1 || '@example.org' WHERE external_id = $1`, [canary])
+
+    // Its own: one with everything, shared and forked; a deleted one; a fork of its own.
+    const own = await api.createSession({
+      agent: 'primary',
+      title: `Title ${canary}`,
+      systemPrompt: `Prompt ${canary}`,
+      metadata: { note: canary },
+      tags: [canary],
+      clientId: canary,
+    })
+    const { assistantMessage } = await api.sendMessage({
+      sessionId: own,
+      content: `/repeat Own ${canary}`,
+      clientId: `${canary} 1`,
+      wait: true,
+    })
+    await share(own, person, bob, 'EDITOR')
+    const forkOf = async (identity: Identity) =>
+      (
+        await app
+          .api(identity)
+          .mutate('forkSession', { sessionId: own, atMessageId: assistantMessage.id }, 'session { id }')
+      ).session.id
+    fork = await forkOf(bob)
+    await forkOf(person)
+    const deleted = await api.createSession({ title: `Deleted ${canary}` })
+    await api.sendMessage({ sessionId: deleted, content: `Gone ${canary}`, wait: true })
+    await api.mutate('deleteSession', { sessionId: deleted }, 'sessionId')
+
+    // In another's session: the first message, which gave the title, an edited one, and one that the other wrote.
+    shared = await app.api(bob).createSession({})
+    await share(shared, bob, person, 'EDITOR')
+    await api.sendMessage({ sessionId: shared, content: `/repeat First ${canary}`, wait: true })
+    const { userMessage } = await api.sendMessage({ sessionId: shared, content: `Old ${canary}`, wait: true })
+    const { run } = await api.mutate(
+      'editMessage',
+      { messageId: userMessage.id, content: `New ${canary}` },
+      'run { id }',
+    )
+    await vi.waitFor(async () => {
+      const found = await api.run('query ($id: ID!) { run(id: $id) { status } }', { id: run.id })
+      expect(found.run.status).toBe('COMPLETED')
+    })
+    await app.api(bob).sendMessage({ sessionId: shared, content: '/repeat Kept', wait: true })
+    await api.mutate(
+      'addMessages',
+      {
+        sessionId: shared,
+        messages: [{ role: 'USER', content: `Added ${canary}`, metadata: { note: canary } }],
+      },
+      'messages { id }',
+    )
+    await api.mutate('markRead', { sessionId: shared, seq: 1 }, 'session { id }')
+
+    // In a session that its owner deleted since.
+    const lost = await app.api(bob).createSession({})
+    await share(lost, bob, person, 'EDITOR')
+    await api.sendMessage({ sessionId: lost, content: `Lost ${canary}`, wait: true })
+    await app.api(bob).mutate('deleteSession', { sessionId: lost }, 'sessionId')
+
+    // A template, used by another.
+    const { template } = await api.mutate(
+      'createTemplate',
+      { name: `Template ${canary}`, systemPrompt: `Prompt ${canary}` },
+      'template { id }',
+    )
+    made = await app.api(bob).createSession({ title: 'Made' })
+    await sql('UPDATE sessions SET template_id = $1 WHERE id = $2', [
+      decodeId(template.id).uuid,
+      decodeId(made).uuid,
+    ])
+
+    expect((await rowsWith(canary)).length).toBeGreaterThan(15)
+    receipt = await erase(id)
+    expect(await rowsWith(decodeId(id).uuid)).toEqual([])
+  })
+
+  it('is nowhere any more', async () => {
+    expect(await rowsWith(canary)).toEqual([])
+  })
+
+  it('is told of in the receipt', () => {
+    expect(receipt).toEqual({
+      sessions: 3,
+      // Own 2 and 2 of the fork, deleted 2; in others' the fork 2, first 2, old 2, new 2, added 1, lost 2.
+      messages: 17,
+      runs: 6,
+      participations: 2,
+      templates: 1,
+      usageRecords: 6,
+    })
+  })
+
+  it('leaves to others what is theirs', async () => {
+    const session = await messagesOf(shared, bob)
+    expect(
+      session.messages.nodes.map(({ role, content }: { role: string; content: string }) => [role, content]),
+    ).toEqual([
+      ['USER', '/repeat Kept'],
+      ['ASSISTANT', 'Kept'],
+    ])
+    expect(session).toMatchObject({ title: null, messageCount: 2 })
+    expect(session.participants).toEqual([{ user: { externalId: 'bob' } }])
+    expect(await messagesOf(fork, bob)).toMatchObject({
+      title: null,
+      systemPrompt: null,
+      metadata: {},
+      tags: [],
+      parent: null,
+      messageCount: 0,
+      messages: { nodes: [] },
+    })
+    expect(await messagesOf(made, bob)).toMatchObject({ title: 'Made' })
+    // And the session goes on.
+    const { run } = await app.api(bob).sendMessage({ sessionId: shared, content: 'Go on', wait: true })
+    expect(run.status).toBe('COMPLETED')
+  })
+
+  it('is still counted in the usage, as nobody', async () => {
+    const rows = await sql(
+      'SELECT user_id, count(*)::int AS runs FROM usage_records WHERE NOT EXISTS (SELECT FROM users WHERE id = user_id) GROUP BY 1',
+    )
+    expect(rows).toEqual([{ user_id: expect.any(String), runs: 6 }])
+  })
+
+  it('is somebody new at the next sign-in', async () => {
+    const { sessions } = await app.api(person).run('{ sessions { totalCount } }')
+    expect(sessions.totalCount).toBe(0)
+    await app.api(person).createSession({ title: 'Again' })
+  })
+})
+
+it('knows every column that names a user', async () => {
+  const columns = await sql(
+    `SELECT c.conrelid::regclass || '.' || a.attname AS name FROM pg_constraint c
+     JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[2]
+     WHERE c.contype = 'f' AND c.confrelid = 'users'::regclass ORDER BY 1`,
+  )
+  // A new one must be erased, too: add it to src/features/retention/erasure.ts and then here.
+  expect(columns.map(({ name }) => name)).toEqual([
+    'messages.author_id',
+    'participants.user_id',
+    'read_marks.user_id',
+    'runs.user_id',
+    'sessions.user_id',
+    'templates.author_id',
+  ])
+})
