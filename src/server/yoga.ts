@@ -4,9 +4,10 @@ import { maxDirectivesPlugin } from '@escape.tech/graphql-armor-max-directives'
 import { maxTokensPlugin } from '@escape.tech/graphql-armor-max-tokens'
 import {
   type ExecutionResult,
-  type GraphQLError,
+  GraphQLError,
   type GraphQLSchema,
   NoSchemaIntrospectionCustomRule,
+  type ValidationContext,
 } from 'graphql'
 import {
   createYoga,
@@ -16,6 +17,7 @@ import {
   type YogaServerInstance,
 } from 'graphql-yoga'
 import type { Context } from '../graphql/context.ts'
+import type { ErrorCode } from '../lib/errors.ts'
 import type { Log } from '../telemetry/log.ts'
 
 /** What the transport knows of an operation before it is run. */
@@ -70,12 +72,13 @@ export function createGraphqlServer({
       }
     },
     plugins: [
-      useErrorPresentation(present),
+      useErrorPresentation(isProduction ? withoutSuggestions(present) : present),
       // Named by the defaults that the security guide of the project states.
+      useDocumentLimit(15_000),
       maxTokensPlugin({ n: 1_000 }),
-      maxDepthPlugin({ n: 8 }),
-      maxAliasesPlugin({ n: 15, allowList: [] }),
-      maxDirectivesPlugin({ n: 10 }),
+      maxDepthPlugin({ n: 8, ...reported }),
+      maxAliasesPlugin({ n: 15, allowList: [], ...reported }),
+      maxDirectivesPlugin({ n: 10, ...reported }),
       ...(isProduction ? [useNoIntrospection()] : []),
     ],
   })
@@ -123,6 +126,30 @@ function useErrorPresentation(present: Present): Plugin<Context, { origin: Opera
     }),
   }
 }
+
+/** Listed like any other fault of a document: what a rule throws would pass by the presentation of errors. */
+const reported = {
+  propagateOnRejection: false,
+  onReject: [(context: ValidationContext | null, error: GraphQLError) => context?.reportError(error)],
+}
+
+const useDocumentLimit = (maxLength: number): Plugin => ({
+  onParse({ params: { source } }) {
+    const { length } = typeof source === 'string' ? source : source.body
+    if (length <= maxLength) return
+    const message = `The document has ${length} characters; at most ${maxLength} are allowed. Send values as variables.`
+    throw new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' satisfies ErrorCode } })
+  },
+})
+
+/** GraphQL helps with misspelt names by listing those that there are. */
+const withoutSuggestions =
+  (present: Present): Present =>
+  (error, requestId) => {
+    const presented = present(error, requestId)
+    presented.message = presented.message.replace(/ Did you mean .*\?$/s, '')
+    return presented
+  }
 
 const useNoIntrospection = (): Plugin => ({
   onValidate: ({ addValidationRule }) => addValidationRule(NoSchemaIntrospectionCustomRule),

@@ -3,7 +3,7 @@ import { afterAll, inject } from 'vitest'
 import { type App, startApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Provider } from '../../src/llm/provider.ts'
-import { createLog } from '../../src/telemetry/log.ts'
+import { createLog, type Log } from '../../src/telemetry/log.ts'
 import { type Api, createApi } from './api.ts'
 import { query, withParts } from './postgres.ts'
 import { openSocket, type Socket } from './socket.ts'
@@ -32,6 +32,8 @@ type Options = {
   /** Settings over the defaults of tests. */
   env?: Record<string, string>
   providers?: readonly Provider[]
+  /** One that a test reads; by default fatal lines on stdout. */
+  log?: Log
   /** A database that another app of the test used before; a new one by default. */
   databaseUrl?: string
 }
@@ -42,7 +44,12 @@ afterAll(async () => {
 })
 
 /** The whole server on a free port, with a database of its own and the demo model at full speed. */
-export async function startTestApp({ env = {}, providers, databaseUrl }: Options = {}): Promise<TestApp> {
+export async function startTestApp({
+  env = {},
+  providers,
+  databaseUrl,
+  log,
+}: Options = {}): Promise<TestApp> {
   const ownUrl = databaseUrl ?? (await createDatabase())
   const config = loadConfig({
     NODE_ENV: 'test',
@@ -55,7 +62,7 @@ export async function startTestApp({ env = {}, providers, databaseUrl }: Options
     ...env,
   })
   const app: App = await startApp(config, {
-    log: createLog(config.log, false),
+    log: log ?? createLog(config.log, false),
     ...(providers ? { providers } : {}),
   })
   let isStopped = false

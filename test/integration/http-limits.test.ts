@@ -1,0 +1,134 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { startTestApp, type TestApp } from '../support/app.ts'
+import { type Door, doorNames, openDoors } from '../support/doors.ts'
+
+const production = { NODE_ENV: 'production', JWT_SECRET: 's'.repeat(32), AUTO_CREATE_TENANTS: 'true' }
+
+let app: TestApp
+let live: TestApp
+beforeAll(async () => {
+  app = await startTestApp()
+  live = await startTestApp({ env: production })
+})
+
+const times = (count: number, one: (index: number) => string) =>
+  Array.from({ length: count }, (_, i) => one(i)).join(' ')
+
+/** Sessions within messages within sessions, this many fields deep. */
+function nested(levels: number): string {
+  const steps = ['messages(first: 1)', 'nodes', 'session']
+  let inner = 'id'
+  for (let level = levels - 2; level >= 0; level -= 1) inner = `${steps[level % 3]} { ${inner} }`
+  return `session(id: "session_01h455vb4pex5vsknk084sn02q") { ${inner} }`
+}
+
+const withinLimits: [string, string][] = [
+  ['seven fields deep', `{ ${nested(7)} }`],
+  ['15 aliases', `{ ${times(15, (i) => `a${i}: viewer { role }`)} }`],
+  ['10 directives', `{ viewer { ${times(10, () => 'role @include(if: true)')} } }`],
+  ['lists of default size', '{ sessions { nodes { messages { nodes { id content author { name } } } } } }'],
+]
+
+const beyondLimits: [string, string, string][] = [
+  ['fields nested too deep', `{ ${nested(12)} }`, 'depth'],
+  ['depth in fragments', `query { ...A } fragment A on Query { ${nested(12)} }`, 'depth'],
+  [
+    'depth in a chain of fragments',
+    `query { session(id: "session_01h455vb4pex5vsknk084sn02q") { ...A } }
+     fragment A on Session { messages(first: 1) { nodes { ...B } } } fragment B on Message { session { ...C } }
+     fragment C on Session { messages(first: 1) { nodes { ...D } } } fragment D on Message { session { messages(first: 1) { nodes { session { id } } } } }`,
+    'depth',
+  ],
+  ['depth in inline fragments', `{ ... on Query { ... on Query { ${nested(12)} } } }`, 'depth'],
+  ['depth in an operation named __schema', `query __schema { ${nested(12)} }`, 'depth'],
+  [
+    'depth in a fragment named __schema',
+    `query { ...__schema } fragment __schema on Query { ${nested(12)} }`,
+    'depth',
+  ],
+  ['16 aliases', `{ ${times(16, (i) => `a${i}: viewer { role }`)} }`, 'liases'],
+  [
+    '16 aliases of fragments',
+    `{ ${times(8, (i) => `a${i}: viewer { ...R }`)} } fragment R on Viewer { x: role y: role }`,
+    'liases',
+  ],
+  ['11 directives', `{ viewer { ${times(11, () => 'role @include(if: true)')} } }`, 'irectives'],
+  ['1,001 tokens', `{ viewer { ${times(1_001, () => 'role')} } }`, 'oken'],
+  ['1,600 brackets', '{viewer '.repeat(1_600), 'oken'],
+  [
+    'a document of 15,001 characters',
+    `{ viewer { role } } #${'x'.repeat(15_000)}`,
+    'at most 15000 are allowed',
+  ],
+  [
+    'a page of pages',
+    '{ sessions(first: 100) { nodes { messages(first: 200) { nodes { id } } } } }',
+    'costs',
+  ],
+  [
+    'a page of pages in a fragment named __schema',
+    'query { ...__schema } fragment __schema on Query { sessions(first: 100) { nodes { messages(first: 200) { nodes { id } } } } }',
+    'costs',
+  ],
+  [
+    'a circle of fragments',
+    'query { ...A } fragment A on Query { ...B } fragment B on Query { ...A }',
+    'Cannot spread fragment',
+  ],
+]
+
+describe.each(doorNames)('over %s', (name) => {
+  let door: Door
+  beforeAll(async () => {
+    door = (await openDoors(app.url, app.token()))[name]
+  })
+
+  it.each(withinLimits)('%s are answered', async (_what, operation) => {
+    expect(await door(operation)).not.toHaveProperty('errors')
+  })
+
+  it.each(beyondLimits)('%s are refused', async (_what, operation, says) => {
+    const answer = await door(operation)
+    expect(answer?.data ?? null).toBeNull()
+    expect(answer?.errors?.map(({ extensions }) => extensions.code)).toEqual(
+      answer?.errors?.map(() => 'BAD_USER_INPUT'),
+    )
+    expect(answer?.errors?.map(({ message }) => message).join()).toContain(says)
+  })
+
+  it('fragments that fan out are refused or answered at once', async () => {
+    const fan = times(40, (i) => `fragment F${i} on Viewer { ...F${i + 1} ...F${i + 1} }`)
+    const startedAt = performance.now()
+    await door(`query { viewer { ...F0 } } ${fan} fragment F40 on Viewer { role }`)
+    expect(performance.now() - startedAt).toBeLessThan(2_000)
+  })
+
+  it('at most five faults are listed', async () => {
+    const answer = await door(`{ ${times(50, (i) => `unheard${i}`)} }`)
+    expect(answer?.errors).toHaveLength(5)
+  })
+
+  it('in production nothing is told of the schema', async () => {
+    const strict = (await openDoors(live.url, live.token()))[name]
+    expect(await strict('{ viewer { role } }')).toEqual({ data: { viewer: { role: 'USER' } } })
+    for (const operation of ['{ __schema { types { name } } }', '{ __type(name: "Query") { name } }']) {
+      const answer = await strict(operation)
+      expect(answer?.errors?.[0]).toMatchObject({ extensions: { code: 'BAD_USER_INPUT' } })
+      expect(answer?.data ?? null).toBeNull()
+    }
+    const misspelt: [string, Record<string, unknown>?][] = [
+      ['{ viewr { role } }'],
+      ['{ viewer { rol } }'],
+      ['{ sessions(frist: 1) { totalCount } }'],
+      ['{ sessions(orderBy: { field: TITEL }) { totalCount } }'],
+      ['{ sessions(orderBy: { feild: TITLE }) { totalCount } }'],
+      ['query ($o: SessionOrder!) { sessions(orderBy: $o) { totalCount } }', { o: { field: 'TITEL' } }],
+      ['query ($o: SessionOrder!) { sessions(orderBy: $o) { totalCount } }', { o: { feild: 'TITLE' } }],
+    ]
+    for (const [operation, variables] of misspelt) {
+      const answer = JSON.stringify(await strict(operation, variables))
+      expect(answer).toContain('BAD_USER_INPUT')
+      expect(answer).not.toContain('Did you mean')
+    }
+  })
+})
