@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import type { Identity } from '../support/app.ts'
+import { searchAndUsage } from './tenancy.matrix-usage.ts'
 
 /** Every type that has a global id. */
 export const ofEachType = ['Tenant', 'User', 'Agent', 'Session', 'Message', 'Run'] as const
@@ -44,6 +45,7 @@ const emptyPage = { data: { sessions: { totalCount: 0, nodes: [] } } }
 
 /** How each field of the three roots treats the ids of somebody else. */
 export const matrix: Record<string, Case[]> = {
+  ...searchAndUsage,
   'Query.viewer': [
     { operation: '{ viewer { role user { externalId } tenant { slug } } }', refused: ownOnly },
   ],

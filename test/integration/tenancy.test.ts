@@ -64,6 +64,13 @@ async function fill(): Promise<Ids> {
      FROM messages m JOIN sessions s ON s.id = m.session_id WHERE m.id = $2`,
     { values },
   )
+  await query(
+    app.databaseUrl,
+    `INSERT INTO usage_records (tenant_id, run_id, user_id, session_id, agent_id, model, status, input_tokens,
+       output_tokens, cached_input_tokens, cost)
+     SELECT tenant_id, $2, user_id, id, agent_id, 'demo:${canary}', 'COMPLETED', 1, 1, 0, 1 FROM sessions WHERE id = $1`,
+    { values: [decodeId(session).uuid, newId()] },
+  )
   await query(app.databaseUrl, `UPDATE messages SET status = 'STREAMING', run_id = $1 WHERE id = $2`, {
     values: [run, answer],
   })
