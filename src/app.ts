@@ -165,7 +165,7 @@ function createServices(
     log,
   })
   const recovery = createRecovery({ database, claims, changes, engine, log, isOnlyNode })
-  const turns = createTurns({ messages, models: catalog })
+  const turns = createTurns({ messages, models: catalog, claims })
   const runs = createRuns({ config: config.sessions, sessions, turns, changes, feed, engine })
   const revisions = createRevisions({ config: config.sessions, sessions, turns, runs, changes, engine })
   const accounts = createAccounts({ database, autoCreateTenants: config.auth.autoCreateTenants })

@@ -15,8 +15,8 @@ import { runStarted } from './rows.ts'
 import type { Titles } from './titles.ts'
 
 export type Engine = {
-  /** Tries to take a run that was just stored; returns at once. */
-  offer(runId: string): void
+  /** Begins with a run that was stored as claimed by this node, or tries to claim it; returns at once. */
+  offer(run: Run): void
   /** Takes every waiting run whose turn it is. */
   takeWaiting(): Promise<void>
   /** Stops a run that this node works on, keeping its text; resolves when it has ended. False where it is not here. */
@@ -62,23 +62,32 @@ type Dependencies = {
 type Work = { stop: (reason: StopReason) => void; ended: Promise<void> }
 
 export function createEngine(dependencies: Dependencies): Engine {
-  const { claims, log } = dependencies
+  const { claims, changes, database, log } = dependencies
   const working = new Map<string, Work>()
   let isStopping = false
 
-  async function take(runId: string) {
-    if (isStopping) return
-    const run = await claims.claim(runId)
-    if (!run) return
+  function begin(run: Run, announce: () => Promise<boolean>) {
     const aborting = new AbortController()
-    const ended = answer(dependencies, run, aborting)
-      .catch((error) => log.error({ err: error, runId }, 'a run ended badly; the sweep will mark it'))
+    const ended = answer(dependencies, run, aborting, announce)
+      .catch((error) => log.error({ err: error, runId: run.id }, 'a run ended badly; the sweep will mark it'))
       .finally(() => {
-        working.delete(runId)
+        working.delete(run.id)
         takeWaiting().catch((error) => log.error({ err: error }, 'waiting runs could not be taken'))
       })
-    working.set(runId, { ended, stop: (reason) => aborting.abort(reason) })
+    working.set(run.id, { ended, stop: (reason) => aborting.abort(reason) })
     if (isStopping) aborting.abort('shutdown')
+  }
+
+  async function take(runId: string) {
+    const run = await claims.claim(runId)
+    if (run) begin(run, () => announceStart(changes, database.forTenant(run.tenantId), run))
+  }
+
+  async function startOrTake(run: Run) {
+    if (run.status !== 'RUNNING') await take(run.id)
+    // Stored while this node began to stop: another one, or this one when it is back, has the turn.
+    else if (isStopping) await claims.release(run)
+    else begin(run, async () => true)
   }
 
   async function takeWaiting() {
@@ -87,8 +96,10 @@ export function createEngine(dependencies: Dependencies): Engine {
   }
 
   return {
-    offer: (runId) =>
-      void take(runId).catch((error) => log.error({ err: error, runId }, 'a run could not be taken')),
+    offer: (run) =>
+      void startOrTake(run).catch((error) =>
+        log.error({ err: error, runId: run.id }, 'a run could not be taken'),
+      ),
     takeWaiting,
     async cancel(runId) {
       const work = working.get(runId)
@@ -98,6 +109,7 @@ export function createEngine(dependencies: Dependencies): Engine {
     },
     async stop(graceMs) {
       isStopping = true
+      claims.close()
       const all = [...working.values()]
       const done = Promise.all(all.map(({ ended }) => ended))
       if (all.length > 0) await Promise.race([done, sleep(graceMs)])
@@ -107,8 +119,13 @@ export function createEngine(dependencies: Dependencies): Engine {
   }
 }
 
-/** Answers one claimed run from the first event to the last. */
-async function answer(dependencies: Dependencies, run: Run, aborting: AbortController): Promise<void> {
+/** Answers one claimed run from the first event to the last; `announce` tells that it started, and whether it is wanted. */
+async function answer(
+  dependencies: Dependencies,
+  run: Run,
+  aborting: AbortController,
+  announce: () => Promise<boolean>,
+): Promise<void> {
   const { config, database, changes, feed, models, context, titles, log } = dependencies
   const db = database.forTenant(run.tenantId)
   const stop = (reason: StopReason) => aborting.abort(reason)
@@ -129,7 +146,7 @@ async function answer(dependencies: Dependencies, run: Run, aborting: AbortContr
   let failure: unknown
   try {
     const { provider, model } = models.resolve(run.model)
-    const [request, isWanted] = await Promise.all([context.build(db, run), announceStart(changes, db, run)])
+    const [request, isWanted] = await Promise.all([context.build(db, run), announce()])
     // A run that waited in a session that was deleted meanwhile ends here, before it costs anything.
     if (!isWanted) stop('lost')
     else

@@ -13,7 +13,7 @@ import type { Change, Changes } from '../sessions/changes.ts'
 import type { Sessions } from '../sessions/service.ts'
 import type { Engine } from './engine.ts'
 import type { Runs } from './service.ts'
-import { type Sent, storeTurn, type Turn, type Turns } from './turn.ts'
+import type { Sent, Turn, Turns } from './turn.ts'
 
 /**
  * Changes of what was said. What is still being answered in the part that changes is cancelled first. The same
@@ -136,9 +136,9 @@ export function createRevisions(dependencies: Dependencies): Revisions {
         const turn = await turnOf(sql)
         const replaced = await replaceMessages(sql, place, target.seq)
         if (!replaced.includes(target.id)) throw notInConversation()
-        return storeTurn(sql, viewer, session, { ...turn, replaced })
+        return turns.store(sql, viewer, session, { ...turn, replaced })
       })
-      engine.offer(sent.run.id)
+      engine.offer(sent.run)
       return sent
     } catch (error) {
       const mayBeTwin = isUniqueViolation(error) || error instanceof ValidationError

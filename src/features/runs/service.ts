@@ -12,7 +12,7 @@ import type { Sessions } from '../sessions/service.ts'
 import { endRunOnce, noUsage } from './ending.ts'
 import type { Engine } from './engine.ts'
 import { runColumns } from './rows.ts'
-import { type Sent, storeTurn, type Turns } from './turn.ts'
+import type { Sent, Turns } from './turn.ts'
 
 export type Runs = {
   /**
@@ -88,9 +88,9 @@ export function createRuns({ config, sessions, turns, changes, feed, engine }: D
       const turn = { question: { content: input.content, ...key }, ...settled }
       try {
         const sent = await changes.commit(viewer.db, sessionId, (sql) =>
-          storeTurn(sql, viewer, session, turn),
+          turns.store(sql, viewer, session, turn),
         )
-        engine.offer(sent.run.id)
+        engine.offer(sent.run)
         return sent
       } catch (error) {
         const twin = isUniqueViolation(error) ? await turns.repeated(viewer, sessionId, key) : null

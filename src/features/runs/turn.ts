@@ -1,5 +1,5 @@
 import type { Viewer } from '../../auth/viewer.ts'
-import type { Message, Run, Session, Sql, Statement } from '../../db/client.ts'
+import type { Agent, Message, Run, Session, Sql, Statement } from '../../db/client.ts'
 import { ConflictError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import { appendMessages, type Draft, messageAdded } from '../messages/append.ts'
@@ -8,7 +8,8 @@ import type { ClientKey, Messages } from '../messages/service.ts'
 import type { ModelCatalog } from '../models/service.ts'
 import type { Change } from '../sessions/changes.ts'
 import { sessionUpdated } from '../sessions/rows.ts'
-import { runColumns, runQueued } from './rows.ts'
+import type { Claims } from './claims.ts'
+import { runQueued, runStarted } from './rows.ts'
 
 /** A user message, its reply, and the run that makes it. */
 export type Sent = { userMessage: Message; assistantMessage: Message; run: Run }
@@ -35,20 +36,26 @@ export type Turns = {
   ): Promise<{ model: string; parameters: object }>
   /** What was stored under a client's key; null where it is new, a `ConflictError` where it stood for something else. */
   repeated(viewer: Viewer, sessionId: string, key: ClientKey | undefined): Promise<Sent | null>
+  /**
+   * Stores the question, where it is new, with an empty reply and the run, as part of the caller's transaction. Once
+   * that is committed the run is to be offered to the engine, which may be its owner already.
+   */
+  store(sql: Sql, viewer: Viewer, session: Session, turn: Turn): Promise<Change<Sent>>
 }
 
-const insertRun: Statement = {
-  name: 'run-insert',
-  text: `INSERT INTO runs AS r (tenant_id, id, session_id, user_id, model, parameters, user_message_id, assistant_message_id)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING ${runColumns}`,
+const findAgent: Statement = {
+  name: 'turn-agent',
+  text: 'SELECT a.model, a.parameters FROM agents a WHERE a.tenant_id = $1 AND a.id = $2',
 }
 
-export function createTurns({ messages, models }: { messages: Messages; models: ModelCatalog }): Turns {
+type Dependencies = { messages: Messages; models: ModelCatalog; claims: Claims }
+
+export function createTurns({ messages, models, claims }: Dependencies): Turns {
   return {
     async settle({ db, tenantId }, session, asked) {
-      const agent = session.agentId
-        ? await db.prisma.agent.findFirst({ where: { tenantId, id: session.agentId } })
-        : null
+      const [agent] = session.agentId
+        ? await db.sql<Pick<Agent, 'model' | 'parameters'>>(findAgent, [tenantId, session.agentId])
+        : []
       const model = asked.model ?? session.model ?? agent?.model ?? models.defaultModel
       models.require(model)
       const parameters = Object.assign({}, agent?.parameters, session.parameters, asked.parameters) as object
@@ -73,46 +80,32 @@ export function createTurns({ messages, models }: { messages: Messages; models: 
       const { userMessage, assistantMessage, ...run } = found
       return { userMessage, assistantMessage, run }
     },
-  }
-}
-
-/** Stores the question, where it is new, with an empty reply and a waiting run, as part of the caller's transaction. */
-export async function storeTurn(
-  sql: Sql,
-  { tenantId, userId }: Viewer,
-  session: Session,
-  { question, reply, model, parameters, replaced = [] }: Turn,
-): Promise<Change<Sent>> {
-  const runId = newId()
-  const asked = isStored(question)
-    ? []
-    : [{ ...question, id: newId(), role: 'USER', authorId: userId, runId } as const]
-  const answer = {
-    ...reply,
-    id: newId(),
-    role: 'ASSISTANT',
-    content: '',
-    agentId: session.agentId,
-    runId,
-    status: 'STREAMING',
-    model,
-  } as const
-  const place = { tenantId, sessionId: session.id }
-  const stored = await appendMessages(sql, place, [...asked, answer], replaced.length)
-  const userMessage = isStored(question) ? question : stored.messages[0]
-  const assistantMessage = stored.messages.at(-1)
-  if (!userMessage || !assistantMessage) throw new Error('The messages were not stored whole.')
-  const values = [tenantId, runId, session.id, userId, model, parameters, userMessage.id, answer.id]
-  const [run] = await sql<Run>(insertRun, values)
-  if (!run) throw new Error('The run was not stored.')
-  return {
-    result: { userMessage, assistantMessage, run },
-    events: [
-      ...messagesRemoved(replaced, stored.session),
-      ...stored.messages.map((message) => messageAdded(message, stored.session)),
-      runQueued(run, stored.session),
-      sessionUpdated(stored.session),
-    ],
+    async store(sql, { tenantId, userId }, session, { question, reply, model, parameters, replaced = [] }) {
+      const runId = newId()
+      const asked = isStored(question)
+        ? []
+        : [{ ...question, id: newId(), role: 'USER', authorId: userId, runId } as const]
+      const { agentId } = session
+      const answer = { id: newId(), role: 'ASSISTANT', content: '', agentId, status: 'STREAMING' } as const
+      const place = { tenantId, sessionId: session.id }
+      const drafts = [...asked, { ...reply, ...answer, runId, model }]
+      const stored = await appendMessages(sql, place, drafts, replaced.length)
+      const userMessage = isStored(question) ? question : stored.messages[0]
+      const assistantMessage = stored.messages.at(-1)
+      if (!userMessage || !assistantMessage) throw new Error('The messages were not stored whole.')
+      const ids = { userMessageId: userMessage.id, assistantMessageId: assistantMessage.id }
+      const run = await claims.store(sql, { ...place, ...ids, id: runId, userId, model, parameters })
+      return {
+        result: { userMessage, assistantMessage, run },
+        events: [
+          ...messagesRemoved(replaced, stored.session),
+          ...stored.messages.map((message) => messageAdded(message, stored.session)),
+          runQueued({ ...run, status: 'QUEUED', startedAt: null }, stored.session),
+          ...(run.status === 'RUNNING' ? [runStarted(run, stored.session)] : []),
+          sessionUpdated(stored.session),
+        ],
+      }
+    },
   }
 }
 
