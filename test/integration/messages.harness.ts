@@ -73,6 +73,8 @@ export const watchMessages = `subscription ($sessionId: ID!) {
     ... on MessageUpdated { message { ${message} } }
     ... on MessageRemoved { messageId }
     ... on TextDelta { messageId text }
+    ... on RunQueued { run { id status } }
+    ... on RunStarted { run { id status } }
     ... on RunFinished { run { id status } }
     ... on SessionUpdated { session { messageCount title titleSource } }
   }

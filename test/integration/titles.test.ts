@@ -170,7 +170,7 @@ describe('the title of a session', () => {
     for (const count of [1, 2]) {
       const { run } = await ask(alice, sessionId, 'Hello there')
       const isCounted = (event: { __typename: string }) => event.__typename === 'SessionUpdated'
-      const end = feed.events.findIndex((event) => event.run?.id === run.id)
+      const end = feed.events.findLastIndex((event) => event.run?.id === run.id)
       await feed.until((event) => isCounted(event) && feed.events.indexOf(event) > end + 1)
       expect(namer.requests).toHaveLength(count)
       expect(await read(alice, sessionId)).toMatchObject({
