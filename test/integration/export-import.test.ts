@@ -194,7 +194,7 @@ describe('export and import', () => {
         const again = await exportSession((await importDocument(exported)).id)
         expect(comparable(again)).toEqual(comparable(exported))
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     )
   })
 

@@ -51,7 +51,7 @@ async function download(format: string): Promise<IncomingMessage> {
   return response
 }
 
-describe('an export of 100,000 messages', () => {
+describe('an export of 100,000 messages', { timeout: 60_000 }, () => {
   it('is whole, in order, and holds little of it at any time', async () => {
     const held: number[] = []
     let seen = 0

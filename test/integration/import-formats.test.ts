@@ -95,7 +95,7 @@ describe('an import of LibreChat', () => {
   })
 
   it('reads a conversation that is nested deeper than a call stack', async () => {
-    const depth = 20_000
+    const depth = 12_000
     const open = Array.from(
       { length: depth },
       (_, index) => `{"messageId":"${index}","isCreatedByUser":true,"text":"${index}","children":[`,

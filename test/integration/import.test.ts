@@ -36,6 +36,15 @@ describe('an import', () => {
     expect(sessions.nodes.map(({ id }: { id: string }) => id).sort()).toEqual(ids.sort())
   })
 
+  it('has been read by who imported it', async () => {
+    const reply = { role: 'ASSISTANT', content: 'Hello' }
+    const { session } = await imports.importInto({ content: documentOf([hello, reply]) })
+    const read = 'query ($id: ID!) { session(id: $id) { viewerUnread viewerLastReadSeq } }'
+    expect(await imports.app.api().run(read, { id: session.id })).toEqual({
+      session: { viewerUnread: 0, viewerLastReadSeq: 2 },
+    })
+  })
+
   it('ends a reply that was being written, and takes no time that cannot be', async () => {
     const before = Date.now()
     const stored = await imports.importInto({
