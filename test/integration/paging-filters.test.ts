@@ -112,7 +112,7 @@ function fits(each: Row, f: Filter): boolean {
     (agent === undefined || each.agent === agent) &&
     (f.isActive === undefined || each.isActive === f.isActive) &&
     (f.recentlyActive === undefined || isRecent === f.recentlyActive) &&
-    (f.title === undefined || (each.title?.toLowerCase().includes(f.title.toLowerCase()) ?? false)) &&
+    (!f.title || (each.title?.toLowerCase().includes(f.title.toLowerCase()) ?? false)) &&
     (f.tags ?? []).every((tag) => each.tags.includes(tag)) &&
     (f.model === undefined || each.model === f.model) &&
     (f.createdAfter === undefined || each.createdAt >= new Date(f.createdAfter)) &&
