@@ -57,6 +57,13 @@ async function messagesOf(sessionId: string, identity: Identity) {
   return session
 }
 
+async function finished({ run }: { run: { id: string } }, identity: Identity) {
+  await vi.waitFor(async () => {
+    const found = await app.api(identity).run('query ($id: ID!) { run(id: $id) { status } }', { id: run.id })
+    expect(found.run.status).toBe('COMPLETED')
+  })
+}
+
 describe('a person who has left something everywhere', () => {
   let shared: string
   let fork: string
@@ -101,15 +108,10 @@ describe('a person who has left something everywhere', () => {
     await share(shared, bob, person, 'EDITOR')
     await api.sendMessage({ sessionId: shared, content: `/repeat First ${canary}`, wait: true })
     const { userMessage } = await api.sendMessage({ sessionId: shared, content: `Old ${canary}`, wait: true })
-    const { run } = await api.mutate(
-      'editMessage',
-      { messageId: userMessage.id, content: `New ${canary}` },
-      'run { id }',
+    await finished(
+      await api.mutate('editMessage', { messageId: userMessage.id, content: `New ${canary}` }, 'run { id }'),
+      person,
     )
-    await vi.waitFor(async () => {
-      const found = await api.run('query ($id: ID!) { run(id: $id) { status } }', { id: run.id })
-      expect(found.run.status).toBe('COMPLETED')
-    })
     await app.api(bob).sendMessage({ sessionId: shared, content: '/repeat Kept', wait: true })
     await api.mutate(
       'addMessages',
@@ -120,6 +122,20 @@ describe('a person who has left something everywhere', () => {
       'messages { id }',
     )
     await api.mutate('markRead', { sessionId: shared, seq: 1 }, 'session { id }')
+
+    // Answered anew after the other had spoken, so that the reply stands below another's message; titled by a model.
+    const anew = await app.api(bob).createSession({})
+    await share(anew, bob, person, 'EDITOR')
+    const asked = await api.sendMessage({ sessionId: anew, content: `/repeat Anew ${canary}`, wait: true })
+    await app.api(bob).sendMessage({ sessionId: anew, content: '/repeat Between', wait: true })
+    await finished(
+      await api.mutate('regenerateMessage', { messageId: asked.assistantMessage.id }, 'run { id }'),
+      person,
+    )
+    await sql(`UPDATE sessions SET title = $1, title_source = 'MODEL' WHERE id = $2`, [
+      `About ${canary}`,
+      decodeId(anew).uuid,
+    ])
 
     // In a session that its owner deleted since.
     const lost = await app.api(bob).createSession({})
@@ -151,12 +167,12 @@ describe('a person who has left something everywhere', () => {
   it('is told of in the receipt', () => {
     expect(receipt).toEqual({
       sessions: 3,
-      // Own 2 and 2 of the fork, deleted 2; in others' the fork 2, first 2, old 2, new 2, added 1, lost 2.
-      messages: 17,
-      runs: 6,
-      participations: 2,
+      // Own 2 and 2 of the fork, deleted 2; in others' the fork 2, first 2, old 2, new 2, added 1, anew 3, lost 2.
+      messages: 20,
+      runs: 8,
+      participations: 3,
       templates: 1,
-      usageRecords: 6,
+      usageRecords: 8,
     })
   })
 
@@ -189,7 +205,7 @@ describe('a person who has left something everywhere', () => {
     const rows = await sql(
       'SELECT user_id, count(*)::int AS runs FROM usage_records WHERE NOT EXISTS (SELECT FROM users WHERE id = user_id) GROUP BY 1',
     )
-    expect(rows).toEqual([{ user_id: expect.any(String), runs: 6 }])
+    expect(rows).toEqual([{ user_id: expect.any(String), runs: 8 }])
   })
 
   it('is somebody new at the next sign-in', async () => {
