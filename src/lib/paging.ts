@@ -18,8 +18,7 @@ export type PageArgs = {
 export type OrderKey = {
   field: string
   direction: 'asc' | 'desc'
-  /** `stamp` is the text of a timestamp with its microseconds, which a `date` cuts off. */
-  type: 'text' | 'int' | 'float' | 'date' | 'stamp' | 'uuid'
+  type: 'text' | 'int' | 'float' | 'date' | 'uuid'
   /** Nulls come last in either direction. */
   nullable?: boolean
 }
@@ -185,16 +184,4 @@ const readers = {
     const date = typeof value === 'string' ? new Date(value) : undefined
     return date && isStorableDate(date) ? date : undefined
   },
-  stamp: (value: unknown) =>
-    typeof value === 'string' && stampForm.test(value) && isStamp(value) ? value : undefined,
-}
-
-/** As PostgreSQL writes a `timestamptz` in UTC. */
-const stampForm = /^[1-9]\d{3}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00$/
-
-/** Whether there is such a day: 30 February is read as a day of March. */
-function isStamp(stamp: string): boolean {
-  const second = stamp.slice(0, 19).replace(' ', 'T')
-  const date = new Date(`${second}Z`)
-  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(second)
 }

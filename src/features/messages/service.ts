@@ -148,7 +148,7 @@ export function createMessages({ config, sessions, changes }: Dependencies): Mes
       const order = messageOrders[args.orderBy ?? 'SEQ_ASC']
       const plan = planPage(args, messagePageSizes, order)
       if (plan.skip > 0) return readMessagePage(db, sessionId, args, { query })
-      const rows = await hotPages.read(db, sessionId, plan)
+      const rows = await hotPages(db, sessionId, plan)
       const count = () => db.prisma.message.count({ where: { tenantId, sessionId, replacedAt: null } })
       return pageOf(plan, order, rows, count)
     },

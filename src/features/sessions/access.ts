@@ -27,6 +27,16 @@ export async function requireSession(viewer: Viewer, sessionId: string, right: R
   return session
 }
 
+/** A session that the viewer may see, or null. */
+export async function findVisibleSession(viewer: Viewer, sessionId: string): Promise<Session | null> {
+  try {
+    return await requireSession(viewer, sessionId, 'VIEWER')
+  } catch (error) {
+    if (error instanceof NotFoundError) return null
+    throw error
+  }
+}
+
 /** The same, for a session that may be deleted; a deleted one is there for its owners only. */
 export async function requireAnySession(viewer: Viewer, sessionId: string, right: Right): Promise<Session> {
   const values = [viewer.tenantId, sessionId, viewer.userId]

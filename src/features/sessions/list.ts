@@ -5,9 +5,11 @@ import type { Session, Statement } from '../../db/client.ts'
 import { createBatch } from '../../lib/batch.ts'
 import { check } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
-import { type OrderKey, type Page, type PageArgs, type PagePlan, pageOf, planPage } from '../../lib/paging.ts'
+import { type OrderKey, type PageArgs, type PagePlan, pageOf, planPage } from '../../lib/paging.ts'
 import type { SessionChecks, SessionFilter } from './checks.ts'
 import { conditionsOf, createParameters, type Parameters, type ResolvedFilter } from './filter.ts'
+import { withRelations } from './relations.ts'
+import { sessionColumns } from './rows.ts'
 import type { Sessions } from './service.ts'
 
 export type SessionOrder = { field: keyof typeof columns; direction: 'ASC' | 'DESC' }
@@ -20,10 +22,10 @@ const columns = {
   LAST_MESSAGE_AT: {
     type: 'timestamptz',
     sql: 's.last_message_at',
-    key: { field: 'lastMessageAt', type: 'stamp' },
+    key: { field: 'lastMessageAt', type: 'date' },
   },
-  UPDATED_AT: { type: 'timestamptz', sql: 's.updated_at', key: { field: 'updatedAt', type: 'stamp' } },
-  CREATED_AT: { type: 'timestamptz', sql: 's.created_at', key: { field: 'createdAt', type: 'stamp' } },
+  UPDATED_AT: { type: 'timestamptz', sql: 's.updated_at', key: { field: 'updatedAt', type: 'date' } },
+  CREATED_AT: { type: 'timestamptz', sql: 's.created_at', key: { field: 'createdAt', type: 'date' } },
   TITLE: { type: 'text', sql: 's.title', key: { field: 'title', type: 'text', nullable: true } },
   MESSAGE_COUNT: { type: 'int', sql: 's.message_count', key: { field: 'messageCount', type: 'int' } },
 } as const satisfies Record<string, Column>
@@ -31,7 +33,7 @@ const columns = {
 /** Sessions from one index: the lists of a user are one of these for its own and one for those shared with it. */
 type Branch = { from: string; where: string }
 
-/** Lists sessions: which ones and where they stand is asked in SQL, what hangs on them is read by Prisma. */
+/** Lists sessions: they are read in SQL, what hangs on them beyond their agents by Prisma. */
 export function createSessionList(
   config: Config['sessions'],
   checks: SessionChecks,
@@ -61,14 +63,14 @@ export function createSessionList(
       const plan = planPage(args, sizes, order)
       const filter = await resolveTerms(viewer, given)
       const { text, values } = pageQuery(viewer, filter, column, plan)
-      const places = await viewer.db.sql<Place>(statement(text), values)
+      const rows = await viewer.db.sql<Session>(statement(text), values)
       const count = async () => {
         const { text, values } = countQuery(viewer, filter)
         const [row] = await viewer.db.sql<{ count: number }>(statement(text), values)
         return row?.count ?? 0
       }
-      const keyed = places.map(({ id, key }) => ({ id, [column.key.field]: key }))
-      return withSessions(viewer, query, pageOf(plan, order, keyed, count))
+      const page = pageOf(plan, order, rows, count)
+      return { ...page, rows: await withRelations(viewer.db, page.rows, query) }
     },
   }
 }
@@ -95,27 +97,6 @@ async function resolveTerms(viewer: Viewer, filter: SessionFilter): Promise<Reso
   return found.length > rareTerms ? filter : { ...rest, ids: found.map(({ id }) => id) }
 }
 
-type Place = { id: string; key: string | number | null }
-
-/** The page with the sessions at its places; one that was erased in between is left out. */
-async function withSessions(
-  viewer: Viewer,
-  query: object,
-  page: Page<{ id: string }>,
-): Promise<Page<Session>> {
-  const ids = page.rows.map(({ id }) => id)
-  const where = { tenantId: viewer.tenantId, id: { in: ids } }
-  const found = ids.length > 0 ? await viewer.db.prisma.session.findMany({ ...query, where }) : []
-  const byId = new Map(found.map((session) => [session.id, session]))
-  const cursors = new Map(page.rows.map((place) => [place.id, page.cursorOf(place)]))
-  return {
-    ...page,
-    rows: ids.flatMap((id) => byId.get(id) ?? []),
-    // Of the place that the order gave it, which may have changed since.
-    cursorOf: ({ id }) => cursors.get(id) ?? '',
-  }
-}
-
 function pageQuery(viewer: Viewer, filter: ResolvedFilter, column: Column, plan: PagePlan) {
   const parameters = createParameters()
   const branches = branchesOf(viewer, filter, parameters)
@@ -127,12 +108,12 @@ function pageQuery(viewer: Viewer, filter: ResolvedFilter, column: Column, plan:
   const most = parameters.add(plan.take + plan.skip, 'int')
   const parts = branches.map(
     ({ from, where }) =>
-      `(SELECT s.id, ${column.sql} AS key FROM ${from} WHERE ${[where, ...beyond].join(' AND ')}
+      `(SELECT s.tenant_id, s.id, ${column.sql} AS key FROM ${from} WHERE ${[where, ...beyond].join(' AND ')}
         ${order(column.sql, 's.id')} LIMIT ${most})`,
   )
-  const key = column.type === 'timestamptz' ? `to_char(key, 'YYYY-MM-DD HH24:MI:SS.US"+00"')` : 'key'
-  const text = `SELECT id, ${key} AS key FROM (${parts.join(' UNION ALL ')}) AS place
-    ${order('place.key', 'place.id')} LIMIT ${parameters.add(plan.take, 'int')} OFFSET ${parameters.add(plan.skip, 'int')}`
+  const text = `SELECT ${sessionColumns} FROM (SELECT * FROM (${parts.join(' UNION ALL ')}) AS place
+    ${order('key', 'id')} LIMIT ${parameters.add(plan.take, 'int')} OFFSET ${parameters.add(plan.skip, 'int')}) AS place
+    JOIN sessions s ON s.tenant_id = place.tenant_id AND s.id = place.id ${order('place.key', 'place.id')}`
   return { text, values: parameters.values }
 }
 

@@ -210,9 +210,8 @@ builder.queryField('session', (t) =>
     },
     resolve: (query, _root, { id }, context, info) => {
       const viewer = viewerOf(context)
+      if (selectionsOf(info, 'cursor').length === 0) return context.services.sessions.find(viewer, id, query)
       const where = { tenantId: viewer.tenantId, id, deletedAt: null, ...visibleSessions(viewer) }
-      if (selectionsOf(info, 'cursor').length === 0)
-        return viewer.db.prisma.session.findFirst({ ...query, where })
       return context.services.live.observe(
         viewer,
         id,

@@ -8,19 +8,22 @@ import type { Page } from '../../lib/paging.ts'
 import type { Agents } from '../agents/service.ts'
 import type { ModelCatalog } from '../models/service.ts'
 import type { Templates } from '../templates/service.ts'
-import { createRoles, type Right, requireSession } from './access.ts'
+import { createRoles, findVisibleSession, type Right, requireSession } from './access.ts'
 import { createActiveLimit } from './active-limit.ts'
 import type { Changes } from './changes.ts'
 import { createSessionChecks, type UpdateSession } from './checks.ts'
 import { type Created, type Creation, createCreation } from './creation.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { createSessionList, type SessionPageArgs } from './list.ts'
+import { withRelations } from './relations.ts'
 import { sessionColumns, sessionUpdated } from './rows.ts'
 
 export type Sessions = Creation &
   Lifecycle & {
     /** A page of the sessions that the viewer may see; `query` is Prisma's selection of what hangs on them. */
     page(viewer: Viewer, args: SessionPageArgs, query: object): Promise<Page<Session>>
+    /** A session that the viewer may see, or null; `query` is Prisma's selection of what hangs on it. */
+    find(viewer: Viewer, sessionId: string, query: object): Promise<Session | null>
     /** A session of the viewer's or one that it takes part in; throws `NotFoundError`, or `ForbiddenError` short of the right. */
     require(viewer: Viewer, sessionId: string, right: Right): Promise<Session>
     /** What the viewer is to a session that it sees; for many at once, it is one statement. */
@@ -66,6 +69,10 @@ export function createSessions({ config, agents, models, templates, changes }: D
     ...list,
     ...createCreation({ checks, agents, models, templates, limit, changes }),
     ...createLifecycle({ limit, changes }),
+    async find(viewer, sessionId, query) {
+      const session = await findVisibleSession(viewer, sessionId)
+      return session && ((await withRelations(viewer.db, [session], query))[0] ?? null)
+    },
     require: requireSession,
     roleOf: createRoles(),
     async update(viewer, sessionId, asked) {
