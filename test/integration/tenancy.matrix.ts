@@ -1,9 +1,10 @@
 import { expect } from 'vitest'
 import type { Identity } from '../support/app.ts'
+import { makingAndSharing } from './tenancy.matrix-sharing.ts'
 import { searchAndUsage } from './tenancy.matrix-usage.ts'
 
 /** Every type that has a global id. */
-export const ofEachType = ['Tenant', 'User', 'Agent', 'Session', 'Message', 'Run'] as const
+export const ofEachType = ['Tenant', 'User', 'Agent', 'Session', 'Message', 'Run', 'Template'] as const
 
 export type Ids = Record<(typeof ofEachType)[number], string>
 
@@ -34,6 +35,7 @@ const everything = `__typename id
   ... on Tenant { slug name } ... on User { externalId email } ... on Agent { key systemPrompt }
   ... on Session { title prompt: systemPrompt metadata tags cursor messages { totalCount nodes { content } } user { externalId } }
   ... on Message { text: content metadata session { title } author { externalId } }
+  ... on Template { name systemPrompt openingMessages { content } }
   ... on Run { error { message } userMessage { content } assistantMessage { content } session { title } }`
 const mutation = (name: string, payload: string) =>
   `mutation ($input: ${name.charAt(0).toUpperCase()}${name.slice(1)}Input!) {
@@ -45,6 +47,7 @@ const emptyPage = { data: { sessions: { totalCount: 0, nodes: [] } } }
 
 /** How each field of the three roots treats the ids of somebody else. */
 export const matrix: Record<string, Case[]> = {
+  ...makingAndSharing,
   ...searchAndUsage,
   'Query.viewer': [
     { operation: '{ viewer { role user { externalId } tenant { slug } } }', refused: ownOnly },
@@ -70,7 +73,7 @@ export const matrix: Record<string, Case[]> = {
     operation: `query ($id: ID!) { node(id: $id) { ${everything} } }`,
     variables: (ids) => ({ id: ids[type] }),
     refused: isNull('node'),
-    isSharedInTenant: type === 'Tenant' || type === 'Agent',
+    isSharedInTenant: ['Tenant', 'Agent', 'Template'].includes(type),
   })),
   'Query.nodes': [
     {
@@ -80,8 +83,8 @@ export const matrix: Record<string, Case[]> = {
     },
     {
       operation: `query ($ids: [ID!]!) { nodes(ids: $ids) { ${everything} } }`,
-      variables: (ids) => ({ ids: [ids.Tenant, ids.Agent] }),
-      refused: { data: { nodes: [null, null] } },
+      variables: (ids) => ({ ids: [ids.Tenant, ids.Agent, ids.Template] }),
+      refused: { data: { nodes: [null, null, null] } },
       isSharedInTenant: true,
     },
   ],
@@ -120,11 +123,27 @@ export const matrix: Record<string, Case[]> = {
     },
     {
       operation: `query ($filter: SessionFilter) { sessions(filter: $filter) { ${page} } }`,
+      variables: (ids) => ({ filter: { participant: ids.User } }),
+      refused: emptyPage,
+    },
+    {
+      operation: `query ($filter: SessionFilter) { sessions(filter: $filter) { ${page} } }`,
+      variables: (ids) => ({ filter: { parentId: ids.Session } }),
+      refused: emptyPage,
+    },
+    {
+      operation: `query ($filter: SessionFilter) { sessions(filter: $filter) { ${page} } }`,
       variables: (ids) => ({ filter: { agent: ids.Agent } }),
       refused: emptyPage,
     },
   ],
   'Mutation.createSession': [
+    {
+      operation: mutation('createSession', '... on CreateSessionPayload { session { template { name } } }'),
+      variables: (ids) => ({ input: { template: ids.Template } }),
+      refused: failed('createSession'),
+      isSharedInTenant: true,
+    },
     {
       operation: mutation('createSession', '... on CreateSessionPayload { session { agent { name } } }'),
       variables: (ids) => ({ input: { agent: ids.Agent } }),

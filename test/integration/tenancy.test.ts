@@ -54,6 +54,17 @@ async function fill(): Promise<Ids> {
       },
     },
   )
+  const { template } = await api.mutate(
+    'createTemplate',
+    {
+      name: `Template ${tenantCanary}`,
+      systemPrompt: tenantCanary,
+      openingMessages: [{ role: 'USER', content: tenantCanary }],
+    },
+    'template { id }',
+  )
+  const forked = { sessionId: session, atMessageId: addMessages.messages[0].id }
+  expect(await api.mutate('forkSession', forked)).not.toHaveProperty('code')
   const [question, answer] = addMessages.messages.map(({ id }: { id: string }) => decodeId(id).uuid)
   const run = newId()
   const values = [run, question, answer]
@@ -91,6 +102,7 @@ async function fill(): Promise<Ids> {
     Session: session,
     Message: encodeId('Message', answer),
     Run: encodeId('Run', run),
+    Template: template.id,
   }
 }
 
