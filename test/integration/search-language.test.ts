@@ -10,7 +10,7 @@ async function indexed(url: string, word: string): Promise<number> {
   const rows = await sql(
     url,
     `SELECT id FROM messages WHERE replaced_at IS NULL AND status <> 'STREAMING'
-       AND to_tsvector('public.parley', content) @@ websearch_to_tsquery('public.parley', $1)`,
+       AND to_tsvector('public.parley', left(content, 50000)) @@ websearch_to_tsquery('public.parley', $1)`,
     { values: [word], options: '-c enable_seqscan=off' },
   )
   return rows.length

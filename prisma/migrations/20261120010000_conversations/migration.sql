@@ -169,7 +169,8 @@ CREATE TEXT SEARCH CONFIGURATION "parley" (COPY = pg_catalog.simple);
 COMMENT ON TEXT SEARCH CONFIGURATION "parley" IS 'simple';
 
 -- With the tenant in the index, what a search costs depends on that tenant's messages alone. The extension that this
--- takes comes with PostgreSQL, but who may not create it goes without. A reply is indexed when it has ended.
+-- takes comes with PostgreSQL, but who may not create it goes without. A reply is indexed when it has ended. The words of
+-- a whole message may be more than PostgreSQL holds in one value, which would keep it from being stored.
 DO $$
 DECLARE
     tenant text := '"tenant_id", ';
@@ -179,7 +180,7 @@ BEGIN
     EXCEPTION
         WHEN insufficient_privilege OR undefined_file OR feature_not_supported THEN tenant := '';
     END;
-    EXECUTE format('CREATE INDEX "messages_search" ON "messages" USING GIN (%sto_tsvector(''public.parley'', "content"))
+    EXECUTE format('CREATE INDEX "messages_search" ON "messages" USING GIN (%sto_tsvector(''public.parley'', left("content", 50000)))
         WHERE "replaced_at" IS NULL AND "status" <> ''STREAMING''', tenant);
     EXECUTE format('CREATE INDEX "sessions_search" ON "sessions" USING GIN (%sto_tsvector(''public.parley'', "title"))
         WHERE "deleted_at" IS NULL', tenant);

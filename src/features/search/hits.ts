@@ -20,7 +20,10 @@ export type Conditions = {
 }
 
 /** The most matches that are ranked and counted: the newest ones. It bounds what a search for a common word costs. */
-export const maxMatches = 1_000
+export const maxMatches = 500
+
+/** What is looked through of a message, as the index has it: its first 50,000 characters. */
+export const searchedText = 'left(m.content, 50000)'
 
 type Query = { statement: Statement; values: unknown[] }
 
@@ -34,7 +37,7 @@ export function findPlaces(words: string, conditions: Conditions, plan: PagePlan
   // A title says what all of a session is about: its words weigh ten times as much as those of a message.
   const text = `WITH newest AS (${newest}), ranked AS (
       SELECT n.*, ts_rank(CASE WHEN n."messageId" IS NULL THEN setweight(${wordsOf('s.title')}, 'A')
-        ELSE ${wordsOf('m.content')} END, ${asked}, 1)::float8 AS rank
+        ELSE ${wordsOf(searchedText)} END, ${asked}, 1)::float8 AS rank
       FROM newest n JOIN sessions s ON s.tenant_id = $1 AND s.id = n."sessionId"
         LEFT JOIN messages m ON m.tenant_id = $1 AND m.id = n."messageId")
     SELECT * FROM ranked ${after} ORDER BY rank ${direction}, id ${direction}
@@ -65,7 +68,7 @@ function newestMatches(words: string, conditions: Conditions) {
     ...(createdBefore ? [`created_at < ${parameter(createdBefore)}`] : []),
   ]
   const inMessages = [
-    `m.tenant_id = $1 AND m.replaced_at IS NULL AND m.status <> 'STREAMING' AND ${wordsOf('m.content')} @@ ${asked}`,
+    `m.tenant_id = $1 AND m.replaced_at IS NULL AND m.status <> 'STREAMING' AND ${wordsOf(searchedText)} @@ ${asked}`,
     isSearchable,
     ...ofSession,
     ...range.map((condition) => `m.${condition}`),

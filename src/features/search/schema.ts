@@ -75,7 +75,7 @@ const SearchHitConnection = connectionOf('SearchHit', SearchHit, 'hit')
 builder.queryField('search', (t) =>
   t.field({
     type: SearchHitConnection,
-    description: `Finds words in the messages and titles of the sessions that the viewer sees, best first. Deleted sessions, replaced messages and replies that are being written are left out. The newest ${maxMatches} matches are ranked and counted, older ones are not.`,
+    description: `Finds words in the messages and titles of the sessions that the viewer sees, best first. Deleted sessions, replaced messages and replies that are being written are left out. Of a message the first 50,000 characters count. The newest ${maxMatches} matches are ranked and counted, older ones are not.`,
     complexity: pageComplexity(searchPageSizes.default),
     args: {
       query: t.arg.string({

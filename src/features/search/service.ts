@@ -30,7 +30,7 @@ export type Search = {
   find(viewer: Viewer, args: SearchArgs, selections: Selections): Promise<Page<SearchHit>>
 }
 
-export const searchPageSizes = { default: 20, max: 100 }
+export const searchPageSizes = { default: 20, max: 50 }
 
 const byRank: readonly OrderKey[] = [
   { field: 'rank', direction: 'desc', type: 'float' },

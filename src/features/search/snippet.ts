@@ -1,4 +1,5 @@
 import type { Statement } from '../../db/client.ts'
+import { searchedText } from './hits.ts'
 
 /** A piece of text around the words that were found; `highlights` say where they stand in it, in UTF-16 units. */
 export type Snippet = { text: string; highlights: { start: number; end: number }[] }
@@ -22,7 +23,7 @@ const headline = (column: string) =>
 /** Of the messages `$3` and the titles of the sessions `$4`, around the words `$2`. */
 export const readHeadlines: Statement = {
   name: 'search-headlines',
-  text: `SELECT m.id, ${headline('m.content')} AS headline FROM messages m WHERE m.tenant_id = $1 AND m.id = ANY($3)
+  text: `SELECT m.id, ${headline(searchedText)} AS headline FROM messages m WHERE m.tenant_id = $1 AND m.id = ANY($3)
     UNION ALL
     SELECT s.id, ${headline('s.title')} FROM sessions s WHERE s.tenant_id = $1 AND s.id = ANY($4)`,
 }
