@@ -11,7 +11,7 @@ builder.prismaObjectFields('Session', (t) => ({
   }),
   viewerUnread: t.int({
     description:
-      'How many messages above `viewerLastReadSeq` somebody else wrote: other people and the model.',
+      'How many messages above `viewerLastReadSeq` somebody else wrote, other people or the model.',
     resolve: ({ id }, _args, context) => context.services.readMarks.unread(viewerOf(context), id),
   }),
 }))
