@@ -154,7 +154,7 @@ const runEvent = (name: 'RunQueued' | 'RunStarted' | 'RunFinished', description:
     }),
   })
 
-runEvent('RunQueued', 'A run waits for its turn.')
+runEvent('RunQueued', 'A run was asked for. RunStarted follows when its turn has come, which may be at once.')
 runEvent('RunStarted', 'The turn of a run has come.')
 runEvent('RunFinished', 'A run has ended; its status tells how.')
 
