@@ -110,7 +110,7 @@ describe('search', () => {
        AND to_tsvector('public.parley', ${searchedText}) @@ 'word'`,
       { options: '-c enable_seqscan=off' },
     )
-    expect(rows.map((row) => row['QUERY PLAN']).join()).toContain('messages_search')
+    expect(rows.map((row) => row['QUERY PLAN']).join()).toContain('Index Cond: (to_tsvector(')
   })
 
   it('stores and finds a message with more words than the index can take', async () => {
