@@ -41,7 +41,10 @@ const RunUsage = builder.objectRef<RunRow>('RunUsage').implement({
     cachedInputTokens: t.exposeInt('cachedInputTokens', {
       description: 'Those of the input that the provider had cached.',
     }),
-    cost: t.expose('cost', { type: 'Decimal', description: 'US dollars.' }),
+    cost: t.expose('cost', {
+      type: 'Decimal',
+      description: 'US dollars; 0 also where the price of the model is not known, when the reply has no cost.',
+    }),
   }),
 })
 
