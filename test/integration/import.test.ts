@@ -124,6 +124,10 @@ describe('an import', () => {
     const content = documentOf([hello], { agent: 'who' })
     expect((await imports.importInto({ content })).sessions).toMatchObject([{ agent: null }])
     expect(await imports.importInto({ content, agent: 'who' })).toMatchObject({ code: 'NOT_FOUND' })
+    for (const agent of ['', '\0', 'x'.repeat(101), 'agent_x'])
+      expect(await imports.importInto({ content, agent })).toMatchObject({ code: 'BAD_USER_INPUT' })
+    for (const clientId of ['', '\0', 'x'.repeat(256)])
+      expect(await imports.importInto({ content, clientId })).toMatchObject({ code: 'BAD_USER_INPUT' })
   })
 
   it('is refused above the size of a body with the name of the setting', async () => {

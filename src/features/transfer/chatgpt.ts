@@ -103,17 +103,17 @@ function toMessages(thread: readonly Placed<ChatGptMessage>[]): Placed<Unchecked
   })
 }
 
-const finishReasons: Readonly<Record<string, UncheckedMessage['finishReason']>> = {
-  stop: 'STOP',
-  max_tokens: 'LENGTH',
-  interrupted: 'CANCELLED',
-}
+const finishReasons = new Map<string, UncheckedMessage['finishReason']>([
+  ['stop', 'STOP'],
+  ['max_tokens', 'LENGTH'],
+  ['interrupted', 'CANCELLED'],
+])
 
 function replyOf({ status, metadata }: ChatGptMessage): Partial<UncheckedMessage> {
   const model = metadata?.model_slug
   return {
     status: status === 'in_progress' ? 'STREAMING' : 'COMPLETE',
-    finishReason: finishReasons[metadata?.finish_details?.type ?? ''] ?? null,
+    finishReason: finishReasons.get(metadata?.finish_details?.type ?? '') ?? null,
     model: model ? `openai:${storable(model)}` : null,
   }
 }

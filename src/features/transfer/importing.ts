@@ -3,7 +3,7 @@ import { actingUser, actsForTenant } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
 import { isUniqueViolation, type Session, type Statement } from '../../db/client.ts'
-import { check, clientKey } from '../../lib/checks.ts'
+import { check, clientKey, text } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { ConflictError, ModelUnavailableError, NotFoundError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
@@ -41,7 +41,7 @@ const findUsers: Statement = {
     WHERE u.tenant_id = $1 AND u.external_id = ANY($2) AND ($3::uuid IS NULL OR u.id = $3)`,
 }
 
-const keys = z.object({ clientId: clientKey.nullish() })
+const inputCheck = z.object({ agent: text({ min: 1, max: 100 }).nullish(), clientId: clientKey.nullish() })
 
 type Dependencies = {
   config: Pick<Config, 'sessions' | 'runs'>
@@ -107,7 +107,7 @@ export function createImporting({ config, agents, models, changes }: Dependencie
   }
 
   return async (viewer, input) => {
-    const { clientId } = check(keys, input)
+    const { clientId } = check(inputCheck, input)
     const userId = actingUser(viewer, input.userId)
     await requireUser(viewer, userId)
     const agent = input.agent ? await agents.find(viewer, input.agent) : null

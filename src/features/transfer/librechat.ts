@@ -141,18 +141,18 @@ function piecesOf(
 const textOf = ({ type, text }: z.output<typeof part>): string =>
   type === 'text' ? ((typeof text === 'string' ? text : text?.value) ?? '') : ''
 
-const finishReasons: Readonly<Record<string, UncheckedMessage['finishReason']>> = {
-  stop: 'STOP',
-  length: 'LENGTH',
-  incomplete: 'LENGTH',
-  content_filter: 'CONTENT_FILTER',
-}
+const finishReasons = new Map<string, UncheckedMessage['finishReason']>([
+  ['stop', 'STOP'],
+  ['length', 'LENGTH'],
+  ['incomplete', 'LENGTH'],
+  ['content_filter', 'CONTENT_FILTER'],
+])
 
 function endingOf(from: LibreChatMessage): Partial<UncheckedMessage> {
   const tokens = { inputTokens: tokensOf(from.promptTokens), outputTokens: tokensOf(from.tokenCount) }
   if (from.error) return { ...tokens, status: 'FAILED', finishReason: 'ERROR' }
   if (from.unfinished) return { ...tokens, status: 'INTERRUPTED', finishReason: 'OTHER' }
-  return { ...tokens, status: 'COMPLETE', finishReason: finishReasons[from.finish_reason ?? ''] ?? null }
+  return { ...tokens, status: 'COMPLETE', finishReason: finishReasons.get(from.finish_reason ?? '') ?? null }
 }
 
 const tokensOf = (count: number | null | undefined) =>

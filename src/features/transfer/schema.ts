@@ -73,7 +73,13 @@ const ImportSessionPayload = builder.objectRef<Import>('ImportSessionPayload').i
     sessions: t.prismaField({
       type: ['Session'],
       description: 'The sessions, in the order of the file.',
-      resolve: (_query, { sessions }) => sessions,
+      resolve: async (query, { sessions }, _args, context) => {
+        const { db, tenantId } = viewerOf(context)
+        const ids = sessions.map(({ id }) => id)
+        const found = await db.prisma.session.findMany({ ...query, where: { tenantId, id: { in: ids } } })
+        const byId = new Map(found.map((session) => [session.id, session]))
+        return ids.flatMap((id) => byId.get(id) ?? [])
+      },
     }),
     messageCount: t.exposeInt('messageCount', {
       description: 'How many messages the file had in all, older versions among them.',
