@@ -43,7 +43,7 @@ const RunUsage = builder.objectRef<RunRow>('RunUsage').implement({
     }),
     cost: t.expose('cost', {
       type: 'Decimal',
-      description: 'US dollars; 0 also where the price of the model is not known, when the reply has no cost.',
+      description: 'US dollars; 0 also where the price is not known, in which case the reply has no cost.',
     }),
   }),
 })
