@@ -2,7 +2,6 @@ import type { Message, Session, Sql, Statement } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
 import { NotFoundError } from '../../lib/errors.ts'
 import { type FeedEvent, toWire } from '../../realtime/feed.ts'
-import { sessionColumns } from '../sessions/rows.ts'
 
 export const messageColumns = columnsOf('Message', 'm')
 
@@ -13,35 +12,36 @@ export type Draft = Pick<Message, 'id' | 'role' | 'content'> &
   > &
   Partial<Pick<Message, 'clientId' | 'clientDigest' | 'status' | 'replacesId'>>
 
-// The row lock that this takes is what makes commit order the order of `seq`.
-const bumpSession: Statement = {
-  name: 'session-bump',
-  text: `UPDATE sessions s SET last_seq = last_seq + $3, message_count = message_count + $3 - $5, revision = revision + 1,
-      last_message_at = clock_timestamp(), updated_at = clock_timestamp(), title = coalesce(title, $4),
-      title_source = CASE WHEN title IS NULL AND $4::text IS NOT NULL THEN 'FIRST_MESSAGE' ELSE title_source END
-    WHERE s.tenant_id = $1 AND s.id = $2 AND s.deleted_at IS NULL RETURNING ${sessionColumns}`,
-}
+const sessionPrefix = 'session.'
 
-const insertMessages: Statement = {
-  name: 'message-insert',
-  text: `INSERT INTO messages AS m (tenant_id, session_id, id, seq, role, content, tool_calls, tool_call_id, agent_id,
-      author_id, run_id, status, model, metadata, client_id, client_digest, replaces_id, edited_at,
-      created_at, updated_at)
-    SELECT $1, $2, d.id, d.seq, d.role, d.content, coalesce(d."toolCalls", '[]'), d."toolCallId", d."agentId",
-      d."authorId", d."runId", coalesce(d.status, 'COMPLETE'), d.model, coalesce(d.metadata, '{}'), d."clientId",
-      d."clientDigest", d."replacesId",
-      CASE WHEN d.role = 'USER' AND d."replacesId" IS NOT NULL THEN clock_timestamp() END, clock_timestamp(),
-      clock_timestamp()
-    FROM jsonb_to_recordset($3::jsonb) AS d(id uuid, seq int, role "MessageRole", content text, "toolCalls" jsonb,
-      "toolCallId" text, "agentId" uuid, "authorId" uuid, "runId" uuid, status "MessageStatus", model text,
-      metadata jsonb, "clientId" text, "clientDigest" text, "replacesId" uuid)
-    RETURNING ${messageColumns}`,
+// One statement, hence one round trip. The row lock on the session is what makes commit order the order of `seq`.
+const appendToSession: Statement = {
+  name: 'message-append',
+  text: `WITH s AS (
+      UPDATE sessions s SET last_seq = last_seq + $3, message_count = message_count + $3 - $5, revision = revision + 1,
+        last_message_at = clock_timestamp(), updated_at = clock_timestamp(), title = coalesce(title, $4),
+        title_source = CASE WHEN title IS NULL AND $4::text IS NOT NULL THEN 'FIRST_MESSAGE' ELSE title_source END
+      WHERE s.tenant_id = $1 AND s.id = $2 AND s.deleted_at IS NULL RETURNING s.*
+    ), m AS (
+      INSERT INTO messages (tenant_id, session_id, id, seq, role, content, tool_calls, tool_call_id, agent_id,
+        author_id, run_id, status, model, metadata, client_id, client_digest, replaces_id, edited_at,
+        created_at, updated_at)
+      SELECT $1, $2, d.id, s.last_seq - $3 + d.place, d.role, d.content, coalesce(d."toolCalls", '[]'),
+        d."toolCallId", d."agentId", d."authorId", d."runId", coalesce(d.status, 'COMPLETE'), d.model,
+        coalesce(d.metadata, '{}'), d."clientId", d."clientDigest", d."replacesId",
+        CASE WHEN d.role = 'USER' AND d."replacesId" IS NOT NULL THEN clock_timestamp() END, clock_timestamp(),
+        clock_timestamp()
+      FROM s, jsonb_to_recordset($6::jsonb) AS d(id uuid, place int, role "MessageRole", content text,
+        "toolCalls" jsonb, "toolCallId" text, "agentId" uuid, "authorId" uuid, "runId" uuid, status "MessageStatus",
+        model text, metadata jsonb, "clientId" text, "clientDigest" text, "replacesId" uuid)
+      RETURNING *
+    )
+    SELECT ${messageColumns}, ${columnsOf('Session', 's', sessionPrefix)} FROM m CROSS JOIN s ORDER BY m.seq`,
 }
 
 /**
- * Stores messages at the end of a session, numbered without gaps, as part of the caller's transaction. A session
- * without a title gets one from the first message of a person. `replacedCount`: how many of the conversation they
- * take the place of.
+ * Stores messages at the end of a session, numbered without gaps, as one statement. A session without a title gets
+ * one from the first message of a person. `replacedCount`: how many of the conversation they take the place of.
  */
 export async function appendMessages(
   sql: Sql,
@@ -50,18 +50,23 @@ export async function appendMessages(
   replacedCount = 0,
 ): Promise<{ session: Session; messages: Message[] }> {
   const asked = drafts.find(({ role, content }) => role === 'USER' && content)?.content
-  const [session] = await sql<Session>(bumpSession, [
+  const rows = await sql<Record<string, unknown>>(appendToSession, [
     tenantId,
     sessionId,
     drafts.length,
     asked ? titleFrom(asked) : null,
     replacedCount,
+    JSON.stringify(drafts.map((draft, index) => ({ ...draft, place: index + 1 }))),
   ])
-  if (!session) throw new NotFoundError('session')
-  const firstSeq = session.lastSeq - drafts.length + 1
-  const numbered = drafts.map((draft, index) => ({ ...draft, seq: firstSeq + index }))
-  const messages = await sql<Message>(insertMessages, [tenantId, sessionId, JSON.stringify(numbered)])
-  return { session, messages: messages.sort((a, b) => a.seq - b.seq) }
+  const [first] = rows
+  if (!first) throw new NotFoundError('session')
+  return { session: part<Session>(first, true), messages: rows.map((row) => part<Message>(row, false)) }
+}
+
+/** One of the two rows that the statement gives side by side. */
+function part<Row>(row: Record<string, unknown>, ofSession: boolean): Row {
+  const fields = Object.entries(row).filter(([name]) => name.startsWith(sessionPrefix) === ofSession)
+  return Object.fromEntries(fields.map(([name, value]) => [name.replace(sessionPrefix, ''), value])) as Row
 }
 
 export const messageAdded = (message: Message, { revision }: Session): FeedEvent => ({

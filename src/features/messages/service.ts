@@ -164,7 +164,7 @@ export function createMessages({ config, sessions, changes }: Dependencies): Mes
       await checkLinks(viewer, sessionId, messages)
       const rows = keyed.map(({ message, key }) => draftOf(message, key, viewer, session))
       try {
-        return await changes.commit(viewer.db, sessionId, async (sql) => {
+        return await changes.commitStatement(viewer.db, sessionId, async (sql) => {
           const stored = await appendMessages(sql, { tenantId: viewer.tenantId, sessionId }, rows)
           const events = stored.messages.map((message) => messageAdded(message, stored.session))
           return { result: stored, events: [...events, sessionUpdated(stored.session)] }
