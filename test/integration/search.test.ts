@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { searchedText } from '../../src/features/search/hits.ts'
+import { searchedText } from '../../src/features/search/places.ts'
 import { decodeId, encodeId } from '../../src/lib/ids.ts'
 import type { Api } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'

@@ -3,7 +3,7 @@ import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { connectionOf, pageArgs, pageComplexity } from '../../graphql/paging.ts'
-import { maxMatches } from './hits.ts'
+import { maxMatches } from './places.ts'
 import { type SearchHit as Hit, searchPageSizes } from './service.ts'
 import type { Snippet } from './snippet.ts'
 

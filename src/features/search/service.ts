@@ -5,7 +5,7 @@ import type { Message, Session } from '../../db/client.ts'
 import { check, text } from '../../lib/checks.ts'
 import { decodeIdOf } from '../../lib/ids.ts'
 import { type OrderKey, type Page, type PageArgs, pageOf, planPage } from '../../lib/paging.ts'
-import { type Conditions, countPlaces, findPlaces, type Place } from './hits.ts'
+import { type Conditions, countPlaces, findPlaces, type Place } from './places.ts'
 import { readHeadlines, type Snippet, snippetOf } from './snippet.ts'
 
 export type SearchFilter = Omit<Conditions, 'visibleTo' | 'agentId' | 'agentKey'> & {

@@ -1,5 +1,5 @@
 import type { Statement } from '../../db/client.ts'
-import { searchedText } from './hits.ts'
+import { searchedText } from './places.ts'
 
 /** A piece of text around the words that were found; `highlights` say where they stand in it, in UTF-16 units. */
 export type Snippet = { text: string; highlights: { start: number; end: number }[] }
