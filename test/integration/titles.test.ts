@@ -105,6 +105,7 @@ describe('the title of a session', () => {
       `mutation ($input: UpdateSessionInput!) { updateSession(input: $input) { ... on Error { message } } }`,
       { input: { sessionId, title: 'Mine' } },
     )
+    await feed.until(({ session }) => session?.title === 'Mine')
     const told = feed.events.length
     namer.open()
     await feed.until((event) => event.session && feed.events.indexOf(event) >= told)
