@@ -5,16 +5,22 @@ import type { Session, Statement } from '../../db/client.ts'
 import { createBatch } from '../../lib/batch.ts'
 import { check } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
-import { type OrderKey, type PageArgs, type PagePlan, pageOf, planPage } from '../../lib/paging.ts'
+import { type OrderKey, type Page, type PageArgs, type PagePlan, pageOf, planPage } from '../../lib/paging.ts'
 import type { SessionChecks, SessionFilter } from './checks.ts'
 import { conditionsOf, createParameters, type Parameters, type ResolvedFilter } from './filter.ts'
 import { withRelations } from './relations.ts'
 import { sessionColumns } from './rows.ts'
-import type { Sessions } from './service.ts'
 
 export type SessionOrder = { field: keyof typeof columns; direction: 'ASC' | 'DESC' }
 
 export type SessionPageArgs = PageArgs & { filter?: unknown; orderBy: SessionOrder }
+
+export type SessionList = {
+  /** A page of the sessions that the viewer may see; `query` is Prisma's selection of what hangs on them. */
+  page(viewer: Viewer, args: SessionPageArgs, query: object): Promise<Page<Session>>
+  /** The parent of a fork, unless the viewer may not see it; for many at once, it is one statement. */
+  parentOf(viewer: Viewer, session: Session): Promise<Session | null>
+}
 
 type Column = { type: 'timestamptz' | 'text' | 'int'; sql: string; key: Omit<OrderKey, 'direction'> }
 
@@ -34,10 +40,7 @@ const columns = {
 type Branch = { from: string; where: string }
 
 /** Lists sessions: they are read in SQL, what hangs on them beyond their agents by Prisma. */
-export function createSessionList(
-  config: Config['sessions'],
-  checks: SessionChecks,
-): Pick<Sessions, 'page' | 'parentOf'> {
+export function createSessionList(config: Config['sessions'], checks: SessionChecks): SessionList {
   const nameOf = createStatementNames()
   const statement = (text: string): Statement => ({ name: nameOf(text), text })
 

@@ -4,7 +4,6 @@ import type { Session, Sql, Statement } from '../../db/client.ts'
 import { check } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { NotFoundError } from '../../lib/errors.ts'
-import type { Page } from '../../lib/paging.ts'
 import type { Agents } from '../agents/service.ts'
 import type { ModelCatalog } from '../models/service.ts'
 import type { Templates } from '../templates/service.ts'
@@ -14,22 +13,19 @@ import type { Changes } from './changes.ts'
 import { createSessionChecks, type UpdateSession } from './checks.ts'
 import { type Created, type Creation, createCreation } from './creation.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
-import { createSessionList, type SessionPageArgs } from './list.ts'
+import { createSessionList, type SessionList } from './list.ts'
 import { withRelations } from './relations.ts'
 import { sessionColumns, sessionUpdated } from './rows.ts'
 
-export type Sessions = Creation &
+export type Sessions = SessionList &
+  Creation &
   Lifecycle & {
-    /** A page of the sessions that the viewer may see; `query` is Prisma's selection of what hangs on them. */
-    page(viewer: Viewer, args: SessionPageArgs, query: object): Promise<Page<Session>>
     /** A session that the viewer may see, or null; `query` is Prisma's selection of what hangs on it. */
     find(viewer: Viewer, sessionId: string, query: object): Promise<Session | null>
     /** A session of the viewer's or one that it takes part in; throws `NotFoundError`, or `ForbiddenError` short of the right. */
     require(viewer: Viewer, sessionId: string, right: Right): Promise<Session>
     /** What the viewer is to a session that it sees; for many at once, it is one statement. */
     roleOf(viewer: Viewer, session: Session): Promise<Right>
-    /** The parent of a fork, unless the viewer may not see it; for many at once, it is one statement. */
-    parentOf(viewer: Viewer, session: Session): Promise<Session | null>
     /** Changes what is given; null clears where null is a value. Making a session active obeys the limit as `create` does. */
     update(viewer: Viewer, sessionId: string, input: UpdateSession): Promise<Created>
   }
