@@ -202,7 +202,7 @@ describe('a list of sessions', () => {
       ),
       { numRuns: 150 },
     )
-  })
+  }, 60_000)
 
   it('asks no more of the database for many sessions than for one', async () => {
     const api = app.api({ user: 'alice' })
