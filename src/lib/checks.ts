@@ -89,8 +89,9 @@ export const modelParameters = z.strictObject(
       .min(1, 'is below 1')
       .max(1_000_000, 'is above 1000000')
       .optional(),
+    // A line break is the most common of them.
     stop: z
-      .array(text({ min: 1, max: 100 }))
+      .array(text({ max: 100 }).min(1, 'is empty; some text is needed'))
       .max(8, 'has more than 8 entries')
       .optional(),
     seed: z.int('is not a whole number').optional(),

@@ -95,7 +95,7 @@ const session = fc.record({
   agent: fc.constantFrom('primary', 'research', null),
   model: fc.constantFrom('demo:chat', null),
   systemPrompt: fc.option(text({ maxLength: 50 })),
-  parameters: fc.constantFrom({}, { temperature: 0.5, stop: ['END'] }),
+  parameters: fc.constantFrom({}, { temperature: 0.5, stop: ['\n'] }),
   metadata: json,
   tags: fc.array(said, { maxLength: 3 }),
   createdAt: time,
