@@ -5,8 +5,8 @@ import { diffSchemas } from './schema-diff.ts'
 /**
  * The differences between what a Prisma schema describes and what the migrations in `directory` build, a line each.
  * Both are built on the server at `url`, a superuser's, in databases of their own. Row-level security, roles, grants,
- * check constraints, partial indexes, views, deferrability and extensions are for migrations alone to say; all else
- * must be the same.
+ * check constraints, partial indexes, deferrability and extensions are for migrations alone to say; all else must be
+ * the same.
  */
 export async function findDrift(url: string, schema: string, directory: string): Promise<string[]> {
   const described = await buildCatalog(url, 'drift_schema', async (client) => {
@@ -58,7 +58,7 @@ const catalog = `
   )
   SELECT CASE relkind WHEN 'r' THEN 'table ' WHEN 'S' THEN 'sequence ' ELSE 'relation ' END || relname AS name,
     relkind::text AS definition
-  FROM relation WHERE relkind NOT IN ('i', 'I', 'v')
+  FROM relation WHERE relkind NOT IN ('i', 'I')
   UNION ALL
   SELECT format('column %s.%s', relname, attname),
     concat_ws(' ', format_type(atttypid, atttypmod), CASE WHEN attnotnull THEN 'NOT NULL' END,

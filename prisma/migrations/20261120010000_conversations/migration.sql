@@ -153,17 +153,6 @@ BEGIN
 END
 $$;
 
--- The operators of JSON and arrays are not marked leakproof, so that under row-level security no index answers them.
--- This view reads as a role whose policy hides nothing and names the tenant by itself.
-CREATE VIEW "session_terms" AS
-    SELECT "tenant_id", "id", "metadata", "tags" FROM "sessions"
-    WHERE "tenant_id" = nullif(current_setting('app.tenant', true), '')::uuid;
-GRANT CREATE ON SCHEMA "public" TO parley_system;
-ALTER VIEW "session_terms" OWNER TO parley_system;
-REVOKE CREATE ON SCHEMA "public" FROM parley_system;
-REVOKE ALL ON "session_terms" FROM parley_app;
-GRANT SELECT ON "session_terms" TO parley_app;
-
 -- Full-text search cuts text into words as this configuration says; its comment names the language it is a copy of.
 CREATE TEXT SEARCH CONFIGURATION "parley" (COPY = pg_catalog.simple);
 COMMENT ON TEXT SEARCH CONFIGURATION "parley" IS 'simple';

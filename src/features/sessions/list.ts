@@ -80,7 +80,7 @@ export function createSessionList(config: Config['sessions'], checks: SessionChe
 
 const findByTerms: Statement = {
   name: 'session-by-terms',
-  text: `SELECT id FROM session_terms WHERE tenant_id = $1 AND metadata @> $2::jsonb AND tags @> $3::text[] LIMIT $4`,
+  text: `SELECT id FROM sessions WHERE tenant_id = $1 AND metadata @> $2::jsonb AND tags @> $3::text[] LIMIT $4`,
 }
 
 /** Terms that fit more sessions than this are so common that the order's index soon meets a page of them. */
@@ -95,8 +95,7 @@ async function resolveTerms(viewer: Viewer, filter: SessionFilter): Promise<Reso
   const isOfOneUser = !actsForTenant(viewer) || filter.userId || filter.participant || filter.externalUserId
   if (isOfOneUser || !(metadata || tags)) return filter
   const terms = [JSON.stringify(metadata ?? {}), tags ?? []]
-  const values = [viewer.tenantId, ...terms, rareTerms + 1]
-  const found = await viewer.db.sql<{ id: string }>(findByTerms, values)
+  const found = await viewer.db.searchSql<{ id: string }>(findByTerms, [...terms, rareTerms + 1])
   return found.length > rareTerms ? filter : { ...rest, ids: found.map(({ id }) => id) }
 }
 
