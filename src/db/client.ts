@@ -35,10 +35,10 @@ export type TenantDatabase = {
   /** One prepared statement over the same pool, for the few paths that are hot. */
   readonly sql: Sql
   /**
-   * One statement that looks for text, tags or metadata. Row-level security keeps PostgreSQL from every index on text or JSON, since
-   * their operators might tell of a row before it is known to be the tenant's. This goes past it, so the statement is
-   * the wall: its `$1` is the tenant, filled in here, and every table in it must be held to that. Take ids from it and
-   * read the rows by `sql` or `prisma`, which check them again.
+   * One statement that looks for text, tags or metadata. Row-level security keeps PostgreSQL from every index on text
+   * or JSON, since their operators might tell of a row before it is known to be the tenant's. This goes past it, so
+   * the statement is the wall: its `$1` is the tenant, filled in here, and every table in it must be held to that.
+   * Take ids from it and read the rows by `sql` or `prisma`, which check them again.
    */
   readonly searchSql: Sql
   /** Statements of one transaction; rolls back when `work` throws. */
