@@ -62,7 +62,7 @@ async function readWithCuts(
 
 const replies = [
   '/pace 400 /long 90',
-  '/unicode /pace 200 /long 60',
+  '/unicode /pace 40 /long 90',
   '/long 120 /pace 500',
   '/repeat 👩‍👩‍👧‍👦 e\u0301 𝒳',
 ]
@@ -98,7 +98,7 @@ describe('curl', () => {
   it('reads the feed as server-sent events and comes back by its cursor', async () => {
     const alice = app.api()
     const sessionId = await alice.createSession()
-    const { assistantMessage } = await alice.sendMessage({ sessionId, content: '/pace 200 /long 60' })
+    const { assistantMessage } = await alice.sendMessage({ sessionId, content: '/pace 40 /long 90' })
     const reader = createSessionReader()
 
     const first = await curl(sessionId, null, (name) => name === 'TextDelta')

@@ -34,7 +34,7 @@ const isDone = (event: { __typename: string; session?: { title: string } }) =>
 async function write(sessionId: string) {
   const alice = app.api()
   for (const words of [120, 90, 60])
-    await alice.sendMessage({ sessionId, content: `/pace 300 /unicode /long ${words}` })
+    await alice.sendMessage({ sessionId, content: `/pace 150 /unicode /long ${words}` })
   const watch = app.socket().watch(watchSession, { sessionId })
   let isOver = false
   let runs = 0
@@ -103,7 +103,7 @@ describe('a snapshot', () => {
     const alice = app.api()
     const sessionId = await alice.createSession()
     const socket = app.socket()
-    const { assistantMessage } = await alice.sendMessage({ sessionId, content: '/pace 200 /long 120' })
+    const { assistantMessage } = await alice.sendMessage({ sessionId, content: '/pace 50 /long 120' })
     const witness = socket.watch(watchSession, { sessionId })
     await alice.run(addMessages, { input: { sessionId, messages: notes(60, 'note') } })
     await witness.until(({ __typename }) => __typename === 'TextDelta')
@@ -125,7 +125,7 @@ describe('a snapshot', () => {
   it('tells a gap once, with the whole text so far, where the cursor is of another life of the feed', async () => {
     const alice = app.api()
     const sessionId = await alice.createSession()
-    await alice.sendMessage({ sessionId, content: '/pace 200 /long 80' })
+    await alice.sendMessage({ sessionId, content: '/pace 50 /long 100' })
     const witness = app.socket().watch(watchSession, { sessionId })
     const { cursor } = await witness.until(({ __typename }) => __typename === 'TextDelta')
     const [, offset, revision] = cursor.split(':')
@@ -159,7 +159,8 @@ describe('a snapshot', () => {
     // Ten entries hold less than what is told between two checkpoints.
     const watch = short.socket().watch(watchSession, { sessionId, after: cursor })
     await reader.takeUntil(watch, ({ __typename }) => __typename === 'RunFinished')
-    expect(reader.names.slice(0, 3)).toEqual(['START', 'GAP', 'TextDelta'])
+    expect(reader.names.slice(0, 2)).toEqual(['START', 'GAP'])
+    expect(reader.names).toContain('TextDelta')
     expect(bySeq(reader.messages.values())).toEqual(await storedMessages(short, sessionId))
   })
 

@@ -6,7 +6,9 @@ import { readRun, runEnd, watchRuns } from '../support/runs.ts'
 const recording = createRecordingProvider()
 let app: TestApp
 beforeAll(async () => {
-  app = await startTestApp({ providers: [recording.provider] })
+  // Twenty copies at once on a busy machine may wait for a connection for a while.
+  const env = { DATABASE_POOL_WAIT_MS: '20000' }
+  app = await startTestApp({ env, providers: [recording.provider] })
 })
 
 describe('sendMessage with a clientId', () => {
