@@ -103,8 +103,10 @@ export async function listen(server: Server, host: string, port: number): Promis
 /** Lets open requests end, closes idle connections; after `graceMs` it closes all. */
 export async function close(server: Server, graceMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  server.closeIdleConnections()
+  // A connection that falls idle after this moment would be kept alive for the next request.
+  const idle = setInterval(() => server.closeIdleConnections(), 50)
   const force = setTimeout(() => server.closeAllConnections(), graceMs)
   await closed
+  clearInterval(idle)
   clearTimeout(force)
 }
