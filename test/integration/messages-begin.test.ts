@@ -37,6 +37,18 @@ describe('a run', () => {
     ])
   })
 
+  it('waits where its user has as many as are allowed', async () => {
+    const app = await startTestApp({ env: { RUNS_PER_USER: '2' } })
+    const alice = app.api()
+    const statuses: string[] = []
+    for (let count = 0; count < 3; count += 1) {
+      const sessionId = await alice.createSession()
+      const { sendMessage } = await alice.run(send, { input: { sessionId, content: '/stall after 1' } })
+      statuses.push(sendMessage.run.status)
+    }
+    expect(statuses).toEqual(['RUNNING', 'RUNNING', 'QUEUED'])
+  })
+
   it('is not left behind by a server that stops in the midst of the send', async () => {
     const app = await startTestApp()
     const alice = app.api()
