@@ -85,6 +85,9 @@ describe.each(doorNames)('over %s', (door) => {
     const { session } = await app.api().run(messages, { id: sessionId, first: 1 })
     const cursor: string = sessions.pageInfo.endCursor
     const byCreation = 'createdAt desc,id desc'
+    const stamp = '2026-01-01 00:00:00.123456+00'
+    // Well-formed, so that what is refused below is refused for its fault.
+    await app.api().run(list, { after: base64url([byCreation, stamp, newId()]) })
     const forged = [
       '',
       'x',
@@ -96,20 +99,26 @@ describe.each(doorNames)('over %s', (door) => {
       base64url({}),
       base64url([]),
       base64url([byCreation]),
-      base64url([byCreation, '2026-01-01T00:00:00.000Z']),
-      base64url([byCreation, '2026-01-01T00:00:00.000Z', newId(), 1]),
+      base64url([byCreation, stamp]),
+      base64url([byCreation, stamp, newId(), 1]),
       base64url([byCreation, null, newId()]),
       base64url([byCreation, 'yesterday', newId()]),
+      base64url([byCreation, '2026-01-01T00:00:00.000Z', newId()]),
+      base64url([byCreation, '2026-02-30 00:00:00+00', newId()]),
+      base64url([byCreation, '2026-01-01 25:00:00+00', newId()]),
+      base64url([byCreation, '0000-01-01 00:00:00+00', newId()]),
+      base64url([byCreation, '2026-01-01 00:00:00.1234567+00', newId()]),
+      base64url([byCreation, `${stamp}'`, newId()]),
       base64url([byCreation, 5, newId()]),
       base64url([byCreation, '+275760-09-13T00:00:00.000Z', newId()]),
       base64url([byCreation, '-271821-04-20T00:00:00.000Z', newId()]),
       base64url([byCreation, '0000-01-01T00:00:00.000Z', newId()]),
-      base64url([byCreation, '2026-01-01T00:00:00.000Z', 'no uuid']),
-      base64url([byCreation, '2026-01-01T00:00:00.000Z', '']),
-      base64url([byCreation, '2026-01-01T00:00:00.000Z', "'; DROP TABLE sessions; --"]),
-      base64url([byCreation, '2026-01-01T00:00:00.000Z', null]),
-      base64url([byCreation, { gt: '2026-01-01T00:00:00.000Z' }, newId()]),
-      base64url(['createdAt desc,id asc', '2026-01-01T00:00:00.000Z', newId()]),
+      base64url([byCreation, stamp, 'no uuid']),
+      base64url([byCreation, stamp, '']),
+      base64url([byCreation, stamp, "'; DROP TABLE sessions; --"]),
+      base64url([byCreation, stamp, null]),
+      base64url([byCreation, { gt: stamp }, newId()]),
+      base64url(['createdAt desc,id asc', stamp, newId()]),
       'A'.repeat(100_000),
     ]
     const says = 'is not a cursor of this list in this order'
