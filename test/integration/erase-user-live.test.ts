@@ -86,17 +86,19 @@ describe('while it happens', () => {
     const erins = await userId(erin)
     const session = await app.api(bob).createSession({ title: 'Long' })
     await share(session, bob, erin, 'EDITOR')
+    // One question without a reply comes first, so that a step ends between a question and its reply.
     await sql(
       `INSERT INTO messages (tenant_id, session_id, id, seq, role, content, author_id)
-       SELECT s.tenant_id, s.id, gen_random_uuid(), n, CASE WHEN n % 2 = 1 THEN 'USER' ELSE 'ASSISTANT' END::"MessageRole",
-         'text ' || n, CASE n % 4 WHEN 1 THEN $2::uuid WHEN 3 THEN s.user_id END
-       FROM sessions s, generate_series(1, 2400) AS n WHERE s.id = $1`,
+       SELECT s.tenant_id, s.id, gen_random_uuid(), n + 1,
+         CASE WHEN n = 0 OR n % 2 = 1 THEN 'USER' ELSE 'ASSISTANT' END::"MessageRole", 'text ' || n,
+         CASE WHEN n = 0 OR n % 4 = 1 THEN $2::uuid WHEN n % 4 = 3 THEN s.user_id END
+       FROM sessions s, generate_series(0, 2400) AS n WHERE s.id = $1`,
       [decodeId(session).uuid, decodeId(erins).uuid],
     )
-    await sql('UPDATE sessions SET last_seq = 2400, message_count = 2400 WHERE id = $1', [
+    await sql('UPDATE sessions SET last_seq = 2401, message_count = 2401 WHERE id = $1', [
       decodeId(session).uuid,
     ])
-    expect(await erase(erins)).toMatchObject({ messages: 1_200, sessions: 0, participations: 1 })
+    expect(await erase(erins)).toMatchObject({ messages: 1_201, sessions: 0, participations: 1 })
     const left = await sql(
       'SELECT seq % 4 AS place, count(*)::int FROM messages WHERE session_id = $1 GROUP BY 1 ORDER BY 1',
       [decodeId(session).uuid],
@@ -104,7 +106,7 @@ describe('while it happens', () => {
     // What bob asked, and the replies to that.
     expect(left).toEqual([
       { place: 0, count: 600 },
-      { place: 3, count: 600 },
+      { place: 1, count: 600 },
     ])
     expect((await messagesOf(session, bob)).messageCount).toBe(1_200)
   })

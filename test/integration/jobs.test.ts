@@ -78,6 +78,26 @@ it('gives jobs without a key to whoever is free, each once', async () => {
   expect([...done].sort()).toEqual([...marks].sort())
 })
 
+it('works off what waits already without a pause', async () => {
+  const url = await newDatabase()
+  const first = node(url)
+  first.work('test', async () => {})
+  await first.send('test', { mark: 'makes the queue' })
+  await first.stop()
+  const sender = node(url)
+  for (let count = 0; count < 40; count += 1) await sender.send('test', { mark: 'waiting' })
+
+  const worker = node(url)
+  let done = 0
+  worker.work('test', async () => {
+    done += 1
+  })
+  worker.start()
+  await vi.waitFor(() => expect(done).toBeGreaterThan(0), { timeout: 20_000, interval: 50 })
+  // Less than the time between two looks.
+  await vi.waitFor(() => expect(done).toBeGreaterThanOrEqual(40), { timeout: 4_000, interval: 50 })
+})
+
 it('waits for the time of a later job', async () => {
   const url = await newDatabase()
   const jobs = node(url)
@@ -97,6 +117,8 @@ it('aborts what is at work when it stops, and another node does it again', async
   first.work('test', async (_data, signal) => {
     begun.resolve(signal)
     await once(signal, 'abort')
+    // What it still has to put in order.
+    await query(url, 'SELECT pg_sleep(0.2)')
     hasSettled = true
     throw signal.reason
   })
@@ -157,14 +179,12 @@ it('begins by itself some moments after the start, and forgets a schedule that i
   expect(await schedules()).toEqual([])
 })
 
-it('holds nothing that keeps the process alive', async () => {
-  const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
-  const jobs = createJobs({ url: await newDatabase(), log: { warn: () => {}, error: () => {} } })
-  jobs.work('test', async () => {})
-  jobs.schedule('test', '* * * * *')
+it('is not woken by a start once it has stopped', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const jobs = createJobs({ url: 'postgres://127.0.0.1:9/none', log: { warn: () => {}, error: () => {} } })
   jobs.start()
-  await jobs.send('test', {})
+  expect(vi.getTimerCount()).toBe(1)
   await jobs.stop()
-  const after = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
-  expect(after).toBeLessThanOrEqual(before)
+  expect(vi.getTimerCount()).toBe(0)
 })
