@@ -64,7 +64,7 @@ beforeAll(async () => {
     }
     if (n % 5 === 0) await api.mutate('updateSession', { sessionId: id, isActive: false })
     const role = n % 2 ? 'OWNER' : 'VIEWER'
-    const guests = people.filter((user, index) => user !== people[n % 3] && (n + index) % 3 === 0)
+    const guests = people.filter((user, index) => user !== people[n % 3] && (n + index) % 4 === 0)
     for (const externalUserId of guests)
       await api.mutate('addParticipant', { sessionId: id, externalUserId, role })
     if (n % 7 === 6) await api.mutate('deleteSession', { sessionId: id })
@@ -95,8 +95,12 @@ beforeAll(async () => {
     }
 })
 
+/** Mostly absent: a filter of many conditions fits nothing. */
 const option = <Value>(...values: Value[]) =>
-  fc.option(fc.constantFrom(...values), { nil: undefined, freq: 2 })
+  fc.oneof(
+    { weight: 5, arbitrary: fc.constant(undefined) },
+    { weight: 1, arbitrary: fc.constantFrom(...values) },
+  )
 const filters = fc.record({
   user: option(...people),
   externalUserId: option(...people, 'nobody'),
@@ -200,12 +204,12 @@ describe('a list of sessions', () => {
           expect(seen).toEqual(wanted)
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 200 },
     )
   }, 60_000)
 
   it('asks no more of the database for many sessions than for one', async () => {
-    const api = app.api({ user: 'alice' })
+    const api = app.api({ user: 'bob' })
     const everything = `query ($first: Int) { sessions(first: $first) { totalCount nodes {
       id title viewerRole viewerUnread viewerLastReadSeq user { externalId } agent { key } template { name }
       parent { id } forkedAt { seq } participants { role user { externalId } } } } }`
@@ -220,8 +224,9 @@ describe('a list of sessions', () => {
     }
     const [one, many] = [await statements(1), await statements(10)]
     expect(one.length).toBeGreaterThan(3)
-    // A page of forks and plain sessions needs the look-up of parents; one plain session does not.
-    expect(many.length, many.join('\n')).toBeLessThanOrEqual(one.length + 1)
+    // What is asked for is asked once, whatever number of sessions it is for.
+    expect(new Set(many).size, many.join('\n')).toBe(many.length)
+    expect(many.length).toBeLessThanOrEqual(12)
   })
 
   it('finds rare metadata of a large tenant by its index, and common metadata as well', async () => {
