@@ -1,5 +1,4 @@
 import { knownUsers } from '../../auth/policy.ts'
-import type { Viewer } from '../../auth/viewer.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 
