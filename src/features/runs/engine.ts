@@ -15,8 +15,11 @@ import { runStarted } from './rows.ts'
 import type { Titles } from './titles.ts'
 
 export type Engine = {
-  /** Begins with a run that was stored as claimed by this node, or tries to claim it; returns at once. */
-  offer(run: Run): void
+  /**
+   * Begins with a run that was stored as claimed by this node, or tries to claim it. Resolves at once, but where the
+   * node stops, when the run is let go of.
+   */
+  offer(run: Run): Promise<void>
   /** Takes every waiting run whose turn it is. */
   takeWaiting(): Promise<void>
   /** Stops a run that this node works on, keeping its text; resolves when it has ended. False where it is not here. */
@@ -64,6 +67,7 @@ type Work = { stop: (reason: StopReason) => void; ended: Promise<void> }
 export function createEngine(dependencies: Dependencies): Engine {
   const { claims, changes, database, log } = dependencies
   const working = new Map<string, Work>()
+  const claiming = new Set<Promise<void>>()
   let isStopping = false
 
   function begin(run: Run, announce: () => Promise<boolean>) {
@@ -78,16 +82,19 @@ export function createEngine(dependencies: Dependencies): Engine {
     if (isStopping) aborting.abort('shutdown')
   }
 
-  async function take(runId: string) {
+  async function claimAndBegin(runId: string) {
     const run = await claims.claim(runId)
     if (run) begin(run, () => announceStart(changes, database.forTenant(run.tenantId), run))
   }
 
-  async function startOrTake(run: Run) {
-    if (run.status !== 'RUNNING') await take(run.id)
-    // Stored while this node began to stop: another one, or this one when it is back, has the turn.
-    else if (isStopping) await claims.release(run)
-    else begin(run, async () => true)
+  async function take(runId: string) {
+    const claim = claimAndBegin(runId)
+    claiming.add(claim)
+    try {
+      await claim
+    } finally {
+      claiming.delete(claim)
+    }
   }
 
   async function takeWaiting() {
@@ -96,10 +103,13 @@ export function createEngine(dependencies: Dependencies): Engine {
   }
 
   return {
-    offer: (run) =>
-      void startOrTake(run).catch((error) =>
-        log.error({ err: error, runId: run.id }, 'a run could not be taken'),
-      ),
+    async offer(run) {
+      const failed = (error: unknown) => log.error({ err: error, runId: run.id }, 'a run could not be taken')
+      if (run.status !== 'RUNNING') void take(run.id).catch(failed)
+      // Stored while this node began to stop: another one, or this one when it is back, has the turn.
+      else if (isStopping) await claims.release(run).catch(failed)
+      else begin(run, async () => true)
+    },
     takeWaiting,
     async cancel(runId) {
       const work = working.get(runId)
@@ -110,9 +120,10 @@ export function createEngine(dependencies: Dependencies): Engine {
     async stop(graceMs) {
       isStopping = true
       claims.close()
-      const all = [...working.values()]
-      const done = Promise.all(all.map(({ ended }) => ended))
-      if (all.length > 0) await Promise.race([done, sleep(graceMs)])
+      // What is being claimed now is work in a moment.
+      await Promise.allSettled(claiming)
+      const done = Promise.all([...working.values()].map(({ ended }) => ended))
+      if (working.size > 0) await Promise.race([done, sleep(graceMs)])
       for (const { stop } of working.values()) stop('shutdown')
       await done
     },

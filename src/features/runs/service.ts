@@ -90,7 +90,7 @@ export function createRuns({ config, sessions, turns, changes, feed, engine }: D
         const sent = await changes.commit(viewer.db, sessionId, (sql) =>
           turns.store(sql, viewer, session, turn),
         )
-        engine.offer(sent.run)
+        await engine.offer(sent.run)
         return sent
       } catch (error) {
         const twin = isUniqueViolation(error) ? await turns.repeated(viewer, sessionId, key) : null
