@@ -114,7 +114,8 @@ async function openDatabase(config: Config, log: Log, opened: (() => Promise<voi
   const { applied } = await migrate({ url })
   if (applied.length > 0) log.info({ applied }, 'the database was brought up to date')
   const { poolSize, poolWaitMs, statementTimeoutMs, searchLanguage: language } = config.database
-  if (await setSearchLanguage({ url, language })) log.info({ language }, 'messages were indexed anew for search')
+  if (await setSearchLanguage({ url, language }))
+    log.info({ language }, 'messages were indexed anew for search')
   const onError = (error: Error) => log.warn({ err: error }, 'a database connection was lost')
   const database = createDatabase({ url, poolSize, poolWaitMs, statementTimeoutMs, onError })
   opened.push(() => database.close())
@@ -170,10 +171,10 @@ function createServices(
   const revisions = createRevisions({ config: config.sessions, sessions, turns, runs, changes, engine })
   const accounts = createAccounts({ database, autoCreateTenants: config.auth.autoCreateTenants })
   const live = createLive({ feed, sessions })
-  const importSessions = createImporting({ config, agents, models: catalog, changes })
-  const transfer = createTransfer({ database, sessions, importSessions })
   const search = createSearch()
   const stats = createStats()
+  const importSessions = createImporting({ config, agents, models: catalog, changes })
+  const transfer = createTransfer({ database, sessions, importSessions })
   const erasure = createErasure({ sessions, participants, runs, accounts, changes })
   const { cleanupDays } = config.sessions
   const retention = createRetention({ system: database.system, changes, afterDays: cleanupDays, log })
