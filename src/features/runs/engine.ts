@@ -123,7 +123,7 @@ export function createEngine(dependencies: Dependencies): Engine {
       // What is being claimed now is work in a moment.
       await Promise.allSettled(claiming)
       const done = Promise.all([...working.values()].map(({ ended }) => ended))
-      if (working.size > 0) await Promise.race([done, sleep(graceMs)])
+      if (working.size > 0) await Promise.race([done, sleep(graceMs, undefined, { ref: false })])
       for (const { stop } of working.values()) stop('shutdown')
       await done
     },
