@@ -182,6 +182,6 @@ const readers = {
   float: (value: unknown) => (typeof value === 'number' ? value : undefined),
   date: (value: unknown) => {
     const date = typeof value === 'string' ? new Date(value) : undefined
-    return date && isStorableDate(date) ? date : undefined
+    return date && isStorableDate(date) && date.toISOString() === value ? date : undefined
   },
 }

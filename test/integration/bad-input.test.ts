@@ -52,9 +52,11 @@ describe.each(doorNames)('over %s', (door) => {
     const doors = await openDoors(app.url, app.token({ role: 'ADMIN' }))
     const before = await stored()
     const wrong: unknown[] = []
+    // All of them through one door, a few through the others, which read arguments with the same code.
+    const malformed = door === 'http' ? malformedIds : malformedIds.slice(0, 4)
     const taking = Object.entries(matrix).flatMap(([name, cases]) => cases.map((each) => ({ name, ...each })))
     for (const { name, operation, variables } of taking)
-      for (const bad of variables ? malformedIds : []) {
+      for (const bad of variables ? malformed : []) {
         const ids = Object.fromEntries(ofEachType.map((type) => [type, bad])) as Ids
         const given = variables?.(ids, sessionId)
         // Whatever is no id of an agent is looked for among the keys of agents; some fields take no id at all.
