@@ -161,15 +161,11 @@ builder.prismaObjectFields('Session', (t) => ({
       return context.services.messages.page(viewerOf(context), session.id, args, query)
     },
   }),
-  lastMessage: t.prismaField({
+  lastMessage: t.field({
     type: Message,
     nullable: true,
     description: 'The latest message of the conversation.',
-    resolve: (query, session, _args, context) => {
-      const { db, tenantId } = viewerOf(context)
-      const where = { tenantId, sessionId: session.id, replacedAt: null }
-      return db.prisma.message.findFirst({ ...query, where, orderBy: { seq: 'desc' } })
-    },
+    resolve: (session, _args, context) => context.services.messages.last(viewerOf(context), session.id),
   }),
 }))
 

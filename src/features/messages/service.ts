@@ -23,6 +23,8 @@ export type Messages = {
   ): Promise<{ session: Session; messages: Message[] }>
   /** A page of a session that the viewer may see; `query` is Prisma's selection of what hangs on the messages. */
   page(viewer: Viewer, sessionId: string, args: MessagePageArgs, query: object): Promise<Page<Message>>
+  /** The latest message of a conversation that the viewer may see; for many at once, it is one statement. */
+  last(viewer: Viewer, sessionId: string): Promise<Message | null>
   /** The versions of a message, oldest first; the latest 100 of them. */
   versions(viewer: Viewer, messageId: string): Promise<Message[]>
   /** What was stored under these keys, or null where none is used; other content under one is a `ConflictError`. */
@@ -151,6 +153,10 @@ export function createMessages({ config, sessions, changes }: Dependencies): Mes
       const rows = await hotPages(db, sessionId, plan)
       const count = () => db.prisma.message.count({ where: { tenantId, sessionId, replacedAt: null } })
       return pageOf(plan, order, rows, count)
+    },
+    async last({ db }, sessionId) {
+      const plan = planPage({ first: 1 }, messagePageSizes, messageOrders.SEQ_DESC)
+      return (await hotPages(db, sessionId, plan))[0] ?? null
     },
     versions: async (viewer, messageId) =>
       (await viewer.db.sql<Message>(findVersions, [viewer.tenantId, messageId])).reverse(),

@@ -96,34 +96,25 @@ export const Run = builder.prismaNode('Run', {
   }),
 })
 
-builder.prismaObjectField('Session', 'activeRun', (t) =>
-  t.prismaField({
+builder.prismaObjectFields('Session', (t) => ({
+  activeRun: t.field({
     type: Run,
     nullable: true,
     description: 'The run that is being answered now.',
-    resolve: (query, session, _args, context) => {
-      const { db, tenantId } = viewerOf(context)
-      const where = {
-        tenantId,
-        sessionId: session.id,
-        status: { in: ['RUNNING' as const, 'REQUIRES_ACTION' as const] },
-      }
-      return db.prisma.run.findFirst({ ...query, where })
+    resolve: async (session, _args, context) => {
+      const open = await context.services.runs.open(viewerOf(context), session.id)
+      return open.find(({ status }) => status !== 'QUEUED') ?? null
     },
   }),
-)
-
-builder.prismaObjectField('Session', 'queuedRuns', (t) =>
-  t.prismaField({
+  queuedRuns: t.field({
     type: [Run],
     description: 'The runs that wait for their turn, in that order.',
-    resolve: (query, session, _args, context) => {
-      const { db, tenantId } = viewerOf(context)
-      const where = { tenantId, sessionId: session.id, status: 'QUEUED' as const }
-      return db.prisma.run.findMany({ ...query, where, orderBy: { id: 'asc' } })
+    resolve: async (session, _args, context) => {
+      const open = await context.services.runs.open(viewerOf(context), session.id)
+      return open.filter(({ status }) => status === 'QUEUED')
     },
   }),
-)
+}))
 
 builder.queryField('run', (t) =>
   t.prismaField({

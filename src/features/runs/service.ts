@@ -3,6 +3,7 @@ import { onVisibleSession } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
 import { isUniqueViolation, type Run, type Statement } from '../../db/client.ts'
+import { createBatch } from '../../lib/batch.ts'
 import { check, clientKey, modelId, modelParameters, text } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { NotFoundError } from '../../lib/errors.ts'
@@ -20,12 +21,20 @@ export type Runs = {
    * same three rows and never a second model call; other content under it is a `ConflictError`.
    */
   send(viewer: Viewer, input: unknown): Promise<Sent>
+  /** The runs of a session that have not ended, oldest first; for many sessions at once, it is one statement. */
+  open(viewer: Viewer, sessionId: string): Promise<readonly Run[]>
   /** Waits until a run has ended, and gives it as it is then. */
   ended(viewer: Viewer, run: Run): Promise<Run>
   /** Waits until the run of a send has ended, and gives the rows as they are then. */
   waitForEnd(viewer: Viewer, sent: Sent): Promise<Sent>
   /** Stops a run, from wherever it is asked; a run that has ended stays as it is. */
   cancel(viewer: Viewer, runId: string): Promise<Run>
+}
+
+const findOpen: Statement = {
+  name: 'run-open-of-sessions',
+  text: `SELECT ${runColumns} FROM runs r WHERE r.tenant_id = $1 AND r.session_id = ANY($2)
+    AND r.status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION') ORDER BY r.id`,
 }
 
 const requestCancel: Statement = {
@@ -50,6 +59,11 @@ export function createRuns({ config, sessions, turns, changes, feed, engine }: D
     clientId: clientKey.nullish(),
     model: modelId.nullish(),
     parameters: modelParameters.nullish(),
+  })
+
+  const openRuns = createBatch<Viewer['db'], string, readonly Run[]>(async (db, sessionIds) => {
+    const rows = await db.sql<Run>(findOpen, [db.tenantId, sessionIds])
+    return Map.groupBy(rows, ({ sessionId }) => sessionId)
   })
 
   async function current(viewer: Viewer, runId: string): Promise<Run> {
@@ -77,6 +91,7 @@ export function createRuns({ config, sessions, turns, changes, feed, engine }: D
   }
 
   return {
+    open: async ({ db }, sessionId) => (await openRuns(db, sessionId)) ?? [],
     async send(viewer, asked) {
       const input = check(sendInput, asked)
       const { sessionId, clientId, ...content } = input
