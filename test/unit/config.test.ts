@@ -22,7 +22,7 @@ describe('a fault', () => {
     ['PORT', '-1', '"-1" is not a whole number; allowed is a whole number from 0 to 65535'],
     ['PORT', '1e3', '"1e3" is not a whole number; allowed is a whole number from 0 to 65535'],
     ['PORT', '65536', '"65536" is out of range; allowed is a whole number from 0 to 65535'],
-    ['RUNS_PER_USER', '0', '"0" is out of range; allowed is a whole number from 1'],
+    ['RUNS_PER_USER', '0', '"0" is out of range; allowed is a whole number of at least 1'],
     ['GRAPHIQL', 'yes', '"yes" is not a switch; allowed is true or false'],
     [
       'LOG_LEVEL',
