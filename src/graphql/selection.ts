@@ -20,6 +20,22 @@ export function selectionsOf(info: GraphQLResolveInfo, fieldName: string): Recor
     .map((node) => getArgumentValues(field, node, info.variableValues))
 }
 
+/** Look-ahead: the names of the fields that are selected at the end of any of these paths below the field. */
+export function fieldNamesAt(
+  info: GraphQLResolveInfo,
+  paths: readonly (readonly string[])[],
+): ReadonlySet<string> {
+  const names = paths.flatMap((path) => {
+    let nodes: readonly FieldNode[] = info.fieldNodes
+    for (const step of path)
+      nodes = nodes
+        .flatMap(({ selectionSet }) => fieldsOf(info, selectionSet))
+        .filter(({ name }) => name.value === step)
+    return nodes.flatMap(({ selectionSet }) => fieldsOf(info, selectionSet)).map(({ name }) => name.value)
+  })
+  return new Set(names)
+}
+
 function fieldsOf(info: GraphQLResolveInfo, selectionSet: SelectionSetNode | undefined): FieldNode[] {
   return (selectionSet?.selections ?? []).flatMap((selection) => {
     if (selection.kind === Kind.FIELD) return [selection]

@@ -5,6 +5,7 @@ import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { connectionOf, pageArgs, pageComplexity } from '../../graphql/paging.ts'
+import { fieldNamesAt } from '../../graphql/selection.ts'
 import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../../lib/errors.ts'
 import { messagePageSizes } from './page.ts'
 
@@ -158,7 +159,8 @@ builder.prismaObjectFields('Session', (t) => ({
       if (observed) return observed
       const paths = [['nodes'], ['edges', 'node']]
       const query = queryFromInfo({ context, info, typeName: 'Message', paths })
-      return context.services.messages.page(viewerOf(context), session.id, args, query)
+      const selection = { query, fields: fieldNamesAt(info, paths) }
+      return context.services.messages.page(viewerOf(context), session.id, args, selection)
     },
   }),
   lastMessage: t.field({

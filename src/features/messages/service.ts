@@ -7,11 +7,12 @@ import { digestOf } from '../../lib/digest.ts'
 import { ConflictError, type FieldFault, ValidationError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import { type Page, pageOf, planPage } from '../../lib/paging.ts'
+import type { Selection } from '../../lib/selection.ts'
 import type { Changes } from '../sessions/changes.ts'
 import { sessionUpdated } from '../sessions/rows.ts'
 import type { Sessions } from '../sessions/service.ts'
 import { appendMessages, type Draft, messageAdded, messageColumns } from './append.ts'
-import { createHotPages } from './hot-pages.ts'
+import { createHotPages, everyField } from './hot-pages.ts'
 import { isPlain, type MessagePageArgs, messageOrders, messagePageSizes, readMessagePage } from './page.ts'
 
 export type Messages = {
@@ -21,8 +22,8 @@ export type Messages = {
     sessionId: string,
     messages: unknown,
   ): Promise<{ session: Session; messages: Message[] }>
-  /** A page of a session that the viewer may see; `query` is Prisma's selection of what hangs on the messages. */
-  page(viewer: Viewer, sessionId: string, args: MessagePageArgs, query: object): Promise<Page<Message>>
+  /** A page of a session that the viewer may see. Where the selection needs no more, only the head of each is read. */
+  page(viewer: Viewer, sessionId: string, args: MessagePageArgs, selection: Selection): Promise<Page<Message>>
   /** The latest message of a conversation that the viewer may see; for many at once, it is one statement. */
   last(viewer: Viewer, sessionId: string): Promise<Message | null>
   /** The versions of a message, oldest first; the latest 100 of them. */
@@ -145,18 +146,18 @@ export function createMessages({ config, sessions, changes }: Dependencies): Mes
 
   return {
     findRepeated,
-    async page({ db, tenantId }, sessionId, args, query) {
+    async page({ db, tenantId }, sessionId, args, { query, fields }) {
       if (!isPlain(args, query)) return readMessagePage(db, sessionId, args, { query })
       const order = messageOrders[args.orderBy ?? 'SEQ_ASC']
       const plan = planPage(args, messagePageSizes, order)
       if (plan.skip > 0) return readMessagePage(db, sessionId, args, { query })
-      const rows = await hotPages(db, sessionId, plan)
+      const rows = await hotPages(db, sessionId, plan, fields)
       const count = () => db.prisma.message.count({ where: { tenantId, sessionId, replacedAt: null } })
       return pageOf(plan, order, rows, count)
     },
     async last({ db }, sessionId) {
       const plan = planPage({ first: 1 }, messagePageSizes, messageOrders.SEQ_DESC)
-      return (await hotPages(db, sessionId, plan))[0] ?? null
+      return (await hotPages(db, sessionId, plan, everyField))[0] ?? null
     },
     versions: async (viewer, messageId) =>
       (await viewer.db.sql<Message>(findVersions, [viewer.tenantId, messageId])).reverse(),

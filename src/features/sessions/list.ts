@@ -6,18 +6,19 @@ import { createBatch } from '../../lib/batch.ts'
 import { check } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { type OrderKey, type Page, type PageArgs, type PagePlan, pageOf, planPage } from '../../lib/paging.ts'
+import type { Selection } from '../../lib/selection.ts'
 import type { SessionChecks, SessionFilter } from './checks.ts'
 import { conditionsOf, createParameters, type Parameters, type ResolvedFilter } from './filter.ts'
 import { withRelations } from './relations.ts'
-import { sessionColumns } from './rows.ts'
+import { needsHeadOnly, sessionColumns, sessionHeadColumns } from './rows.ts'
 
 export type SessionOrder = { field: keyof typeof columns; direction: 'ASC' | 'DESC' }
 
 export type SessionPageArgs = PageArgs & { filter?: unknown; orderBy: SessionOrder }
 
 export type SessionList = {
-  /** A page of the sessions that the viewer may see; `query` is Prisma's selection of what hangs on them. */
-  page(viewer: Viewer, args: SessionPageArgs, query: object): Promise<Page<Session>>
+  /** A page of the sessions that the viewer may see. Where the selection needs no more, only the head of each is read. */
+  page(viewer: Viewer, args: SessionPageArgs, selection: Selection): Promise<Page<Session>>
   /** The parent of a fork, unless the viewer may not see it; for many at once, it is one statement. */
   parentOf(viewer: Viewer, session: Session): Promise<Session | null>
 }
@@ -54,7 +55,7 @@ export function createSessionList(config: Config['sessions'], checks: SessionChe
   return {
     parentOf: async (viewer, { parentId }) =>
       parentId === null ? null : ((await visible(viewer, parentId)) ?? null),
-    async page(viewer, { filter: asked, orderBy, ...args }, query) {
+    async page(viewer, { filter: asked, orderBy, ...args }, { query, fields }) {
       const { filter: given } = check(checks.list, { filter: asked ?? {} })
       const column: Column = columns[orderBy.field]
       const direction = orderBy.direction === 'ASC' ? 'asc' : 'desc'
@@ -65,7 +66,8 @@ export function createSessionList(config: Config['sessions'], checks: SessionChe
       const sizes = { default: config.defaultPageSize, max: config.maxPageSize }
       const plan = planPage(args, sizes, order)
       const filter = await resolveTerms(viewer, given)
-      const { text, values } = pageQuery(viewer, filter, column, plan)
+      const selected = needsHeadOnly(fields) ? sessionHeadColumns : sessionColumns
+      const { text, values } = pageQuery(viewer, filter, column, plan, selected)
       const rows = await viewer.db.sql<Session>(statement(text), values)
       const count = async () => {
         const { text, values } = countQuery(viewer, filter)
@@ -99,7 +101,7 @@ async function resolveTerms(viewer: Viewer, filter: SessionFilter): Promise<Reso
   return found.length > rareTerms ? filter : { ...rest, ids: found.map(({ id }) => id) }
 }
 
-function pageQuery(viewer: Viewer, filter: ResolvedFilter, column: Column, plan: PagePlan) {
+function pageQuery(viewer: Viewer, filter: ResolvedFilter, column: Column, plan: PagePlan, selected: string) {
   const parameters = createParameters()
   const branches = branchesOf(viewer, filter, parameters)
   const beyond = beyondOf(column, plan, parameters)
@@ -113,7 +115,7 @@ function pageQuery(viewer: Viewer, filter: ResolvedFilter, column: Column, plan:
       `(SELECT s.tenant_id, s.id, ${column.sql} AS key FROM ${from} WHERE ${[where, ...beyond].join(' AND ')}
         ${order(column.sql, 's.id')} LIMIT ${most})`,
   )
-  const text = `SELECT ${sessionColumns} FROM (SELECT * FROM (${parts.join(' UNION ALL ')}) AS place
+  const text = `SELECT ${selected} FROM (SELECT * FROM (${parts.join(' UNION ALL ')}) AS place
     ${order('key', 'id')} LIMIT ${parameters.add(plan.take, 'int')} OFFSET ${parameters.add(plan.skip, 'int')}) AS place
     JOIN sessions s ON s.tenant_id = place.tenant_id AND s.id = place.id ${order('place.key', 'place.id')}`
   return { text, values: parameters.values }

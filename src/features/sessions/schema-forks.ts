@@ -3,6 +3,7 @@ import { onVisibleSession } from '../../auth/policy.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { pageArgs, pageComplexity } from '../../graphql/paging.ts'
+import { fieldNamesAt } from '../../graphql/selection.ts'
 import { Session, SessionConnection } from './schema.ts'
 
 const ForkPoint = builder.objectRef<{ parentId: string; seq: number }>('ForkPoint').implement({
@@ -48,7 +49,8 @@ builder.prismaObjectFields('Session', (t) => ({
         filter: { parentId: session.id },
         orderBy: { field: 'CREATED_AT', direction: 'DESC' },
       } as const
-      return context.services.sessions.page(viewerOf(context), { ...args, ...forks }, query)
+      const selection = { query, fields: fieldNamesAt(info, paths) }
+      return context.services.sessions.page(viewerOf(context), { ...args, ...forks }, selection)
     },
   }),
 }))

@@ -5,7 +5,7 @@ import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { connectionOf, pageArgs, pageComplexity } from '../../graphql/paging.ts'
-import { selectionsOf } from '../../graphql/selection.ts'
+import { fieldNamesAt, selectionsOf } from '../../graphql/selection.ts'
 
 const TitleSource = builder.enumType('TitleSource', {
   description: 'Where the title of a session comes from.',
@@ -187,14 +187,10 @@ builder.queryField('sessions', (t) =>
       }),
     },
     resolve: (_root, args, context, info) => {
-      const paths = [['nodes'], ['edges', 'node']] as const
-      const query = queryFromInfo({
-        context,
-        info,
-        typeName: 'Session',
-        paths: paths.map((path) => [...path]),
-      })
-      return context.services.sessions.page(viewerOf(context), args, query)
+      const paths = [['nodes'], ['edges', 'node']]
+      const query = queryFromInfo({ context, info, typeName: 'Session', paths })
+      const selection = { query, fields: fieldNamesAt(info, paths) }
+      return context.services.sessions.page(viewerOf(context), args, selection)
     },
   }),
 )
