@@ -96,6 +96,9 @@ export function createMessages({ config, sessions, changes }: Dependencies): Mes
           })
     })
 
+  // Made once: zod compiles a schema at its first use.
+  const input = z.object({ messages: drafts })
+
   async function findRepeated(viewer: Viewer, sessionId: string, keys: readonly ClientKey[]) {
     if (keys.length === 0) return null
     const values = [viewer.tenantId, sessionId, keys.map(({ clientId }) => clientId)]
@@ -162,7 +165,7 @@ export function createMessages({ config, sessions, changes }: Dependencies): Mes
     versions: async (viewer, messageId) =>
       (await viewer.db.sql<Message>(findVersions, [viewer.tenantId, messageId])).reverse(),
     async add(viewer, sessionId, asked) {
-      const { messages } = check(z.object({ messages: drafts }), { messages: asked })
+      const { messages } = check(input, { messages: asked })
       const session = await sessions.require(viewer, sessionId, 'EDITOR')
       const keyed = messages.map((message) => ({ message, key: keyOf(message) }))
       const keys = keyed.flatMap(({ key }) => key ?? [])
