@@ -7,12 +7,9 @@ import { query as sql } from '../support/postgres.ts'
 
 const searching = `query ($query: String!, $filter: SearchFilter, $first: Int, $after: Cursor, $last: Int, $before: Cursor, $offset: Int) {
   search(query: $query, filter: $filter, first: $first, after: $after, last: $last, before: $before, offset: $offset) {
-    totalCount
-    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+    totalCount pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
     nodes {
-      rank
-      session { id title }
-      message { id content role author { externalId } }
+      rank session { id title } message { id content role author { externalId } }
       snippet { text highlights { start end } }
     }
   }

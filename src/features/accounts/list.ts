@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Prisma, User } from '../../db/client.ts'
 import { check, text } from '../../lib/checks.ts'
+import { escapeLike } from '../../lib/like.ts'
 import { type OrderKey, type Page, type PageArgs, readPage } from '../../lib/paging.ts'
 
 export type UserPageArgs = PageArgs & { search?: string | null | undefined }
@@ -32,6 +33,6 @@ export function readUserPage(
 
 function matching(search: string): Prisma.UserWhereInput[] {
   // `contains` becomes LIKE, in which these have a meaning of their own.
-  const contains = { contains: search.replace(/[\\%_]/g, '\\$&'), mode: 'insensitive' } as const
+  const contains = { contains: escapeLike(search), mode: 'insensitive' } as const
   return [{ name: contains }, { email: contains }, { externalId: contains }]
 }

@@ -1,4 +1,5 @@
 import { decodeIdOf } from '../../lib/ids.ts'
+import { escapeLike } from '../../lib/like.ts'
 import type { SessionFilter } from './checks.ts'
 
 /** The values of a statement whose text grows with what is asked for. */
@@ -59,6 +60,3 @@ export function conditionsOf(filter: ResolvedFilter, tenant: string, { add }: Pa
   when(filter.lastMessageBefore, (date) => `s.last_message_at < ${add(date, 'timestamptz')}`)
   return conditions
 }
-
-/** These have a meaning of their own in LIKE. */
-const escapeLike = (text: string) => text.replace(/[\\%_]/g, '\\$&')

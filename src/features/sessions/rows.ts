@@ -4,7 +4,7 @@ import { type FeedEvent, toWire } from '../../realtime/feed.ts'
 
 export const sessionColumns = columnsOf('Session', 's')
 
-/** What a line of a list shows. A session has many columns, and reading them all doubles the time of a list. */
+/** What a line of a list shows. Reading all columns took the statement of a list about twice as long. */
 export const sessionHeadColumns = columnsOf('Session', 's', '', [
   'tenantId',
   'id',

@@ -1,22 +1,16 @@
 /** Mercurius with its JIT over hand-written SQL: the quickest of the known GraphQL servers on this work. */
 import fastify from 'fastify'
 import mercurius from 'mercurius'
-import pg from 'pg'
 import { benchTenant } from './peer.ts'
 import {
   addMessage,
+  ask,
   latestMessages,
   listSessions,
   type PeerSession,
   readSession,
   sessionNode,
 } from './statements.ts'
-
-const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 })
-const ask = async <Row extends pg.QueryResultRow>(
-  statement: { name: string; text: string },
-  values: unknown[],
-) => (await pool.query<Row>({ ...statement, values })).rows
 
 const schema = `
   scalar DateTime

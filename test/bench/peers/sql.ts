@@ -1,22 +1,16 @@
 /** The bound: one prepared statement per request over node:http, and JSON.stringify. No GraphQL at all. */
 import { createServer } from 'node:http'
 import { json } from 'node:stream/consumers'
-import pg from 'pg'
 import { benchTenant, listenAsPeer } from './peer.ts'
 import {
   addMessage,
+  ask,
   latestMessages,
   listSessions,
   type PeerSession,
   readSession,
   sessionNode,
 } from './statements.ts'
-
-const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 })
-const ask = async <Row extends pg.QueryResultRow>(
-  statement: { name: string; text: string },
-  values: unknown[],
-) => (await pool.query<Row>({ ...statement, values })).rows
 
 type Body = { work: 'Q1' | 'Q2' | 'Q3' | 'M1'; userId: string; sessionId: string; content: string }
 

@@ -1,4 +1,13 @@
-/** The statements of the peers that write their SQL by hand. */
+import pg from 'pg'
+
+/** What the peers that write their SQL by hand share: the pool and the statements. */
+const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 })
+
+export const ask = async <Row extends pg.QueryResultRow>(
+  statement: { name: string; text: string },
+  values: unknown[],
+) => (await pool.query<Row>({ ...statement, values })).rows
+
 export const listSessions = {
   name: 'list',
   text: `SELECT s.id, s.title, s.message_count AS "messageCount", s.created_at AS "createdAt", s.updated_at AS "updatedAt",
