@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { LRUCache } from 'lru-cache'
 import { closing } from '../lib/async.ts'
 import { invalid } from '../lib/errors.ts'
 import type { Broker, Entry, JsonValue, Position } from './broker.ts'
@@ -72,9 +73,14 @@ const shortTail = 256
 const readAgainMs = 100
 const readsAtMost = 100
 
+/** Replies whose told length is kept: many more than are written at one time. */
+const maxReplies = 10_000
+
 /** Makes the feed over a broker; `maxEntries` is the broker's own bound. */
 export function createFeed(broker: Broker, maxEntries: number): Feed {
   const channelOf = (sessionId: string) => `session:${sessionId}`
+  /** How much of each reply was told from here: shows a hole where the log has lost every delta of it. */
+  const told = new LRUCache<string, number>({ max: maxReplies })
 
   async function observeFrom<State extends StoredState>(
     channel: string,
@@ -86,7 +92,7 @@ export function createFeed(broker: Broker, maxEntries: number): Feed {
       const state = await read()
       for (const limit of [shortTail, maxEntries]) {
         const tail = await broker.tail(channel, limit)
-        const folded = fold(tail, from, state)
+        const folded = fold(tail, from, state, told)
         const isDeepest = limit === maxEntries || tail.entries.length < limit
         if (!folded.isWhole || !(folded.isProven || isDeepest)) continue
         const position = { epoch: tail.position.epoch, offset: folded.offset }
@@ -130,6 +136,8 @@ export function createFeed(broker: Broker, maxEntries: number): Feed {
 
   return {
     async publish(sessionId, events) {
+      for (const event of events)
+        if (event.type === 'TextDelta') told.set(event.messageId, event.offset + event.text.length)
       if (events.length > 0) await broker.append(channelOf(sessionId), events as readonly JsonValue[])
     },
     async observe(sessionId, read) {
@@ -180,7 +188,12 @@ const isNewerThan = (event: FeedEvent, revision: number) => 'revision' in event 
  * `isWhole` is false where something is missing for certain, `isProven` where a text met no delta: then the ones that
  * it lacks may stand before the tail.
  */
-function fold(tail: { entries: Entry[]; position: Position }, from: Position, state: StoredState) {
+function fold(
+  tail: { entries: Entry[]; position: Position },
+  from: Position,
+  state: StoredState,
+  told: { get(messageId: string): number | undefined },
+) {
   const text = new Map(state.text)
   const unmet = new Set(text.keys())
   const [oldest] = tail.entries
@@ -200,8 +213,17 @@ function fold(tail: { entries: Entry[]; position: Position }, from: Position, st
     if (event.offset > known.length) isWhole = false
     else text.set(event.messageId, known.slice(0, event.offset) + event.text)
   }
+  for (const messageId of unmet) {
+    // What follows must go on where the text ends; where nothing does, the text must be all that was told.
+    const next = tail.entries.map(eventOf).find((event) => isDeltaOf(event, messageId))
+    const due = next?.type === 'TextDelta' ? next.offset : (told.get(messageId) ?? 0)
+    if (due > (text.get(messageId) ?? '').length) isWhole = false
+  }
   return { text, isWhole, isProven: unmet.size === 0, offset }
 }
+
+const isDeltaOf = (event: FeedEvent, messageId: string) =>
+  event.type === 'TextDelta' && event.messageId === messageId
 
 /** `revision` is that of the state the reader holds: events up to it are not repeated, whenever they arrive. */
 type FeedCursor = { position: Position; revision: number }

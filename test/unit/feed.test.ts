@@ -93,6 +93,22 @@ describe('the feed', () => {
     )
   })
 
+  it('tells no text with a hole where the log has lost every word of it', async () => {
+    const { broker, feed } = createFeedOf(6, 3)
+    const world = createWorld(feed, 1_000)
+    world.reply()
+    await world.announce(0)
+    await world.delta(0, 'said, not stored')
+    for (let index = 0; index < 6; index += 1) {
+      world.touch()
+      await world.announce(0)
+    }
+    await world.observeAndFollow(world.readWith(nothing, nothing))
+    await world.follow(world.readWith(nothing, nothing))
+    await world.settle()
+    await broker.close()
+  })
+
   it('looks for the text of a reply behind all that came after it', async () => {
     const { broker, feed } = createFeedOf(10_000, 300)
     const world = createWorld(feed, 10_000)
