@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import type { Broker, BrokerLimits, Entry, FollowItem, Following, Position } from './broker.ts'
+import type { Broker, BrokerLimits, Entry, FollowItem, Following, Mark, Position } from './broker.ts'
 
 /** One life of a channel. The offsets in `entries` are consecutive and end with `last`. */
 type Log = {
   readonly epoch: string
   readonly entries: Map<number, Entry>
+  readonly marks: Map<string, number>
   last: number
   usedAtMs: number
   /** Ends a follower, for each that is attached. */
@@ -38,9 +39,15 @@ export function createMemoryBroker({ maxEntries, maxAgeMs, batchSize }: BrokerLi
   const sweeping = setInterval(sweep, Math.min(maxAgeMs, maxSweepIntervalMs)).unref()
 
   return {
-    async append(channel, entries) {
+    async append(channel, entries, marks = []) {
       const log = use(channel)
       const at = Date.now()
+      const isAppended = marks.every(({ name, min, max }) => isWithin(log.marks.get(name), min, max))
+      if (!isAppended) return { position: endOf(log), isAppended, marks: marksOf(log, marks) }
+      for (const { name, to } of marks) {
+        if (to === null) log.marks.delete(name)
+        else log.marks.set(name, to)
+      }
       for (const data of entries) {
         log.last += 1
         log.entries.set(log.last, { offset: log.last, at, data })
@@ -48,7 +55,7 @@ export function createMemoryBroker({ maxEntries, maxAgeMs, batchSize }: BrokerLi
       trim(log, maxEntries, at - maxAgeMs)
       for (const wake of log.waiting) wake()
       log.waiting.clear()
-      return endOf(log)
+      return { position: endOf(log), isAppended, marks: marksOf(log, marks) }
     },
     async position(channel) {
       return endOf(use(channel))
@@ -60,7 +67,8 @@ export function createMemoryBroker({ maxEntries, maxAgeMs, batchSize }: BrokerLi
     async tail(channel, limit) {
       const log = use(channel)
       const before = log.last - Math.min(limit, log.entries.size)
-      return { entries: entriesAfter(log, before, limit), position: endOf(log) }
+      const entries = entriesAfter(log, before, limit)
+      return { entries, position: endOf(log), marks: Object.fromEntries(log.marks) }
     },
     async follow(channel, { after, signal }) {
       return attach(use(channel), after, batchSize, signal)
@@ -138,6 +146,7 @@ function attach(log: Log, after: Position | undefined, batchSize: number, signal
 const createLog = (): Log => ({
   epoch: randomBytes(9).toString('base64url'),
   entries: new Map(),
+  marks: new Map(),
   last: 0,
   usedAtMs: 0,
   followers: new Set(),
@@ -145,6 +154,12 @@ const createLog = (): Log => ({
 })
 
 const endOf = (log: Log): Position => ({ epoch: log.epoch, offset: log.last })
+
+const isWithin = (value: number | undefined, min = -Infinity, max = Infinity) =>
+  value === undefined || (value >= min && value <= max)
+
+const marksOf = (log: Log, named: readonly Mark[]) =>
+  Object.fromEntries([...log.marks].filter(([name]) => named.some((mark) => mark.name === name)))
 
 const reachesBackTo = (log: Log, { epoch, offset }: Position) =>
   epoch === log.epoch && offset >= log.last - log.entries.size && offset <= log.last

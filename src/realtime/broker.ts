@@ -16,6 +16,9 @@
  * - **A gap is told.** Where the log does not reach back to the wanted position (trimmed, of another epoch, or
  *   ahead of the log's end), the follower gets one `gap` item with the position that it goes on from; never a
  *   silent hole. That holds on attaching and later, for a follower that fell behind the bound.
+ * - **Marks.** A channel has whole numbers by name beside its entries, which live and die with its epoch. An append can
+ *   be bound to them and moves them in the same atomic step, so that many producers agree on an order, a repeated append
+ *   happens once, and one that was overtaken happens never.
  * - A log that was lost or forgotten begins anew with a new epoch; offsets of different epochs are never compared.
  * - Where the log cannot be reached, calls reject (a rejected `append` may have happened all the same) and followers
  *   wait; they go on afterwards, after a gap if the log was lost.
@@ -23,9 +26,10 @@
 export type Broker = {
   /**
    * Appends entries in one step and wakes the followers; resolves to the position of the channel's last entry,
-   * also where `entries` is empty. Entries must not be changed afterwards.
+   * also where `entries` is empty. Where a mark is out of its bounds nothing is appended and no mark moves. Entries
+   * must not be changed afterwards.
    */
-  append(channel: string, entries: readonly JsonValue[]): Promise<Position>
+  append(channel: string, entries: readonly JsonValue[], marks?: readonly Mark[]): Promise<Appended>
   /** The position of the channel's last entry; offset 0 before the first, which is a place to resume from too. */
   position(channel: string): Promise<Position>
   /**
@@ -33,8 +37,8 @@ export type Broker = {
    * reach back to it.
    */
   read(channel: string, after: Position, limit: number): Promise<Entry[] | null>
-  /** The newest entries, oldest first, at most `limit` (1 or more) of them, and the position in the same step. */
-  tail(channel: string, limit: number): Promise<{ entries: Entry[]; position: Position }>
+  /** The newest entries, oldest first, at most `limit` (1 or more) of them, with position and marks in the same step. */
+  tail(channel: string, limit: number): Promise<Tail>
   /**
    * Attaches a follower: entries after `after`, then live ones; without `after`, live from now. Ends, without an
    * error, when `signal` aborts or the iterator's `return` is called, even while a read waits; then it holds
@@ -58,6 +62,25 @@ export type Position = { readonly epoch: string; readonly offset: number }
 
 /** `at` is milliseconds since 1970 by the broker's clock, for display only: order is by offset. */
 export type Entry = { readonly offset: number; readonly at: number; readonly data: JsonValue }
+
+/**
+ * A condition on a named number of the channel, and what it becomes. It holds where the number is not there or is from
+ * `min` to `max`, both included and without a bound where left out. `to` null takes the number away.
+ */
+export type Mark = {
+  readonly name: string
+  readonly min?: number
+  readonly max?: number
+  readonly to: number | null
+}
+
+/** The numbers of a channel by name. */
+export type Marks = Readonly<Record<string, number>>
+
+/** `marks` are those that the append named, as they are after it; one that is not there is left out. */
+export type Appended = { readonly position: Position; readonly isAppended: boolean; readonly marks: Marks }
+
+export type Tail = { readonly entries: Entry[]; readonly position: Position; readonly marks: Marks }
 
 /** Entries come in batches: all that are there, at most `batchSize`. A `gap` says where reading goes on from. */
 export type FollowItem =

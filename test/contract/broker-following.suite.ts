@@ -11,7 +11,7 @@ export function describeFollowing(create: CreateHarness) {
 
   test('begins at the newest entry without a position', async () => {
     const { broker } = await create()
-    const position = await broker.append(channel, ['before'])
+    const { position } = await broker.append(channel, ['before'])
     const following = await broker.follow(channel, { signal: never })
     expect(following.position).toEqual(position)
     await broker.append(channel, ['after'])
@@ -77,7 +77,7 @@ export function describeGaps(create: CreateHarness) {
     ['is of another epoch', { epoch: 'elsewhere', offset: 4 }],
   ])('is told on attaching where the position %s', async (_, wanted) => {
     const { broker } = await create({ maxEntries: 3 })
-    const end = await broker.append(channel, ['a', 'b', 'c', 'd', 'e'])
+    const { position: end } = await broker.append(channel, ['a', 'b', 'c', 'd', 'e'])
     const following = await broker.follow(channel, { after: { ...end, ...wanted }, signal: never })
     expect(following.position).toEqual(end)
     await broker.append(channel, ['f'])
@@ -94,7 +94,7 @@ export function describeGaps(create: CreateHarness) {
 
   test('is not told at the very edge of the log', async () => {
     const { broker } = await create({ maxEntries: 3 })
-    const end = await broker.append(channel, ['a', 'b', 'c', 'd', 'e'])
+    const { position: end } = await broker.append(channel, ['a', 'b', 'c', 'd', 'e'])
     expect(await readData(await follow(broker, { ...end, offset: 2 }), 3)).toEqual(['c', 'd', 'e'])
     const reader = await follow(broker, end)
     await broker.append(channel, ['f', 'g', 'h'])
@@ -106,7 +106,7 @@ export function describeGaps(create: CreateHarness) {
     const [slow, quick] = [await follow(broker), await follow(broker)]
     await broker.append(channel, ['a', 'b'])
     expect(await readData(quick, 2)).toEqual(['a', 'b'])
-    const end = await broker.append(channel, ['c', 'd'])
+    const { position: end } = await broker.append(channel, ['c', 'd'])
     expect(await readData(quick, 2)).toEqual(['c', 'd'])
     expect(await nextItem(slow)).toEqual({ type: 'gap', position: end })
     await broker.append(channel, ['e'])
@@ -117,7 +117,7 @@ export function describeGaps(create: CreateHarness) {
     const { broker } = await create({ maxEntries: 3 })
     const reader = await follow(broker)
     const waiting = nextItem(reader)
-    const end = await broker.append(channel, ['a', 'b', 'c', 'd'])
+    const { position: end } = await broker.append(channel, ['a', 'b', 'c', 'd'])
     expect(await waiting).toEqual({ type: 'gap', position: end })
   })
 }

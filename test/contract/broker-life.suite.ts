@@ -66,7 +66,7 @@ export function describeEnds(create: CreateHarness) {
 
   test('of the broker refuses every later call', async () => {
     const { broker } = await create()
-    const position = await broker.append(channel, ['a'])
+    const { position } = await broker.append(channel, ['a'])
     await broker.close()
     await broker.close()
     await expect(broker.append(channel, ['b'])).rejects.toThrow()
@@ -86,11 +86,11 @@ export function describeAge(create: CreateHarness) {
     const { broker, passTime } = await create({ maxAgeMs })
     const start = await broker.position(channel)
     const stopped = await follow(broker)
-    const end = await broker.append(channel, ['a', 'b'])
+    const { position: end } = await broker.append(channel, ['a', 'b'])
     await passTime(withinMs)
     expect(dataOf(await broker.read(channel, start, 10))).toEqual(['a', 'b'])
     await passTime(beyondMs)
-    expect(await broker.tail(channel, 10)).toEqual({ entries: [], position: end })
+    expect(await broker.tail(channel, 10)).toEqual({ entries: [], marks: {}, position: end })
     expect(await broker.read(channel, start, 10)).toBeNull()
     expect(await broker.read(channel, end, 10)).toEqual([])
     expect(await nextItem(stopped)).toEqual({ type: 'gap', position: end })
@@ -111,18 +111,18 @@ export function describeAge(create: CreateHarness) {
 
   test('forgets a channel that nobody uses, and begins it anew', async () => {
     const { broker, passTime } = await create({ maxAgeMs })
-    const old = await broker.append(channel, ['a', 'b'])
+    const { position: old } = await broker.append(channel, ['a', 'b'])
     await passTime(beyondMs)
     const following = await broker.follow(channel, { after: old, signal: never })
     expect(following.position.epoch).not.toBe(old.epoch)
     expect(following.position.offset).toBe(0)
     expect(await nextItem(iterate(following))).toEqual({ type: 'gap', position: following.position })
-    expect(await broker.append(channel, ['c'])).toEqual({ ...following.position, offset: 1 })
+    expect((await broker.append(channel, ['c'])).position).toEqual({ ...following.position, offset: 1 })
   })
 
   test('does not touch a channel that is asked for its position', async () => {
     const { broker, passTime } = await create({ maxAgeMs })
-    const end = await broker.append(channel, ['a'])
+    const { position: end } = await broker.append(channel, ['a'])
     for (let turn = 0; turn < 4; turn++) {
       await passTime(withinMs)
       expect(await broker.position(channel)).toEqual(end)
@@ -132,7 +132,7 @@ export function describeAge(create: CreateHarness) {
   test('counts from the end of the last follower', async () => {
     const { broker, passTime } = await create({ maxAgeMs })
     const reader = await follow(broker)
-    const end = await broker.append(channel, ['a'])
+    const { position: end } = await broker.append(channel, ['a'])
     await passTime(beyondMs)
     await reader.return?.()
     await passTime(withinMs)

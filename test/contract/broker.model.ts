@@ -82,7 +82,7 @@ async function append(model: Model, log: Log, sizes: number[]) {
   const batches = await Promise.all(
     sizes.map(async (size) => {
       const values = Array.from({ length: size }, () => ++model.written)
-      return { values, end: await model.broker.append(log.name, values) }
+      return { values, end: (await model.broker.append(log.name, values)).position }
     }),
   )
   const placed = batches.filter(({ values }) => values.length > 0)

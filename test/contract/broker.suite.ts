@@ -42,9 +42,9 @@ function describeLog(create: CreateHarness) {
     const start = await broker.position(channel)
     expect(start.offset).toBe(0)
     expect(start.epoch).toMatch(/^[^:]+$/)
-    expect(await broker.append(channel, ['a', 'b', 'c'])).toEqual({ ...start, offset: 3 })
-    expect(await broker.append(channel, ['d'])).toEqual({ ...start, offset: 4 })
-    expect(await broker.append(channel, [])).toEqual({ ...start, offset: 4 })
+    expect((await broker.append(channel, ['a', 'b', 'c'])).position).toEqual({ ...start, offset: 3 })
+    expect((await broker.append(channel, ['d'])).position).toEqual({ ...start, offset: 4 })
+    expect((await broker.append(channel, [])).position).toEqual({ ...start, offset: 4 })
     expect(await broker.position(channel)).toEqual({ ...start, offset: 4 })
     expect((await broker.position('session:two')).offset).toBe(0)
   })
@@ -52,7 +52,9 @@ function describeLog(create: CreateHarness) {
   test('keeps the entries of one append together', async () => {
     const { broker } = await create()
     const batches = Array.from({ length: 20 }, (_, batch) => [0, 1, 2, 3].map((part) => [batch, part]))
-    const positions = await Promise.all(batches.map((batch) => broker.append(channel, batch)))
+    const positions = await Promise.all(
+      batches.map(async (batch) => (await broker.append(channel, batch)).position),
+    )
     const { entries } = await broker.tail(channel, 100)
     expect(entries.map(({ offset }) => offset)).toEqual(Array.from({ length: 80 }, (_, index) => index + 1))
     for (const [index, batch] of batches.entries()) {
@@ -86,7 +88,7 @@ function describeLog(create: CreateHarness) {
   test('reads the entries after a position, oldest first', async () => {
     const { broker } = await create()
     const start = await broker.position(channel)
-    const end = await broker.append(channel, ['a', 'b', 'c', 'd'])
+    const { position: end } = await broker.append(channel, ['a', 'b', 'c', 'd'])
     expect(dataOf(await broker.read(channel, start, 10))).toEqual(['a', 'b', 'c', 'd'])
     expect(dataOf(await broker.read(channel, { ...start, offset: 1 }, 2))).toEqual(['b', 'c'])
     expect(await broker.read(channel, end, 10)).toEqual([])
@@ -94,7 +96,9 @@ function describeLog(create: CreateHarness) {
 
   test('keeps the newest entries up to its bound', async () => {
     const { broker } = await create({ maxEntries: 3 })
-    const { epoch } = await broker.append(channel, ['a', 'b', 'c', 'd'])
+    const {
+      position: { epoch },
+    } = await broker.append(channel, ['a', 'b', 'c', 'd'])
     expect(await broker.read(channel, { epoch, offset: 0 }, 10)).toBeNull()
     expect(dataOf(await broker.read(channel, { epoch, offset: 1 }, 10))).toEqual(['b', 'c', 'd'])
     await broker.append(channel, ['e', 'f', 'g', 'h', 'i'])
@@ -103,7 +107,9 @@ function describeLog(create: CreateHarness) {
 
   test('does not read from a position that it never had', async () => {
     const { broker } = await create()
-    const { epoch } = await broker.append(channel, ['a'])
+    const {
+      position: { epoch },
+    } = await broker.append(channel, ['a'])
     expect(await broker.read(channel, { epoch, offset: 2 }, 10)).toBeNull()
     expect(await broker.read(channel, { epoch, offset: -1 }, 10)).toBeNull()
     expect(await broker.read(channel, { epoch: 'elsewhere', offset: 0 }, 10)).toBeNull()
@@ -112,8 +118,12 @@ function describeLog(create: CreateHarness) {
 
   test('shows its tail together with the position', async () => {
     const { broker } = await create()
-    expect(await broker.tail(channel, 2)).toEqual({ entries: [], position: await broker.position(channel) })
-    const position = await broker.append(channel, ['a', 'b', 'c'])
+    expect(await broker.tail(channel, 2)).toEqual({
+      entries: [],
+      marks: {},
+      position: await broker.position(channel),
+    })
+    const { position } = await broker.append(channel, ['a', 'b', 'c'])
     const tail = await broker.tail(channel, 2)
     expect(tail.position).toEqual(position)
     expect(tail.entries).toMatchObject([
