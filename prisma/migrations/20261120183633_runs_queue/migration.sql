@@ -1,9 +1,13 @@
 -- AlterTable
 ALTER TABLE "runs" ADD COLUMN     "action_expires_at" TIMESTAMPTZ(3),
+ADD COLUMN     "has_begun" BOOLEAN NOT NULL DEFAULT false,
 ADD COLUMN     "is_rolled_back" BOOLEAN NOT NULL DEFAULT false,
 ADD COLUMN     "pending_tool_calls" JSONB NOT NULL DEFAULT '[]',
 ADD COLUMN     "queue_rank" INTEGER NOT NULL DEFAULT 0,
 ADD COLUMN     "tool_rounds" INTEGER NOT NULL DEFAULT 0;
+
+-- Of those that are under way now nobody knows; none of them is to be begun anew.
+UPDATE "runs" SET "has_begun" = true WHERE "status" = 'RUNNING';
 
 ALTER TABLE "runs"
     ADD CONSTRAINT "runs_pending_tool_calls_check" CHECK (jsonb_typeof("pending_tool_calls") = 'array'),
