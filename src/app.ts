@@ -10,6 +10,7 @@ import { setSearchLanguage } from './db/search-language.ts'
 import { createAccounts } from './features/accounts/service.ts'
 import { createAgents } from './features/agents/service.ts'
 import { createContextBuilder } from './features/context/service.ts'
+import { createLostChanges } from './features/live/lost-changes.ts'
 import { createLive } from './features/live/service.ts'
 import { createMessages } from './features/messages/service.ts'
 import { createModelCatalog } from './features/models/service.ts'
@@ -134,8 +135,8 @@ function createServices(
 ): { services: Services; engine: Engine; recovery: ReturnType<typeof createRecovery> } {
   const broker = createMemoryBroker({ ...config.feed, batchSize: 300 })
   opened.push(() => broker.close())
-  const feed = createFeed(broker, config.feed.maxEntries)
-  const changes = createChanges(feed)
+  const feed = createFeed(broker, { maxEntries: config.feed.maxEntries })
+  const changes = createChanges({ feed, log })
   const models = createModels(config.llm, { log, providers })
   const catalog = createModelCatalog(models)
   const agents = createAgents({
@@ -170,7 +171,10 @@ function createServices(
   const runs = createRuns({ config: config.sessions, sessions, turns, changes, feed, engine })
   const revisions = createRevisions({ config: config.sessions, sessions, turns, runs, changes, engine })
   const accounts = createAccounts({ database, autoCreateTenants: config.auth.autoCreateTenants })
-  const live = createLive({ feed, sessions })
+  const lostChanges = createLostChanges({ system: database.system, feed, log })
+  lostChanges.start()
+  opened.push(async () => lostChanges.stop())
+  const live = createLive({ feed, sessions, lostChanges })
   const search = createSearch()
   const stats = createStats()
   const importSessions = createImporting({ config, agents, models: catalog, changes })

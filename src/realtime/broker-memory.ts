@@ -46,15 +46,17 @@ export function createMemoryBroker({ maxEntries, maxAgeMs, batchSize }: BrokerLi
       if (!isAppended) return { position: endOf(log), isAppended, marks: marksOf(log, marks) }
       for (const { name, to } of marks) {
         if (to === null) log.marks.delete(name)
-        else log.marks.set(name, to)
+        else if (to !== undefined) log.marks.set(name, to)
       }
       for (const data of entries) {
         log.last += 1
         log.entries.set(log.last, { offset: log.last, at, data })
       }
       trim(log, maxEntries, at - maxAgeMs)
-      for (const wake of log.waiting) wake()
-      log.waiting.clear()
+      if (entries.length > 0) {
+        for (const wake of log.waiting) wake()
+        log.waiting.clear()
+      }
       return { position: endOf(log), isAppended, marks: marksOf(log, marks) }
     },
     async position(channel) {

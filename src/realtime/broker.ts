@@ -65,13 +65,14 @@ export type Entry = { readonly offset: number; readonly at: number; readonly dat
 
 /**
  * A condition on a named number of the channel, and what it becomes. It holds where the number is not there or is from
- * `min` to `max`, both included and without a bound where left out. `to` null takes the number away.
+ * `min` to `max`, both included and without a bound where left out. `to` null takes the number away; where `to` is left
+ * out, the number stays as it is.
  */
 export type Mark = {
   readonly name: string
   readonly min?: number
   readonly max?: number
-  readonly to: number | null
+  readonly to?: number | null
 }
 
 /** The numbers of a channel by name. */

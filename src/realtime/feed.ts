@@ -1,32 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LRUCache } from 'lru-cache'
 import { closing } from '../lib/async.ts'
-import { invalid } from '../lib/errors.ts'
-import type { Broker, Entry, JsonValue, Position } from './broker.ts'
+import type { Broker, JsonValue, Mark, Position } from './broker.ts'
+import { type FeedCursor, formatCursor, parseCursor } from './feed-cursor.ts'
+import type { ChangeEvent, FeedEvent, ReplyEvent } from './feed-events.ts'
+import { eventOf, fold, isNewerThan } from './feed-fold.ts'
+import { countMark, fenceMark, marksOfEnd, revisionMark, textMark } from './feed-marks.ts'
 
 /**
  * The live feed of a session: events in one order, a cursor after each, and a snapshot where a reader starts or where
  * history no longer reaches back to it.
  *
- * Two things make `read, then follow` exact. Events that announce a committed change carry the session's `revision`
- * of that commit, and text carries its offset; so whoever reads the stored state can tell which events it already
- * holds, however commit, announcement and read interleave.
+ * Every committed change of a session raises its `revision` by one, and the events that announce it carry that. They
+ * stand in the log in the order of revisions, whichever nodes they come from: an announcement waits for the one before
+ * it. A revision that is skipped was lost with its node, and readers that come to the place take a snapshot. Text is
+ * told by the one node that holds the run: a fence keeps out whoever held it before, and a count makes a repeated call
+ * happen once.
+ *
+ * Hence `read, then follow` is exact: whoever reads the stored state can tell which events it already holds, however
+ * commit, announcement and read interleave.
  */
-export type FeedEvent =
-  | { type: 'MessageAdded' | 'MessageUpdated'; revision: number; message: WireRow }
-  | { type: 'MessageRemoved'; revision: number; messageId: string }
-  | { type: 'TextDelta'; messageId: string; offset: number; text: string }
-  | { type: 'ToolCallStarted'; messageId: string; toolCallId: string; name: string }
-  | { type: 'ToolCallDelta'; messageId: string; toolCallId: string; text: string }
-  | { type: 'ToolCallFinished'; messageId: string; toolCallId: string; name: string; arguments: JsonValue }
-  | { type: 'RunQueued' | 'RunStarted' | 'RunFinished'; revision: number; run: WireRow }
-  | { type: 'SessionUpdated'; revision: number; session: WireRow }
-  | { type: 'SessionDeleted'; revision: number; sessionId: string }
-  /** For the feeds of this user, not for their readers. */
-  | { type: 'ParticipantRemoved'; revision: number; userId: string }
-
-/** A database row as JSON: stamps are ISO text in fields whose name ends in `At`, decimals are text. */
-export type WireRow = { readonly id: string; readonly [field: string]: JsonValue }
+/** A reply that is being written. `fence` is the revision with which its run started: a later start shuts it out. */
+export type ReplyPlace = { sessionId: string; messageId: string; fence: number }
 
 /** What is stored of a session, read in one database snapshot; `text` maps each message that grows to its text. */
 export type StoredState = { revision: number; text: ReadonlyMap<string, string> }
@@ -45,8 +39,23 @@ export type Delivery<State> =
 export type Since = { events: FeedEvent[]; cursor: string }
 
 export type Feed = {
-  /** Announces events in this order. Call it after the commit. */
-  publish(sessionId: string, events: readonly FeedEvent[]): Promise<void>
+  /**
+   * Announces committed changes, in the order of their revisions: waits for an earlier one that is still on its way,
+   * for a second at most. Rejects where the log cannot be reached.
+   */
+  publish(sessionId: string, events: readonly ChangeEvent[]): Promise<void>
+  /**
+   * Tells what a reply says next, being the events after the first `count` of it, the text up to `textLength`.
+   * Resolves to how many events of it the log holds then: fewer or more than were given where an earlier call went
+   * otherwise than its caller knows, or the start of the run is still to be announced. `overtaken`: another node, or
+   * the end of the run, has shut this one out. Without
+   * events it only keeps the log informed. Rejects where the log cannot be reached; then it may have happened.
+   */
+  tell(
+    place: ReplyPlace,
+    reply: { count: number; textLength: number },
+    events: readonly ReplyEvent[],
+  ): Promise<number | 'overtaken'>
   /**
    * The state that `read` gives, completed by what was announced but not stored yet, and the cursor that matches it:
    * a follower that starts there misses nothing and sees nothing twice.
@@ -64,23 +73,34 @@ export type Feed = {
     sessionId: string,
     options: { after?: string | null | undefined; read: () => Promise<State> },
   ): Promise<AsyncIterableIterator<Delivery<State>>>
+  /** The sessions that are followed here, each with the revision up to which its followers were told at least. */
+  followed(): ReadonlyMap<string, number>
+  /** The revision up to which changes of a session were announced; undefined where the log does not know. */
+  announced(sessionId: string): Promise<number | undefined>
 }
 
 /** Entries that are looked at first to complete a stored text: some seconds of a fast reply. */
 const shortTail = 256
 
-/** Text that the log has lost already and the row does not have yet is there after the next checkpoint. */
+/**
+ * Text that the log has lost already and the row does not have yet is there after the next checkpoint; where its node
+ * died, the run ends within its lease and a sweep.
+ */
 const readAgainMs = 100
-const readsAtMost = 100
+const readsAtMost = 300
 
-/** Replies whose told length is kept: many more than are written at one time. */
-const maxReplies = 10_000
+type FeedOptions = {
+  /** The broker's own bound. */
+  maxEntries: number
+  /** Milliseconds that an announcement waits for the one before it. */
+  patienceMs?: number
+}
 
-/** Makes the feed over a broker; `maxEntries` is the broker's own bound. */
-export function createFeed(broker: Broker, maxEntries: number): Feed {
-  const channelOf = (sessionId: string) => `session:${sessionId}`
-  /** How much of each reply was told from here: shows a hole where the log has lost every delta of it. */
-  const told = new LRUCache<string, number>({ max: maxReplies })
+type Followed = { followers: number; revision: number }
+
+/** Makes the feed over a broker. */
+export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: FeedOptions): Feed {
+  const followed = new Map<string, Followed>()
 
   async function observeFrom<State extends StoredState>(
     channel: string,
@@ -92,7 +112,7 @@ export function createFeed(broker: Broker, maxEntries: number): Feed {
       const state = await read()
       for (const limit of [shortTail, maxEntries]) {
         const tail = await broker.tail(channel, limit)
-        const folded = fold(tail, from, state, told)
+        const folded = fold(tail, from, state)
         const isDeepest = limit === maxEntries || tail.entries.length < limit
         if (!folded.isWhole || !(folded.isProven || isDeepest)) continue
         const position = { epoch: tail.position.epoch, offset: folded.offset }
@@ -105,12 +125,18 @@ export function createFeed(broker: Broker, maxEntries: number): Feed {
   }
 
   async function* deliver<State extends StoredState>(
-    channel: string,
+    sessionId: string,
     following: Awaited<ReturnType<Broker['follow']>>,
     start: { cursor: FeedCursor } | { snapshot: Observed<State> },
     read: () => Promise<State>,
   ): AsyncGenerator<Delivery<State>> {
+    const channel = channelOf(sessionId)
     let seen: FeedCursor
+    const snapshotAt = async (position: Position): Promise<Delivery<State>> => {
+      const snapshot = await observeFrom(channel, position, read)
+      seen = parseCursor(snapshot.cursor)
+      return { reason: 'GAP', at: new Date(), cursor: snapshot.cursor, snapshot }
+    }
     if ('snapshot' in start) {
       yield { reason: 'START', at: new Date(), cursor: start.snapshot.cursor, snapshot: start.snapshot }
       seen = parseCursor(start.snapshot.cursor)
@@ -118,27 +144,81 @@ export function createFeed(broker: Broker, maxEntries: number): Feed {
 
     for await (const item of following) {
       if (item.type === 'gap') {
-        const snapshot = await observeFrom(channel, item.position, read)
-        yield { reason: 'GAP', at: new Date(), cursor: snapshot.cursor, snapshot }
-        seen = parseCursor(snapshot.cursor)
+        yield await snapshotAt(item.position)
         continue
       }
       for (const entry of item.entries) {
+        // A snapshot may stand in a newer life of the log than the rest of this batch.
+        if (item.epoch !== seen.position.epoch || entry.offset <= seen.position.offset) continue
         const event = eventOf(entry)
-        if (entry.offset <= seen.position.offset && item.epoch === seen.position.epoch) continue
-        seen = { ...seen, position: { epoch: item.epoch, offset: entry.offset } }
-        if (isHeldBy(event, seen.revision)) continue
-        yield { cursor: formatCursor(seen.position, seen.revision), at: new Date(entry.at), event }
+        const position = { epoch: item.epoch, offset: entry.offset }
+        const isHeld = 'revision' in event && event.revision <= seen.revision
+        if (!isHeld && !endsFeeds(event) && isAfterHole(event, seen.revision)) {
+          yield await snapshotAt(position)
+          continue
+        }
+        seen = { position, revision: revisionAfter(event, seen.revision) }
+        if ('revision' in event) raise(sessionId, seen.revision)
+        if (isHeld && !endsFeeds(event)) continue
+        yield { cursor: formatCursor(position, seen.revision), at: new Date(entry.at), event }
         if (event.type === 'SessionDeleted') return
       }
     }
   }
 
+  /** The followers of a session were told its changes up to here, or the log tells them next. */
+  const raise = (sessionId: string, revision: number) => {
+    const known = followed.get(sessionId)
+    if (known && known.revision < revision) known.revision = revision
+  }
+
+  function join(sessionId: string, revision: number): () => void {
+    const known = followed.get(sessionId)
+    if (!known) followed.set(sessionId, { followers: 1, revision })
+    else {
+      known.followers += 1
+      known.revision = Math.min(known.revision, revision)
+    }
+    return () => {
+      const left = followed.get(sessionId)
+      if (left && left.followers > 1) left.followers -= 1
+      else followed.delete(sessionId)
+    }
+  }
+
   return {
     async publish(sessionId, events) {
-      for (const event of events)
-        if (event.type === 'TextDelta') told.set(event.messageId, event.offset + event.text.length)
-      if (events.length > 0) await broker.append(channelOf(sessionId), events as readonly JsonValue[])
+      const [first] = events
+      if (!first) return
+      const { revision } = first
+      const entries = events.map((event, index) =>
+        index < events.length - 1 ? { ...event, more: true } : event,
+      )
+      const ends = events.flatMap(marksOfEnd)
+      // Nothing that is still on its way comes before what is known to be lost.
+      const dueAtMs = performance.now() + (first.type === 'Lost' ? 0 : patienceMs)
+      for (let waitMs = 2; ; waitMs = Math.min(waitMs * 2, 50)) {
+        const isDue = performance.now() >= dueAtMs
+        const before = { min: isDue ? 0 : revision - 1, max: revision - 1 }
+        const marks = [{ name: revisionMark, ...before, to: revision }, ...ends]
+        const appended = await broker.append(channelOf(sessionId), entries as JsonValue[], marks)
+        const isOvertaken = (appended.marks[revisionMark] ?? 0) >= revision
+        if (appended.isAppended || isOvertaken || isDue) return
+        await sleep(waitMs)
+      }
+    },
+    async tell({ sessionId, messageId, fence }, { count, textLength }, events) {
+      const own: Mark[] = [
+        { name: fenceMark, max: fence, to: fence },
+        { name: countMark(messageId), min: count, max: count, to: count + events.length },
+        { name: textMark(messageId), to: textLength },
+      ]
+      // No word comes before the message that it is of.
+      const bounds = events.length > 0 ? [...own, { name: revisionMark, min: fence }] : own
+      const channel = channelOf(sessionId)
+      const { isAppended, marks } = await broker.append(channel, events as readonly JsonValue[], bounds)
+      if (isAppended) return count + events.length
+      return (marks[fenceMark] ?? 0) > fence ? 'overtaken' : (marks[countMark(messageId)] ?? count)
     },
     async observe(sessionId, read) {
       const channel = channelOf(sessionId)
@@ -150,11 +230,16 @@ export function createFeed(broker: Broker, maxEntries: number): Feed {
       return formatCursor(newer ? { ...position, offset: newer.offset - 1 } : position, revision)
     },
     async since(sessionId, after) {
-      const { position, revision } = parseCursor(after)
-      const entries = await broker.read(channelOf(sessionId), position, maxEntries)
+      const cursor = parseCursor(after)
+      const entries = await broker.read(channelOf(sessionId), cursor.position, maxEntries)
       if (entries === null) return null
-      const offset = entries.at(-1)?.offset ?? position.offset
-      return { events: entries.map(eventOf), cursor: formatCursor({ ...position, offset }, revision) }
+      let { revision } = cursor
+      for (const event of entries.map(eventOf)) {
+        if (isAfterHole(event, revision)) return null
+        revision = revisionAfter(event, revision)
+      }
+      const offset = entries.at(-1)?.offset ?? cursor.position.offset
+      return { events: entries.map(eventOf), cursor: formatCursor({ ...cursor.position, offset }, revision) }
     },
     async follow(sessionId, { after, read }) {
       const channel = channelOf(sessionId)
@@ -163,89 +248,34 @@ export function createFeed(broker: Broker, maxEntries: number): Feed {
       const following = await broker.follow(channel, { after: cursor?.position, signal: ending.signal })
       try {
         const start = cursor ? { cursor } : { snapshot: await observeFrom(channel, following.position, read) }
-        return closing(deliver(channel, following, start, read), () => ending.abort())
+        const { revision } = cursor ?? parseCursor(start.snapshot?.cursor ?? '')
+        const leave = join(sessionId, revision)
+        return closing(deliver(sessionId, following, start, read), () => {
+          leave()
+          ending.abort()
+        })
       } catch (error) {
         ending.abort()
         throw error
       }
     },
+    followed: () => new Map([...followed].map(([sessionId, { revision }]) => [sessionId, revision])),
+    async announced(sessionId) {
+      return (await broker.tail(channelOf(sessionId), 1)).marks[revisionMark]
+    },
   }
 }
 
-const eventOf = (entry: Entry) => entry.data as FeedEvent
+const channelOf = (sessionId: string) => `session:${sessionId}`
 
-/** Whether a state of this revision already holds what the event announces, or does not hold it yet. */
-const isHeldBy = (event: FeedEvent, revision: number) =>
-  'revision' in event && event.revision <= revision && !endsFeeds(event)
+/** Whether something between what the reader holds and this event was never told. */
+const isAfterHole = (event: FeedEvent, revision: number) =>
+  isNewerThan(event, revision) &&
+  (event.type === 'Lost' || ('revision' in event && event.revision > revision + 1))
+
+/** What a reader holds after this event: all of a change only with its last event. */
+const revisionAfter = (event: FeedEvent & { more?: boolean }, revision: number) =>
+  'revision' in event && !event.more ? Math.max(revision, event.revision) : revision
+
 /** Told whatever a cursor says of the reader's revision: a made-up one must not keep a feed open. */
 const endsFeeds = ({ type }: FeedEvent) => type === 'SessionDeleted' || type === 'ParticipantRemoved'
-const isNewerThan = (event: FeedEvent, revision: number) => 'revision' in event && event.revision > revision
-
-/**
- * Completes stored texts by the deltas of a tail, up to the first event after `from` that the state does not hold.
- * A commit that the state has not seen was announced after the read began, hence after `from`.
- *
- * `isWhole` is false where something is missing for certain, `isProven` where a text met no delta: then the ones that
- * it lacks may stand before the tail.
- */
-function fold(
-  tail: { entries: Entry[]; position: Position },
-  from: Position,
-  state: StoredState,
-  told: { get(messageId: string): number | undefined },
-) {
-  const text = new Map(state.text)
-  const unmet = new Set(text.keys())
-  const [oldest] = tail.entries
-  let isWhole = from.epoch !== tail.position.epoch || !oldest || oldest.offset <= from.offset + 1
-  let { offset } = tail.position
-  for (const entry of tail.entries) {
-    const event = eventOf(entry)
-    const isNew = entry.offset > from.offset || from.epoch !== tail.position.epoch
-    if (isNew && isNewerThan(event, state.revision)) {
-      offset = entry.offset - 1
-      break
-    }
-    if (event.type !== 'TextDelta') continue
-    const known = text.get(event.messageId)
-    if (known === undefined) continue
-    unmet.delete(event.messageId)
-    if (event.offset > known.length) isWhole = false
-    else text.set(event.messageId, known.slice(0, event.offset) + event.text)
-  }
-  for (const messageId of unmet) {
-    // What follows must go on where the text ends; where nothing does, the text must be all that was told.
-    const next = tail.entries.map(eventOf).find((event) => isDeltaOf(event, messageId))
-    const due = next?.type === 'TextDelta' ? next.offset : (told.get(messageId) ?? 0)
-    if (due > (text.get(messageId) ?? '').length) isWhole = false
-  }
-  return { text, isWhole, isProven: unmet.size === 0, offset }
-}
-
-const isDeltaOf = (event: FeedEvent, messageId: string) =>
-  event.type === 'TextDelta' && event.messageId === messageId
-
-/** `revision` is that of the state the reader holds: events up to it are not repeated, whenever they arrive. */
-type FeedCursor = { position: Position; revision: number }
-
-const formatCursor = ({ epoch, offset }: Position, revision: number) => `${epoch}:${offset}:${revision}`
-
-const cursorForm = /^([\w-]{1,40}):(\d{1,15}):(\d{1,9})$/
-
-/** Throws a `ValidationError` for text that is no cursor of a feed. */
-export function parseCursor(cursor: string): FeedCursor {
-  const [, epoch, offset, revision] = cursorForm.exec(cursor) ?? []
-  if (epoch === undefined) throw invalid('after', 'is not a cursor of a live feed')
-  return { position: { epoch, offset: Number(offset) }, revision: Number(revision) }
-}
-
-/** Makes a row fit for the wire. */
-export const toWire = (row: { id: string }): WireRow => JSON.parse(JSON.stringify(row)) as WireRow
-
-/** The row again, its stamps as dates. */
-export function fromWire<Row>(wire: WireRow): Row {
-  const row: Record<string, unknown> = { ...wire }
-  for (const [field, value] of Object.entries(wire))
-    if (field.endsWith('At') && typeof value === 'string') row[field] = new Date(value)
-  return row as Row
-}

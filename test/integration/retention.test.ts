@@ -29,11 +29,10 @@ async function withRetention<T>(afterDays: number, use: (retention: Retention) =
     statementTimeoutMs: 5_000,
     onError,
   })
-  const changes = createChanges(
-    createFeed(createMemoryBroker({ maxEntries: 100, maxAgeMs: 60_000, batchSize: 10 }), 100),
-  )
+  const log = createLog({ level: 'fatal' }, false)
+  const broker = createMemoryBroker({ maxEntries: 100, maxAgeMs: 60_000, batchSize: 10 })
+  const changes = createChanges({ feed: createFeed(broker, { maxEntries: 100 }), log })
   try {
-    const log = createLog({ level: 'fatal' }, false)
     return await use(createRetention({ system: database.system, changes, afterDays, log }))
   } finally {
     await database.close()

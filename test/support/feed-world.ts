@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect } from 'vitest'
-import type { Delivery, Feed, FeedEvent, StoredState } from '../../src/realtime/feed.ts'
+import type { Delivery, Feed, StoredState } from '../../src/realtime/feed.ts'
+import type { ChangeEvent } from '../../src/realtime/feed-events.ts'
 
 /**
  * A session reduced to what its feed can be wrong about: rows, commits that are announced late and in any order, a
@@ -10,33 +11,42 @@ export type World = ReturnType<typeof createWorld>
 
 type Row = { text: string; isStreaming: boolean }
 type State = StoredState & { rows: ReadonlyMap<string, Row>; count: number }
-type Commit = { events: FeedEvent[]; announced: boolean; replyId?: string }
+type Commit = { events: ChangeEvent[]; announced: boolean; isTold?: boolean; replyId?: string }
+/** A reply as the node that writes it knows it. */
+type Told = { text: string; count: number; fence: number }
 
 const sessionId = 'session'
 
 export function createWorld(feed: Feed, maxEntries: number) {
   const rows = new Map<string, Row>()
-  const told = new Map<string, string>()
+  const told = new Map<string, Told>()
+  const publishing = new Set<Promise<void>>()
   const commits: Commit[] = []
   const readers: Reader[] = []
   let revision = 0
   let count = 0
   let sinceDelta = 0
 
-  const publish = async (events: readonly FeedEvent[]) => {
-    await feed.publish(sessionId, events)
+  /** Waits for what comes before it, so nobody waits for it here. */
+  const publish = async (events: readonly ChangeEvent[], done: () => void) => {
+    const published = feed
+      .publish(sessionId, events)
+      .then(done)
+      .finally(() => publishing.delete(published))
+    publishing.add(published)
+    await Promise.race([published, turn()])
     sinceDelta += events.length
     // Text is stored within a second; in that time the log does not push all of it out.
     if (sinceDelta >= maxEntries - 1) checkpoint()
   }
-  const commit = (events: (revision: number) => FeedEvent[], replyId?: string) => {
+  const commit = (events: (revision: number) => ChangeEvent[], replyId?: string) => {
     revision += 1
     commits.push({ events: events(revision), announced: false, ...(replyId ? { replyId } : {}) })
   }
   const checkpoint = () => {
-    for (const [id, text] of told) rows.set(id, { text, isStreaming: true })
+    for (const [id, { text }] of told) rows.set(id, { text, isStreaming: true })
   }
-  const isAnnounced = (id: string) => commits.some(({ replyId, announced }) => replyId === id && announced)
+  const isAnnounced = (id: string) => commits.some(({ replyId, isTold }) => replyId === id && isTold)
   const streaming = () => [...told.keys()].filter(isAnnounced)
 
   const world = {
@@ -47,12 +57,15 @@ export function createWorld(feed: Feed, maxEntries: number) {
       const message = { id, text: `text of ${id}`, isStreaming: false }
       commit((revision) => [{ type: 'MessageAdded', revision, message }])
     },
-    reply() {
+    async reply() {
+      // A session answers one message at a time.
+      if (told.size > 0) return
       const id = `message-${rows.size}`
       rows.set(id, { text: '', isStreaming: true })
-      told.set(id, '')
       const message = { id, text: '', isStreaming: true }
       commit((revision) => [{ type: 'MessageAdded', revision, message }], id)
+      told.set(id, { text: '', count: 0, fence: revision })
+      await feed.tell({ sessionId, messageId: id, fence: revision }, { count: 0, textLength: 0 }, [])
     },
     touch() {
       count += 1
@@ -64,26 +77,44 @@ export function createWorld(feed: Feed, maxEntries: number) {
       const one = waiting[which % waiting.length]
       if (!one) return
       one.announced = true
-      await publish(one.events)
+      await publish(one.events, () => {
+        one.isTold = true
+      })
+    },
+    /** A node died between a commit and its announcement. */
+    lose(which: number) {
+      const waiting = commits.filter(({ announced }) => !announced)
+      const one = waiting[which % waiting.length]
+      if (one) one.announced = true
     },
     async delta(which: number, text: string) {
       const ids = streaming()
       const messageId = ids[which % ids.length]
-      if (messageId === undefined) return
-      const before = told.get(messageId) ?? ''
-      told.set(messageId, before + text)
+      const before = messageId === undefined ? undefined : told.get(messageId)
+      if (messageId === undefined || !before) return
+      const { fence, count } = before
+      const after = { text: before.text + text, count: count + 1, fence }
+      told.set(messageId, after)
       sinceDelta = 0
-      await publish([{ type: 'TextDelta', messageId, offset: before.length, text }])
+      const event = { type: 'TextDelta', messageId, offset: before.text.length, text } as const
+      const place = { sessionId, messageId, fence }
+      const reply = { count, textLength: after.text.length }
+      expect(await feed.tell(place, reply, [event])).toBe(after.count)
+      // Once more, as whoever did not hear the answer does.
+      if (which % 2 === 1) expect(await feed.tell(place, reply, [event])).toBe(after.count)
     },
     checkpoint,
     end(which: number) {
       const ids = streaming()
       const id = ids[which % ids.length]
       if (id === undefined) return
-      const message = { id, text: told.get(id) ?? '', isStreaming: false }
+      const message = { id, text: told.get(id)?.text ?? '', isStreaming: false }
       rows.set(id, { text: message.text, isStreaming: false })
       told.delete(id)
-      commit((revision) => [{ type: 'MessageUpdated', revision, message }])
+      commit((revision) => [
+        { type: 'MessageUpdated', revision, message },
+        { type: 'RunFinished', revision, run: { id, startedAt: null, assistantMessageId: id } },
+      ])
     },
     /** What the database holds, with things that happen before and after it is looked at. */
     readWith(before: () => Promise<void>, after: () => Promise<void>) {
@@ -119,6 +150,7 @@ export function createWorld(feed: Feed, maxEntries: number) {
       while (streaming().length > 0) world.end(0)
       world.touch()
       for (const _ of commits) await world.announce(0)
+      await Promise.all(publishing)
       for (const reader of readers) {
         await reader.pullUntil(count)
         expect(Object.fromEntries(reader.rows)).toEqual(Object.fromEntries(rows))

@@ -6,7 +6,7 @@ import { createWorld, nothing, type World } from '../support/feed-world.ts'
 
 type Step =
   | { do: 'add' | 'reply' | 'touch' | 'checkpoint' }
-  | { do: 'announce' | 'end'; which: number }
+  | { do: 'announce' | 'end' | 'lose'; which: number }
   | { do: 'delta'; which: number; text: string }
 type Act =
   | Step
@@ -22,6 +22,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   just('touch'),
   just('checkpoint'),
   { arbitrary: fc.record({ do: fc.constantFrom('announce', 'end'), which }), weight: 4 },
+  fc.record({ do: fc.constant('lose' as const), which }),
   {
     arbitrary: fc.record({
       do: fc.constant('delta'),
@@ -44,6 +45,7 @@ const take = async (world: World, taken: readonly Step[]) => {
   for (const one of taken) {
     if (one.do === 'announce') await world.announce(one.which)
     else if (one.do === 'end') world.end(one.which)
+    else if (one.do === 'lose') world.lose(one.which)
     else if (one.do === 'delta') await world.delta(one.which, one.text)
     else await world[one.do]()
   }
@@ -51,7 +53,8 @@ const take = async (world: World, taken: readonly Step[]) => {
 
 function createFeedOf(maxEntries: number, batchSize: number) {
   const broker = createMemoryBroker({ maxEntries, maxAgeMs: 600_000, batchSize })
-  return { broker, feed: createFeed(broker, maxEntries) }
+  // Some announcements come in time, others are waited for in vain.
+  return { broker, feed: createFeed(broker, { maxEntries, patienceMs: 4 }) }
 }
 
 async function play(maxEntries: number, batchSize: number, played: readonly Act[]) {
@@ -96,7 +99,7 @@ describe('the feed', () => {
   it('tells no text with a hole where the log has lost every word of it', async () => {
     const { broker, feed } = createFeedOf(6, 3)
     const world = createWorld(feed, 1_000)
-    world.reply()
+    await world.reply()
     await world.announce(0)
     await world.delta(0, 'said, not stored')
     for (let index = 0; index < 6; index += 1) {
@@ -112,7 +115,7 @@ describe('the feed', () => {
   it('looks for the text of a reply behind all that came after it', async () => {
     const { broker, feed } = createFeedOf(10_000, 300)
     const world = createWorld(feed, 10_000)
-    world.reply()
+    await world.reply()
     await world.announce(0)
     await world.delta(0, 'said, not stored')
     for (let index = 0; index < 300; index += 1) {
@@ -129,7 +132,7 @@ describe('the feed', () => {
   it('reads again where its history went by while it read', async () => {
     const { broker, feed } = createFeedOf(4, 300)
     const world = createWorld(feed, 4)
-    world.reply()
+    await world.reply()
     await world.announce(0)
     const flood = async () => {
       world.add()
@@ -152,7 +155,7 @@ describe('the feed', () => {
           return broker.follow(channel, options)
         },
       },
-      100,
+      { maxEntries: 100 },
     )
     const read = async () => ({ revision: 0, text: new Map<string, string>() })
     const unread = await counting.follow('one', { read })

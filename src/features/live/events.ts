@@ -1,5 +1,6 @@
 import type { Message, Run, Session } from '../../db/client.ts'
-import { type Delivery, type FeedEvent, fromWire, type StoredState } from '../../realtime/feed.ts'
+import type { Delivery, StoredState } from '../../realtime/feed.ts'
+import { type FeedEvent, fromWire } from '../../realtime/feed-events.ts'
 
 /** An event of the feed, its rows as rows again. */
 export type ToldEvent =
@@ -9,7 +10,7 @@ export type ToldEvent =
   | Exclude<PublicEvent, { message: unknown } | { run: unknown } | { session: unknown }>
 
 /** What readers are told; the rest is for the feed itself. */
-type PublicEvent = Exclude<FeedEvent, { type: 'ParticipantRemoved' }>
+type PublicEvent = Exclude<FeedEvent, { type: 'ParticipantRemoved' | 'Lost' }>
 
 /** `messages` are the last ones, oldest first; a streaming one has all of its text so far. */
 export type SessionSnapshot = {
@@ -38,6 +39,7 @@ export async function* sessionEvents(
     const { cursor, at } = delivery
     if ('event' in delivery) {
       const { event } = delivery
+      if (event.type === 'Lost') continue
       if (event.type !== 'ParticipantRemoved') yield { cursor, at, event: told(event) }
       else if (!(await isStillVisible(event.userId))) return
     } else {

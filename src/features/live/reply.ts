@@ -18,20 +18,26 @@ export async function* replyPieces(
   message: Message,
 ): AsyncGenerator<ReplyPiece> {
   const messageId = message.id
+  /** The length of the text so far; unknown to a reader that resumes before its first piece. */
+  let length: number | undefined
   for await (const each of events) {
     const { cursor } = each
     if ('reason' in each) {
       const { status, finishReason, content } = each.messages.find(({ id }) => id === messageId) ?? message
       yield { cursor, messageId, offset: 0, text: content ?? '', status, finishReason }
+      length = (content ?? '').length
       if (status !== 'STREAMING') return
     } else if (each.event.type === 'TextDelta' && each.event.messageId === messageId) {
       const { offset, text } = each.event
       yield { cursor, messageId, offset, text, status: 'STREAMING', finishReason: null }
+      length = offset + text.length
     } else if (each.event.type === 'MessageUpdated' && each.event.message.id === messageId) {
       const { status, finishReason, content } = each.event.message
       if (status === 'STREAMING') continue
-      // All of the text was told before its end was.
-      yield { cursor, messageId, offset: (content ?? '').length, text: '', status, finishReason }
+      // Words that were said while the log was away come with the end.
+      const whole = content ?? ''
+      const offset = length ?? whole.length
+      yield { cursor, messageId, offset, text: whole.slice(offset), status, finishReason }
       return
     }
   }

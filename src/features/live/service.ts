@@ -9,6 +9,7 @@ import type { Feed } from '../../realtime/feed.ts'
 import { type MessagePageArgs, readMessagePage } from '../messages/page.ts'
 import type { Sessions } from '../sessions/service.ts'
 import { newMessages, type SessionEvent, type SessionState, sessionEvents, withText } from './events.ts'
+import type { LostChanges } from './lost-changes.ts'
 import { lastPiece, type ReplyPiece, replyPieces } from './reply.ts'
 
 /** A session as read by a query together with the pages of messages that were asked for and the cursor that fits. */
@@ -61,7 +62,9 @@ async function readReplies(prisma: Prisma.TransactionClient, tenantId: string, s
   }
 }
 
-export function createLive({ feed, sessions }: { feed: Feed; sessions: Sessions }): Live {
+type Dependencies = { feed: Feed; sessions: Sessions; lostChanges: LostChanges }
+
+export function createLive({ feed, sessions, lostChanges }: Dependencies): Live {
   const observed = new WeakMap<Session, ObservedSession>()
 
   const readState = (viewer: Viewer, sessionId: string) => async (): Promise<SessionState> =>
@@ -81,6 +84,7 @@ export function createLive({ feed, sessions }: { feed: Feed; sessions: Sessions 
   const follow: Live['follow'] = async (viewer, sessionId, after) => {
     await sessions.require(viewer, sessionId, 'VIEWER')
     const deliveries = await feed.follow(sessionId, { after, read: readState(viewer, sessionId) })
+    lostChanges.watch(viewer.tenantId, sessionId)
     // Somebody may have been let in again since, or see the session for another reason.
     const isStillVisible = async (removedUserId: string) => {
       if (removedUserId !== viewer.userId) return true

@@ -1,7 +1,7 @@
 import type { Message, Session, Sql, Statement } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
 import { NotFoundError } from '../../lib/errors.ts'
-import { type FeedEvent, toWire } from '../../realtime/feed.ts'
+import { type ChangeEvent, toWire } from '../../realtime/feed-events.ts'
 
 export const messageColumns = columnsOf('Message', 'm')
 
@@ -69,13 +69,13 @@ function part<Row>(row: Record<string, unknown>, ofSession: boolean): Row {
   return Object.fromEntries(fields.map(([name, value]) => [name.replace(sessionPrefix, ''), value])) as Row
 }
 
-export const messageAdded = (message: Message, { revision }: Session): FeedEvent => ({
+export const messageAdded = (message: Message, { revision }: Session): ChangeEvent => ({
   type: 'MessageAdded',
   revision,
   message: toWire(message),
 })
 
-export const messageUpdated = (message: Message, { revision }: Session): FeedEvent => ({
+export const messageUpdated = (message: Message, { revision }: Session): ChangeEvent => ({
   type: 'MessageUpdated',
   revision,
   message: toWire(message),

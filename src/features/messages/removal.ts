@@ -1,6 +1,6 @@
 import type { Message, Session, Sql, Statement } from '../../db/client.ts'
 import { NotFoundError } from '../../lib/errors.ts'
-import type { FeedEvent } from '../../realtime/feed.ts'
+import type { ChangeEvent } from '../../realtime/feed-events.ts'
 import { sessionColumns, sessionUpdated } from '../sessions/rows.ts'
 import { titleFrom } from './append.ts'
 
@@ -92,7 +92,7 @@ export async function eraseMessages(
   { tenantId, sessionId }: Place,
   doomed: readonly Doomed[],
   { title, titleSource }: Pick<Session, 'title' | 'titleSource'>,
-): Promise<{ session: Session; events: FeedEvent[] }> {
+): Promise<{ session: Session; events: ChangeEvent[] }> {
   const ids = doomed.map(({ id }) => id)
   const current = doomed.filter(({ replacedAt }) => replacedAt === null)
   const holdsTitle =
@@ -103,5 +103,5 @@ export async function eraseMessages(
   return { session, events: [...messagesRemoved(ids, session), sessionUpdated(session)] }
 }
 
-export const messagesRemoved = (ids: readonly string[], { revision }: Session): FeedEvent[] =>
+export const messagesRemoved = (ids: readonly string[], { revision }: Session): ChangeEvent[] =>
   ids.map((messageId) => ({ type: 'MessageRemoved', revision, messageId }))

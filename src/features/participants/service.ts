@@ -5,7 +5,7 @@ import type { Participant, Session, Sql, Statement } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
 import { check, text } from '../../lib/checks.ts'
 import { invalid, LimitError, NotFoundError } from '../../lib/errors.ts'
-import type { FeedEvent } from '../../realtime/feed.ts'
+import type { ChangeEvent } from '../../realtime/feed-events.ts'
 import type { Changes } from '../sessions/changes.ts'
 import { ensureUser, refuseBoth, type UserReference } from '../sessions/people.ts'
 import { sessionColumns, sessionUpdated } from '../sessions/rows.ts'
@@ -77,7 +77,7 @@ export function createParticipants({
     viewer: Viewer,
     sessionId: string,
     userId: string,
-    work: (sql: Sql) => Promise<readonly ((session: Session) => FeedEvent)[]>,
+    work: (sql: Sql) => Promise<readonly ((session: Session) => ChangeEvent)[]>,
   ): Promise<Participation> =>
     changes.commit(viewer.db, sessionId, async (sql) => {
       const [session] = await sql<Session>(bumpSession, [viewer.tenantId, sessionId])

@@ -7,7 +7,7 @@ import { type Doomed, eraseMessages } from '../messages/removal.ts'
 import type { Participants } from '../participants/service.ts'
 import type { Runs } from '../runs/service.ts'
 import type { Changes } from '../sessions/changes.ts'
-import { sessionColumns, sessionUpdated } from '../sessions/rows.ts'
+import { changedUnseen, sessionColumns, sessionUpdated } from '../sessions/rows.ts'
 import type { Sessions } from '../sessions/service.ts'
 
 export type Erasure = {
@@ -174,7 +174,9 @@ export function createErasure({ sessions, participants, runs, accounts, changes 
       if (!own) return
       const forks = await viewer.db.sql<Session>(clearForks, [viewer.tenantId, own.id])
       for (const fork of forks)
-        if (fork.deletedAt === null) await changes.announce(fork.id, [sessionUpdated(fork)])
+        await changes.announce(fork.id, [
+          fork.deletedAt === null ? sessionUpdated(fork) : changedUnseen(fork),
+        ])
       await sessions.purge(viewer, own.id)
       receipt.sessions += 1
       receipt.messages += own.messages
@@ -199,11 +201,10 @@ export function createErasure({ sessions, participants, runs, accounts, changes 
       const ids = doomed.map(({ id }) => id)
       const [asked] = await sql<{ count: number }>(countRunsOf, [tenantId, ids])
       await sql(dropMadeTitle, [tenantId, sessionId])
-      const { events } = await eraseMessages(sql, { tenantId, sessionId }, doomed, session)
+      const { session: changed, events } = await eraseMessages(sql, { tenantId, sessionId }, doomed, session)
       receipt.messages += doomed.length
       receipt.runs += asked?.count ?? 0
-      // Nobody reads the feed of a deleted session.
-      return { result: undefined, events: session.deletedAt === null ? events : [] }
+      return { result: undefined, events: changed.deletedAt === null ? events : [changedUnseen(changed)] }
     })
 
   async function leaveSessions(viewer: Viewer, userId: string, receipt: Receipt) {

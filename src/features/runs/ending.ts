@@ -3,7 +3,7 @@ import { costOf } from '../../llm/prices.ts'
 import type { ModelUsage, ToolCall } from '../../llm/provider.ts'
 import { messageColumns, messageUpdated } from '../messages/append.ts'
 import type { Change, Changes } from '../sessions/changes.ts'
-import { sessionColumns, sessionUpdated } from '../sessions/rows.ts'
+import { changedUnseen, sessionColumns, sessionUpdated } from '../sessions/rows.ts'
 import { runColumns, runFinished } from './rows.ts'
 
 /** How a run ended. `text` null leaves what the last checkpoint stored. */
@@ -130,6 +130,6 @@ async function storeReplyEnd(sql: Sql, run: Run, ending: Ending): Promise<Change
   if (!session || !message) throw new Error(`The run ${run.id} has lost its session or its message.`)
   await sql(recordUsage, [run.tenantId, run.id, message.agentId])
   const events = [messageUpdated(message, session), runFinished(run, session), sessionUpdated(session)]
-  // Nobody reads the feed of a deleted session; telling its changes would bring it back to sidebars.
-  return { result: run, events: session.deletedAt === null ? events : [] }
+  // Telling the changes of a deleted session would bring it back to sidebars.
+  return { result: run, events: session.deletedAt === null ? events : [changedUnseen(session)] }
 }

@@ -16,10 +16,10 @@ import type { Titles } from './titles.ts'
 
 export type Engine = {
   /**
-   * Begins with a run that was stored as claimed by this node, or tries to claim it. Resolves at once, but where the
-   * node stops, when the run is let go of.
+   * Begins with a run that was stored as claimed by this node, with the revision of that commit, or tries to claim it.
+   * Resolves at once, but where the node stops, when the run is let go of.
    */
-  offer(run: Run): Promise<void>
+  offer(run: Run, revision: number): Promise<void>
   /** Takes every waiting run whose turn it is. */
   takeWaiting(): Promise<void>
   /** Stops a run that this node works on, keeping its text; resolves when it has ended. False where it is not here. */
@@ -70,9 +70,9 @@ export function createEngine(dependencies: Dependencies): Engine {
   const claiming = new Set<Promise<void>>()
   let isStopping = false
 
-  function begin(run: Run, announce: () => Promise<boolean>) {
+  function begin(run: Run, started: Promise<number | null>) {
     const aborting = new AbortController()
-    const ended = answer(dependencies, run, aborting, announce)
+    const ended = answer(dependencies, run, aborting, started)
       .catch((error) => log.error({ err: error, runId: run.id }, 'a run ended badly; the sweep will mark it'))
       .finally(() => {
         working.delete(run.id)
@@ -84,7 +84,7 @@ export function createEngine(dependencies: Dependencies): Engine {
 
   async function claimAndBegin(runId: string) {
     const run = await claims.claim(runId)
-    if (run) begin(run, () => announceStart(changes, database.forTenant(run.tenantId), run))
+    if (run) begin(run, announceStart(changes, database.forTenant(run.tenantId), run))
   }
 
   async function take(runId: string) {
@@ -103,12 +103,12 @@ export function createEngine(dependencies: Dependencies): Engine {
   }
 
   return {
-    async offer(run) {
+    async offer(run, revision) {
       const failed = (error: unknown) => log.error({ err: error, runId: run.id }, 'a run could not be taken')
       if (run.status !== 'RUNNING') void take(run.id).catch(failed)
       // Stored while this node began to stop: another one, or this one when it is back, has the turn.
       else if (isStopping) await claims.release(run).catch(failed)
-      else begin(run, async () => true)
+      else begin(run, Promise.resolve(revision))
     },
     takeWaiting,
     async cancel(runId) {
@@ -130,26 +130,31 @@ export function createEngine(dependencies: Dependencies): Engine {
   }
 }
 
-/** Answers one claimed run from the first event to the last; `announce` tells that it started, and whether it is wanted. */
+/**
+ * Answers one claimed run from the first event to the last. `started` is the revision that tells of its start, null
+ * where the session was deleted meanwhile.
+ */
 async function answer(
   dependencies: Dependencies,
   run: Run,
   aborting: AbortController,
-  announce: () => Promise<boolean>,
+  started: Promise<number | null>,
 ): Promise<void> {
   const { config, database, changes, feed, models, context, titles, log } = dependencies
   const db = database.forTenant(run.tenantId)
   const stop = (reason: StopReason) => aborting.abort(reason)
+  const fence = await started
   const reply = createReply({
     feed,
-    sessionId: run.sessionId,
-    messageId: run.assistantMessageId,
+    place: { sessionId: run.sessionId, messageId: run.assistantMessageId, fence: fence ?? 0 },
     coalesceMs: config.coalesceMs,
     maxTextBytes: config.maxTextBytes,
     onFull: () => stop('full'),
+    onOvertaken: () => stop('lost'),
   })
   const clock = createClock(config, stop)
   const beating = setInterval(() => {
+    void reply.flush()
     beat(db, run, reply, clock.firstTokenAfterMs)
       .then((reason) => reason && stop(reason))
       .catch((error) => log.warn({ err: error, runId: run.id }, 'a checkpoint failed'))
@@ -157,13 +162,14 @@ async function answer(
   let failure: unknown
   try {
     const { provider, model } = models.resolve(run.model)
-    const [request, isWanted] = await Promise.all([context.build(db, run), announce()])
+    void reply.flush()
+    const request = await context.build(db, run)
     // A run that waited in a session that was deleted meanwhile ends here, before it costs anything.
-    if (!isWanted) stop('lost')
+    if (fence === null) stop('lost')
     else
       for await (const part of provider.stream({ ...request, model }, aborting.signal)) {
         if (part.type !== 'start') clock.partCame(part.type === 'text-delta')
-        await reply.take(part)
+        reply.take(part)
       }
   } catch (error) {
     log.error({ err: error, runId: run.id }, 'a run failed')
@@ -179,11 +185,11 @@ async function answer(
   if (ended?.status === 'COMPLETED') titles.offer(ended)
 }
 
-/** False where the session is deleted. */
-function announceStart(changes: Changes, db: TenantDatabase, run: Run): Promise<boolean> {
+/** The revision that tells it; null where the session is deleted. */
+function announceStart(changes: Changes, db: TenantDatabase, run: Run): Promise<number | null> {
   return changes.commit(db, run.sessionId, async (sql) => {
     const [session] = await sql<Pick<Session, 'revision'>>(bumpRevision, [run.tenantId, run.sessionId])
-    return { result: session !== undefined, events: session ? [runStarted(run, session)] : [] }
+    return { result: session?.revision ?? null, events: session ? [runStarted(run, session)] : [] }
   })
 }
 

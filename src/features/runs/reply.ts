@@ -1,18 +1,19 @@
 import type { Message } from '../../db/client.ts'
 import { storable } from '../../lib/checks.ts'
 import type { ModelPart, ModelUsage, ProviderError, ToolCall } from '../../llm/provider.ts'
-import type { Feed, FeedEvent } from '../../realtime/feed.ts'
+import type { Feed, ReplyPlace } from '../../realtime/feed.ts'
+import type { ReplyEvent } from '../../realtime/feed-events.ts'
 import { noUsage } from './ending.ts'
 
 /**
  * A reply in the making: takes the model's parts, joins text that comes within a moment into one event, and knows at
- * any time what was told so far.
+ * any time what was said so far. What the log cannot take now is told with what comes next; the reply goes on.
  */
 export type Reply = {
-  take(part: ModelPart): Promise<void>
-  /** Tells the text that still waits. */
+  take(part: ModelPart): void
+  /** Tells the text that still waits; resolves when the log has it, or is away. */
   flush(): Promise<void>
-  /** The text that subscribers were told. */
+  /** What was said so far, told or about to be. */
   readonly text: string
   readonly toolCalls: readonly ToolCall[]
   readonly usage: ModelUsage
@@ -31,84 +32,117 @@ const finishReasons = {
 
 type Options = {
   feed: Feed
-  sessionId: string
-  messageId: string
+  place: ReplyPlace
   coalesceMs: number
   maxTextBytes: number
   onFull: () => void
+  /** Another node has the run, or it was ended. */
+  onOvertaken: () => void
 }
 
-export function createReply({
-  feed,
-  sessionId,
-  messageId,
-  coalesceMs,
-  maxTextBytes,
-  onFull,
-}: Options): Reply {
-  let told = ''
+export function createReply({ feed, place, coalesceMs, maxTextBytes, onFull, onOvertaken }: Options): Reply {
+  const { messageId } = place
+  let text = ''
   let waiting = ''
   let bytes = 0
   let flushedAtMs = 0
   let timer: NodeJS.Timeout | undefined
-  let telling = Promise.resolve()
+  /** Events that the log does not have yet, after the `count` ones that it has. */
+  let queue: ReplyEvent[] = []
+  let count = 0
+  let telling: Promise<void> | undefined
+  let isFlushDue = false
   const toolCalls: ToolCall[] = []
   let usage = noUsage
   let finishReason: Message['finishReason'] = null
   let error: ProviderError | null = null
 
-  const tell = (event: FeedEvent) => {
-    telling = telling.then(() => feed.publish(sessionId, [event]))
+  /** Tells all that is there; without anything, it keeps the log informed of how far the reply is. */
+  async function tellAll() {
+    try {
+      do {
+        if (isFlushDue) queueText()
+        const batch = queue
+        queue = []
+        const told = await feed.tell(place, { count, textLength: text.length }, batch).catch((error) => {
+          queue = [...batch, ...queue]
+          throw error
+        })
+        if (told === 'overtaken') return onOvertaken()
+        queue = [...batch.slice(Math.max(told - count, 0)), ...queue]
+        const isRefused = told <= count && batch.length > 0
+        count = told
+        if (isRefused) return
+      } while (queue.length > 0 || isFlushDue)
+    } catch {
+      // The log is away: what is in the queue waits for the next call.
+    } finally {
+      telling = undefined
+    }
+  }
+
+  const tell = () => {
+    telling ??= tellAll()
     return telling
+  }
+
+  function queueText() {
+    isFlushDue = false
+    if (waiting === '') return
+    queue.push({ type: 'TextDelta', messageId, offset: text.length, text: waiting })
+    text += waiting
+    waiting = ''
+    flushedAtMs = performance.now()
   }
 
   function flush(): Promise<void> {
     clearTimeout(timer)
     timer = undefined
-    if (waiting === '') return telling
-    const event: FeedEvent = { type: 'TextDelta', messageId, offset: told.length, text: waiting }
-    told += waiting
-    waiting = ''
-    flushedAtMs = performance.now()
-    return tell(event)
+    isFlushDue = true
+    return tell()
   }
 
-  async function takeText(given: string) {
+  function say(event: ReplyEvent) {
+    queueText()
+    queue.push(event)
+    void tell()
+  }
+
+  function takeText(given: string) {
     if (finishReason === 'LENGTH') return
-    const text = storable(given)
-    if (text === '') return
-    bytes += Buffer.byteLength(text)
+    const more = storable(given)
+    if (more === '') return
+    bytes += Buffer.byteLength(more)
     if (bytes > maxTextBytes) {
       finishReason = 'LENGTH'
       onFull()
       return
     }
-    waiting += text
+    waiting += more
     // The first word goes out at once, and so does one after a pause; only a dense stream is joined.
-    if (performance.now() - flushedAtMs >= coalesceMs) await flush()
-    else timer ??= setTimeout(() => void flush().catch(() => {}), coalesceMs)
+    if (performance.now() - flushedAtMs >= coalesceMs) void flush()
+    else timer ??= setTimeout(() => void flush(), coalesceMs)
   }
 
   return {
-    async take(part) {
-      if (part.type === 'text-delta') return takeText(part.text)
-      await flush()
-      if (part.type === 'tool-call-start')
-        await tell({ type: 'ToolCallStarted', messageId, toolCallId: part.id, name: part.name })
+    take(part) {
+      if (part.type === 'text-delta') takeText(part.text)
+      else if (part.type === 'tool-call-start')
+        say({ type: 'ToolCallStarted', messageId, toolCallId: part.id, name: part.name })
       else if (part.type === 'tool-call-delta')
-        await tell({ type: 'ToolCallDelta', messageId, toolCallId: part.id, text: part.text })
+        say({ type: 'ToolCallDelta', messageId, toolCallId: part.id, text: part.text })
       else if (part.type === 'tool-call') {
         const call = storable(part.call)
         const { id, name, arguments: values } = call
         toolCalls.push(call)
-        await tell({ type: 'ToolCallFinished', messageId, toolCallId: id, name, arguments: values as never })
+        say({ type: 'ToolCallFinished', messageId, toolCallId: id, name, arguments: values as never })
       } else if (part.type === 'usage') usage = part.usage
       else if (part.type === 'end') finishReason ??= finishReasons[part.finishReason]
       else if (part.type === 'error') error = part.error
     },
     flush,
     get text() {
-      return told
+      return text
     },
     toolCalls,
     get usage() {

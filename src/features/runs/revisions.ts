@@ -138,7 +138,7 @@ export function createRevisions(dependencies: Dependencies): Revisions {
         if (!replaced.includes(target.id)) throw notInConversation()
         return turns.store(sql, viewer, session, { ...turn, replaced })
       })
-      await engine.offer(sent.run)
+      await engine.offer(sent.run, sent.revision)
       return sent
     } catch (error) {
       const mayBeTwin = isUniqueViolation(error) || error instanceof ValidationError

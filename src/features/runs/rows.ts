@@ -1,12 +1,12 @@
 import type { Run, Session } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
-import { type FeedEvent, toWire } from '../../realtime/feed.ts'
+import { type ChangeEvent, toWire } from '../../realtime/feed-events.ts'
 
 export const runColumns = columnsOf('Run', 'r')
 
 const runEvent =
   (type: 'RunQueued' | 'RunStarted' | 'RunFinished') =>
-  (run: Run, { revision }: Pick<Session, 'revision'>): FeedEvent => ({ type, revision, run: toWire(run) })
+  (run: Run, { revision }: Pick<Session, 'revision'>): ChangeEvent => ({ type, revision, run: toWire(run) })
 
 export const runQueued = runEvent('RunQueued')
 export const runStarted = runEvent('RunStarted')

@@ -74,11 +74,16 @@ export function createRuns({ config, sessions, turns, changes, feed, engine }: D
   }
 
   async function ended(viewer: Viewer, run: Run): Promise<Run> {
-    const read = async () => ({
-      revision: 0,
-      text: new Map<string, string>(),
-      run: await current(viewer, run.id),
-    })
+    const read = async () =>
+      viewer.db.snapshot(async (prisma) => {
+        const where = { tenantId: viewer.tenantId, id: run.id, ...onVisibleSession(viewer) }
+        const found = await prisma.run.findFirst({
+          where,
+          include: { session: { select: { revision: true } } },
+        })
+        if (!found) throw new NotFoundError('run')
+        return { revision: found.session.revision, text: new Map<string, string>(), run: found }
+      })
     const deliveries = await feed.follow(run.sessionId, { read })
     for await (const delivery of deliveries) {
       const isOver =
@@ -105,7 +110,7 @@ export function createRuns({ config, sessions, turns, changes, feed, engine }: D
         const sent = await changes.commit(viewer.db, sessionId, (sql) =>
           turns.store(sql, viewer, session, turn),
         )
-        await engine.offer(sent.run)
+        await engine.offer(sent.run, sent.revision)
         return sent
       } catch (error) {
         const twin = isUniqueViolation(error) ? await turns.repeated(viewer, sessionId, key) : null

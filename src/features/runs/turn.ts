@@ -14,6 +14,9 @@ import { runQueued, runStarted } from './rows.ts'
 /** A user message, its reply, and the run that makes it. */
 export type Sent = { userMessage: Message; assistantMessage: Message; run: Run }
 
+/** As it was stored, with the session's revision of that commit. */
+export type StoredTurn = Sent & { revision: number }
+
 type Extras = Partial<Pick<Draft, 'clientId' | 'clientDigest' | 'replacesId' | 'metadata'>>
 
 /** What is to be stored and answered. */
@@ -40,7 +43,7 @@ export type Turns = {
    * Stores the question, where it is new, with an empty reply and the run, as part of the caller's transaction. Once
    * that is committed the run is to be offered to the engine, which may be its owner already.
    */
-  store(sql: Sql, viewer: Viewer, session: Session, turn: Turn): Promise<Change<Sent>>
+  store(sql: Sql, viewer: Viewer, session: Session, turn: Turn): Promise<Change<StoredTurn>>
 }
 
 const findAgent: Statement = {
@@ -96,7 +99,7 @@ export function createTurns({ messages, models, claims }: Dependencies): Turns {
       const ids = { userMessageId: userMessage.id, assistantMessageId: assistantMessage.id }
       const run = await claims.store(sql, { ...place, ...ids, id: runId, userId, model, parameters })
       return {
-        result: { userMessage, assistantMessage, run },
+        result: { userMessage, assistantMessage, run, revision: stored.session.revision },
         events: [
           ...messagesRemoved(replaced, stored.session),
           ...stored.messages.map((message) => messageAdded(message, stored.session)),

@@ -1,15 +1,17 @@
 import type { Sql, TenantDatabase } from '../../db/client.ts'
 import { createKeyedQueue } from '../../lib/async.ts'
-import type { Feed, FeedEvent } from '../../realtime/feed.ts'
+import type { Feed } from '../../realtime/feed.ts'
+import type { ChangeEvent } from '../../realtime/feed-events.ts'
+import type { Log } from '../../telemetry/log.ts'
 
-/** What a transaction did to a session, and the events that tell it. */
-export type Change<Result> = { result: Result; events: readonly FeedEvent[] }
+/**
+ * What a transaction did to a session, and the events that tell it. A transaction that raises the session's revision
+ * raises it by one and has at least one event with it.
+ */
+export type Change<Result> = { result: Result; events: readonly ChangeEvent[] }
 
 export type Changes = {
-  /**
-   * Runs a transaction that changes a session, and announces it once it is committed. Changes of one session are
-   * announced in the order of their commits on this node.
-   */
+  /** Runs a transaction that changes a session, and announces it once it is committed. */
   commit<Result>(
     db: TenantDatabase,
     sessionId: string,
@@ -22,22 +24,31 @@ export type Changes = {
     work: (sql: Sql) => Promise<Change<Result>>,
   ): Promise<Result>
   /** Announces what another session's transaction, committed already, did to this one. */
-  announce(sessionId: string, events: readonly FeedEvent[]): Promise<void>
+  announce(sessionId: string, events: readonly ChangeEvent[]): Promise<void>
 }
 
-export function createChanges(feed: Feed): Changes {
+export function createChanges({ feed, log }: { feed: Feed; log: Log }): Changes {
+  // Changes of one session wait here for each other, rather than each with a connection of the pool at the row's lock.
   const inTurn = createKeyedQueue()
 
-  const announced = <Result>(sessionId: string, commit: () => Promise<Change<Result>>) =>
-    inTurn(sessionId, async () => {
-      const { result, events } = await commit()
+  /** What is committed stays so: an announcement that fails is made good by the watch over lost changes. */
+  async function announce(sessionId: string, events: readonly ChangeEvent[]) {
+    try {
       await feed.publish(sessionId, events)
-      return result
-    })
+    } catch (error) {
+      log.debug({ err: error, sessionId }, 'a change could not be announced')
+    }
+  }
+
+  async function announced<Result>(sessionId: string, commit: () => Promise<Change<Result>>) {
+    const { result, events } = await inTurn(sessionId, commit)
+    await announce(sessionId, events)
+    return result
+  }
 
   return {
     commit: (db, sessionId, work) => announced(sessionId, () => db.transaction(work)),
     commitStatement: (db, sessionId, work) => announced(sessionId, () => work(db.sql)),
-    announce: (sessionId, events) => inTurn(sessionId, () => feed.publish(sessionId, events)),
+    announce,
   }
 }

@@ -1,6 +1,6 @@
 import type { Session } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
-import { type FeedEvent, toWire } from '../../realtime/feed.ts'
+import { type ChangeEvent, toWire } from '../../realtime/feed-events.ts'
 
 export const sessionColumns = columnsOf('Session', 's')
 
@@ -42,14 +42,17 @@ const headFields: ReadonlySet<string> = new Set([
 /** Whether these fields of the API can be answered from the head of a session. */
 export const needsHeadOnly = (fields: ReadonlySet<string>): boolean => fields.isSubsetOf(headFields)
 
-export const sessionUpdated = (session: Session): FeedEvent => ({
+export const sessionUpdated = (session: Session): ChangeEvent => ({
   type: 'SessionUpdated',
   revision: session.revision,
   session: toWire(session),
 })
 
-export const sessionDeleted = ({ id, revision }: Session): FeedEvent => ({
+export const sessionDeleted = ({ id, revision }: Session): ChangeEvent => ({
   type: 'SessionDeleted',
   revision,
   sessionId: id,
 })
+
+/** A change of a deleted session: nobody reads its feed, but the next change comes after this one. */
+export const changedUnseen = ({ revision }: Session): ChangeEvent => ({ type: 'Lost', revision })

@@ -1,0 +1,43 @@
+import type { JsonValue } from './broker.ts'
+
+/**
+ * What a feed tells. An event of a committed change carries the session's `revision` of that commit; `offset` of a delta
+ * is the UTF-16 length of the text before it.
+ */
+export type FeedEvent =
+  | { type: 'MessageAdded' | 'MessageUpdated'; revision: number; message: WireRow }
+  | { type: 'MessageRemoved'; revision: number; messageId: string }
+  | { type: 'TextDelta'; messageId: string; offset: number; text: string }
+  | { type: 'ToolCallStarted'; messageId: string; toolCallId: string; name: string }
+  | { type: 'ToolCallDelta'; messageId: string; toolCallId: string; text: string }
+  | { type: 'ToolCallFinished'; messageId: string; toolCallId: string; name: string; arguments: JsonValue }
+  | { type: 'RunQueued' | 'RunStarted' | 'RunFinished'; revision: number; run: WireRow }
+  | { type: 'SessionUpdated'; revision: number; session: WireRow }
+  | { type: 'SessionDeleted'; revision: number; sessionId: string }
+  /** For the feeds of this user, not for their readers. */
+  | { type: 'ParticipantRemoved'; revision: number; userId: string }
+  /** Something was changed that nobody told: readers take a snapshot. */
+  | { type: 'Lost'; revision: number }
+
+/** What a reply tells while it is written; nothing of it is stored yet. */
+export type ReplyEvent = Extract<
+  FeedEvent,
+  { type: 'TextDelta' | 'ToolCallStarted' | 'ToolCallDelta' | 'ToolCallFinished' }
+>
+
+/** What announces a committed change. */
+export type ChangeEvent = Exclude<FeedEvent, ReplyEvent>
+
+/** A database row as JSON: stamps are ISO text in fields whose name ends in `At`, decimals are text. */
+export type WireRow = { readonly id: string; readonly [field: string]: JsonValue }
+
+/** Makes a row fit for the wire. */
+export const toWire = (row: { id: string }): WireRow => JSON.parse(JSON.stringify(row)) as WireRow
+
+/** The row again, its stamps as dates. */
+export function fromWire<Row>(wire: WireRow): Row {
+  const row: Record<string, unknown> = { ...wire }
+  for (const [field, value] of Object.entries(wire))
+    if (field.endsWith('At') && typeof value === 'string') row[field] = new Date(value)
+  return row as Row
+}

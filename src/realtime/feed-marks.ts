@@ -1,0 +1,25 @@
+import type { Mark } from './broker.ts'
+import type { ChangeEvent } from './feed-events.ts'
+
+/** The revision of the last change that was announced. */
+export const revisionMark = 'revision'
+
+/** The revision with which the run started that may tell something. */
+export const fenceMark = 'fence'
+
+/** How many events of a reply were told. */
+export const countMark = (messageId: string) => `count:${messageId}`
+
+/** How long the text of a reply is, as far as it was told. */
+export const textMark = (messageId: string) => `text:${messageId}`
+
+/** The end of a run shuts out whoever was still telling its reply; of one that never started there is nobody. */
+export function marksOfEnd(event: ChangeEvent): Mark[] {
+  if (event.type !== 'RunFinished' || event.run.startedAt === null) return []
+  const messageId = String(event.run.assistantMessageId)
+  return [
+    { name: fenceMark, to: event.revision },
+    { name: countMark(messageId), to: null },
+    { name: textMark(messageId), to: null },
+  ]
+}
