@@ -1,4 +1,4 @@
-import { encodeId } from '../../src/lib/ids.ts'
+import { encodeId } from '../../../src/lib/ids.ts'
 
 /** Who and what the requests of one run go round over. */
 export type Sample = {

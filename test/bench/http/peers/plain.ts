@@ -8,9 +8,9 @@ import PrismaPlugin from '@pothos/plugin-prisma'
 import RelayPlugin from '@pothos/plugin-relay'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { createYoga } from 'graphql-yoga'
-import type PrismaTypes from '../../../src/db/generated/pothos.ts'
-import { getDatamodel } from '../../../src/db/generated/pothos.ts'
-import { PrismaClient } from '../../../src/db/generated/prisma/client.ts'
+import type PrismaTypes from '../../../../src/db/generated/pothos.ts'
+import { getDatamodel } from '../../../../src/db/generated/pothos.ts'
+import { PrismaClient } from '../../../../src/db/generated/prisma/client.ts'
 import { benchTenant, listenAsPeer } from './peer.ts'
 
 const prisma = new PrismaClient({
