@@ -120,6 +120,22 @@ export function describeAge(create: CreateHarness) {
     expect((await broker.append(channel, ['c'])).position).toEqual({ ...following.position, offset: 1 })
   })
 
+  test('forgets the marks with their channel', async () => {
+    const { broker, passTime } = await create({ maxAgeMs })
+    await broker.append(channel, ['a'], [{ name: 'turn', to: 1 }])
+    await passTime(beyondMs)
+    const again = await broker.append(channel, ['b'], [{ name: 'turn', min: 7, to: 8 }])
+    expect(again).toMatchObject({ isAppended: true, position: { offset: 1 }, marks: { turn: 8 } })
+  })
+
+  test('keeps the marks of a channel whose entries are dropped', async () => {
+    const { broker, passTime } = await create({ maxAgeMs })
+    await follow(broker)
+    await broker.append(channel, ['a'], [{ name: 'turn', to: 1 }])
+    await passTime(beyondMs)
+    expect(await broker.tail(channel, 10)).toMatchObject({ entries: [], marks: { turn: 1 } })
+  })
+
   test('does not touch a channel that is asked for its position', async () => {
     const { broker, passTime } = await create({ maxAgeMs })
     const { position: end } = await broker.append(channel, ['a'])

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { test } from 'vitest'
 import type { CreateHarness } from './broker.harness.ts'
-import { createModel, drain, outlive, type Place, type Step, take } from './broker.model.ts'
+import { type Batch, createModel, drain, outlive, type Place, type Step, take } from './broker.model.ts'
 
 const log = fc.nat({ max: 1 })
 const follower = fc.nat({ max: 9 })
@@ -11,17 +11,25 @@ const place: fc.Arbitrary<Place> = fc.record(
   { requiredKeys: ['back'] },
 )
 
+const bound = fc.integer({ min: -2, max: 3 })
+
+const mark = fc.record(
+  { name: fc.constantFrom('one', 'two'), min: bound, max: bound, to: fc.option(bound, { nil: null }) },
+  { requiredKeys: ['name'] },
+)
+
+const batch: fc.Arbitrary<Batch> = fc.record({
+  size: fc.nat({ max: 4 }),
+  marks: fc.uniqueArray(mark, { maxLength: 2, selector: ({ name }) => name }),
+})
+
 const stepOf = <Type extends Step['type'], Rest>(weight: number, type: Type, rest: fc.Arbitrary<Rest>) => ({
   weight,
   arbitrary: rest.map((values) => ({ type, ...values })),
 })
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  stepOf(
-    5,
-    'append',
-    fc.record({ log, sizes: fc.array(fc.nat({ max: 4 }), { minLength: 1, maxLength: 3 }) }),
-  ),
+  stepOf(5, 'append', fc.record({ log, batches: fc.array(batch, { minLength: 1, maxLength: 3 }) })),
   stepOf(2, 'attach', fc.record({ log })),
   stepOf(2, 'attach', fc.record({ log, after: place })),
   stepOf(9, 'next', fc.record({ follower })),
@@ -37,7 +45,7 @@ const bounds = fc.record({
 })
 
 /** Calls in any order, each compared with a model; a failure prints its seed and the fewest steps that show it. */
-export function describeModel(create: CreateHarness) {
+export function describeModel(create: CreateHarness, pauses: number) {
   test('of calls gives what the model gives', { timeout: 120_000 }, async () => {
     const property = fc.asyncProperty(bounds, steps, async (limits, calls) => {
       const { broker } = await create(limits)
@@ -54,6 +62,7 @@ export function describeModel(create: CreateHarness) {
     })
   })
 
+  if (pauses === 0) return
   test('of calls around a long pause gives what the model gives', { timeout: 120_000 }, async () => {
     const maxAgeMs = 1_000
     const property = fc.asyncProperty(bounds, steps, steps, async (limits, earlier, later) => {
@@ -67,7 +76,7 @@ export function describeModel(create: CreateHarness) {
       await broker.close()
     })
     await fc.assert(property, {
-      numRuns: 25,
+      numRuns: pauses,
       timeout: 5_000,
       interruptAfterTimeLimit: 90_000,
       markInterruptAsFailure: true,

@@ -1,5 +1,13 @@
+import { isDeepStrictEqual } from 'node:util'
 import { expect } from 'vitest'
-import type { Broker, BrokerLimits, FollowItem, JsonValue } from '../../src/realtime/broker.ts'
+import type {
+  Appended,
+  Broker,
+  BrokerLimits,
+  FollowItem,
+  JsonValue,
+  Mark,
+} from '../../src/realtime/broker.ts'
 import { iterate } from './broker.harness.ts'
 
 /** A place counted back from a log's end: mostly in the log, at times ahead of it or before its beginning. */
@@ -7,14 +15,20 @@ export type Place = { back: number; epoch?: string }
 
 /** `log` and `follower` are indexes, taken modulo what is there. */
 export type Step =
-  | { type: 'append'; log: number; sizes: number[] }
+  | { type: 'append'; log: number; batches: Batch[] }
   | { type: 'attach'; log: number; after?: Place }
   | { type: 'next'; follower: number }
   | { type: 'detach'; follower: number; by: 'abort' | 'return' }
   | { type: 'look'; log: number; after: Place; limit: number }
 
+export type Batch = { size: number; marks: Mark[] }
+
+type Marks = Record<string, number>
+
 /** What a channel has to be: `values[n]` has offset n + 1, and the log reaches back to the position `start`. */
-type Log = { name: string; epoch: string; values: JsonValue[]; start: number }
+type Log = { name: string; epoch: string; values: JsonValue[]; start: number; marks: Marks }
+
+type Append = { values: JsonValue[]; marks: Mark[]; answer: Appended }
 
 type Follower = {
   log: Log
@@ -38,7 +52,7 @@ export async function createModel(broker: Broker, limits: Pick<BrokerLimits, 'ma
   for (const name of ['one', 'two']) {
     const { epoch, offset } = await broker.position(name)
     expect(offset).toBe(0)
-    model.logs.push({ name, epoch, values: [], start: 0 })
+    model.logs.push({ name, epoch, values: [], start: 0, marks: {} })
   }
   return model
 }
@@ -47,7 +61,7 @@ export async function createModel(broker: Broker, limits: Pick<BrokerLimits, 'ma
 export async function take(model: Model, step: Step) {
   const follower = 'follower' in step && model.followers[step.follower % model.followers.length]
   const log = 'log' in step && model.logs[step.log % model.logs.length]
-  if (log && step.type === 'append') await append(model, log, step.sizes)
+  if (log && step.type === 'append') await append(model, log, step.batches)
   if (log && step.type === 'attach') await attach(model, log, step.after)
   if (log && step.type === 'look') await look(model, log, step.after, step.limit)
   if (follower && step.type === 'next') await next(model, follower)
@@ -71,25 +85,29 @@ export async function outlive(model: Model) {
       expect(position).toEqual({ epoch: log.epoch, offset: log.values.length })
     } else {
       expect(position.epoch).not.toBe(log.epoch)
-      Object.assign(log, { epoch: position.epoch, values: [], start: 0 })
+      Object.assign(log, { epoch: position.epoch, values: [], start: 0, marks: {} })
       expect(position.offset).toBe(0)
     }
   }
 }
 
-/** Appends all batches at once; their order is for the broker to choose, and told by the ends. */
-async function append(model: Model, log: Log, sizes: number[]) {
-  const batches = await Promise.all(
-    sizes.map(async (size) => {
+/** Appends all batches at once; their order is for the broker to choose, so it is found from the answers. */
+async function append(model: Model, log: Log, batches: Batch[]) {
+  const appends = await Promise.all(
+    batches.map(async ({ size, marks }): Promise<Append> => {
       const values = Array.from({ length: size }, () => ++model.written)
-      return { values, end: (await model.broker.append(log.name, values)).position }
+      return { values, marks, answer: await model.broker.append(log.name, values, marks) }
     }),
   )
-  const placed = batches.filter(({ values }) => values.length > 0)
-  for (const { values, end } of placed.sort((one, other) => one.end.offset - other.end.offset)) {
-    log.values.push(...values)
-    expect(end).toEqual({ epoch: log.epoch, offset: log.values.length })
-  }
+  const isMarked = appends.some(({ marks }) => marks.length > 0)
+  // Orders that differ in their last move of a mark alone give the same answers.
+  const marks = isMarked ? (await model.broker.tail(log.name, 1)).marks : log.marks
+  const outcomes = ordersOf(appends).map((order) => replay(log, order))
+  const outcome = outcomes.find((one) => one && isDeepStrictEqual(one.marks, marks))
+  const told = JSON.stringify({ before: log, appends, marks })
+  if (!outcome) throw new Error(`No order of these appends gives their answers: ${told}`)
+  const placed = appends.filter(({ values, answer }) => values.length > 0 && answer.isAppended)
+  Object.assign(log, outcome)
   log.start = Math.max(log.start, log.values.length - model.maxEntries)
   if (placed.length === 0) return
   for (const follower of model.followers) {
@@ -99,6 +117,35 @@ async function append(model: Model, log: Log, sizes: number[]) {
     // Between several appends at once a waiting read may see any of the states.
     accept(model, follower, value, placed.length === 1)
   }
+}
+
+/** What the log is after these appends in this order; undefined where an answer would have been another. */
+function replay(log: Log, order: Append[]): Pick<Log, 'values' | 'marks'> | undefined {
+  const values = [...log.values]
+  const marks = new Map(Object.entries(log.marks))
+  for (const append of order) {
+    const isAppended = append.marks.every(({ name, min = -Infinity, max = Infinity }) => {
+      const value = marks.get(name)
+      return value === undefined || (min <= value && value <= max)
+    })
+    if (isAppended) values.push(...append.values)
+    for (const { name, to } of append.marks) {
+      if (isAppended && to === null) marks.delete(name)
+      if (isAppended && typeof to === 'number') marks.set(name, to)
+    }
+    const named = [...marks].filter(([name]) => append.marks.some((mark) => mark.name === name))
+    const position = { epoch: log.epoch, offset: values.length }
+    const due: Appended = { position, isAppended, marks: Object.fromEntries(named) }
+    if (!isDeepStrictEqual(append.answer, due)) return
+  }
+  return { values, marks: Object.fromEntries(marks) }
+}
+
+function ordersOf<T>(items: T[]): T[][] {
+  if (items.length <= 1) return [items]
+  return items.flatMap((first, index) =>
+    ordersOf(items.toSpliced(index, 1)).map((others) => [first, ...others]),
+  )
 }
 
 async function attach({ broker, followers }: Model, log: Log, place: Place | undefined) {
@@ -160,6 +207,7 @@ async function look({ broker }: Model, log: Log, place: Place, limit: number) {
   expect(await broker.position(log.name)).toEqual(position)
   const tail = await broker.tail(log.name, limit)
   expect(tail.position).toEqual(position)
+  expect(tail.marks).toEqual(log.marks)
   expect(tail.entries).toMatchObject(entriesOf(log, Math.max(log.start, end - limit), end))
   const after = positionAt(log, place)
   const entries = await broker.read(log.name, after, limit)

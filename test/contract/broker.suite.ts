@@ -10,12 +10,22 @@ import {
 } from './broker.harness.ts'
 import { describeFollowing, describeGaps } from './broker-following.suite.ts'
 import { describeAge, describeEnds } from './broker-life.suite.ts'
+import { describeMarks } from './broker-marks.suite.ts'
 import { describeModel } from './broker-model.suite.ts'
 
 const defaultLimits = { maxEntries: 100, maxAgeMs: 60_000, batchSize: 10 }
 
+type Options = {
+  /** Histories with a long pause in them; 0 leaves out everything that needs time to pass. */
+  pauses: number
+}
+
 /** Every guarantee of `broker.ts`; each call of `createHarness` gives a broker that shares no channel with another. */
-export function brokerSuite(name: string, createHarness: (limits: BrokerLimits) => Promise<BrokerHarness>) {
+export function brokerSuite(
+  name: string,
+  { pauses }: Options,
+  createHarness: (limits: BrokerLimits) => Promise<BrokerHarness>,
+) {
   describe(`broker contract: ${name}`, () => {
     const open: Broker[] = []
     const create: CreateHarness = async (limits) => {
@@ -28,11 +38,12 @@ export function brokerSuite(name: string, createHarness: (limits: BrokerLimits) 
     })
 
     describe('the log', () => describeLog(create))
+    describe('marks', () => describeMarks(create))
     describe('following', () => describeFollowing(create))
     describe('a gap', () => describeGaps(create))
     describe('an end', () => describeEnds(create))
-    describe('age', () => describeAge(create))
-    describe('any interleaving', () => describeModel(create))
+    if (pauses > 0) describe('age', () => describeAge(create))
+    describe('any interleaving', () => describeModel(create, pauses))
   })
 }
 
