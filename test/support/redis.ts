@@ -1,0 +1,112 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { Redis } from 'ioredis'
+import { afterAll, beforeEach } from 'vitest'
+
+/** A Redis of a test's own, which keeps nothing unless told to (`SAVE`); stopped when the file's tests are over. */
+export type TestRedis = {
+  readonly url: string
+  readonly port: number
+  readonly pid: number
+  /** Sends commands as an operator would; not through the connections under test. */
+  readonly admin: Redis
+  /** Starts it again after `kill`, on the same port and with what it saved. */
+  start(): Promise<void>
+  /** SIGKILL; resolves when it is gone. */
+  kill(): Promise<void>
+  /** SIGSTOP: connections stand, nothing is answered. */
+  freeze(): void
+  thaw(): void
+  /** Takes everything away: process, connection, files. */
+  stop(): Promise<void>
+}
+
+const missing = 'There is no redis-server on the PATH. Install it (Debian: apt-get install redis-server).'
+const isInstalled = spawnSync('redis-server', ['--version']).status === 0
+
+/** For a file whose tests need a Redis: they are skipped with a note where none is installed; in CI they fail. */
+export function requireRedis() {
+  beforeEach(({ skip }) => {
+    if (!isInstalled && process.env.CI === 'true') throw new Error(missing)
+    skip(!isInstalled, missing)
+  })
+  return isInstalled
+}
+
+const running: TestRedis[] = []
+afterAll(async () => {
+  for (const redis of running.splice(0)) await redis.stop()
+})
+
+export async function startRedis(options: { port?: number; args?: string[] } = {}): Promise<TestRedis> {
+  if (!isInstalled) throw new Error(missing)
+  const port = options.port ?? (await freePort())
+  const folder = await mkdtemp(join(tmpdir(), 'parley-redis-'))
+  const url = `redis://127.0.0.1:${port}`
+  const admin = new Redis(url, { lazyConnect: true, disableClientInfo: true, connectionName: 'admin' })
+  // It is cut whenever the server is killed.
+  admin.on('error', () => {})
+  let child = await startServer(port, folder, options.args)
+
+  const kill = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exit = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exit
+  }
+  const redis: TestRedis = {
+    url,
+    port,
+    admin,
+    get pid() {
+      return child.pid ?? 0
+    },
+    async start() {
+      child = await startServer(port, folder, options.args)
+    },
+    kill,
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
+    async stop() {
+      admin.disconnect()
+      await kill()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+  running.push(redis)
+  return redis
+}
+
+async function startServer(port: number, folder: string, args: string[] = []): Promise<ChildProcess> {
+  const settings = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder]
+  const child = spawn('redis-server', ['--port', String(port), ...settings, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const lines: string[] = []
+  for await (const line of createInterface({ input: child.stdout })) {
+    lines.push(line)
+    if (line.includes('Ready to accept connections')) {
+      child.stdout.resume()
+      return child
+    }
+  }
+  throw new Error(`redis-server did not start:\n${lines.join('\n')}`)
+}
+
+/** Below the range that the kernel hands out for outgoing connections, so that none of those can take it first. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000)
+    const probe = createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      probe.once('error', () => resolve(false))
+      probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
+    })
+    if (isFree) return port
+  }
+}
