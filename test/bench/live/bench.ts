@@ -32,7 +32,14 @@ const slowReader: AloneCase = {
   peers: ['plain', 'parley', 'parley-redis'],
   measure: measureSlowReader,
   columns: {
-    numbers: { 'at/s': 0, 'p99 ms': 1, 'p99 ms with': 1, 'grown MiB': 1, 'slow held s': 1 },
+    numbers: {
+      'at/s': 0,
+      'p99 ms': 1,
+      'p99 ms with': 1,
+      'grown MiB': 1,
+      'grown MiB with': 1,
+      'slow held s': 1,
+    },
   },
 }
 
@@ -90,7 +97,7 @@ async function measureFanOuts(names: readonly string[], databases: BenchDatabase
   const peers = choosePeers(databases, options, usual)
   const running = new Map<Peer, Running>()
   try {
-    for (const peer of peers) running.set(peer, await peer.start())
+    await Promise.all(peers.map(async (peer) => running.set(peer, await peer.start())))
     for (const name of names) {
       const own: Row[] = []
       for (let round = 0; round < options.rounds; round += 1) {

@@ -10,7 +10,7 @@ export type Usage = { 'server core': number; 'client core': number; 'server us':
 export type Saturation = Usage & { perSecond: number }
 export type Latency = { atPerSecond: number; p50: number; p99: number; samples: number }
 
-const warmSeconds = 0.5
+const warmSecondsOf = (seconds: number) => Math.min(0.5, seconds)
 const commandsAtOnce = 8
 /** Deliveries that one command asks for. */
 const deliveriesPerBurst = 500
@@ -48,7 +48,7 @@ export async function saturate(
   }
   swarm.onProgress(feed)
   feed()
-  await sleep(warmSeconds * 1_000)
+  await sleep(warmSecondsOf(seconds) * 1_000)
   const measured = await measure(target, seconds)
   isRunning = false
   swarm.onProgress(null)
@@ -81,6 +81,7 @@ export async function pace(
   const { running, swarm } = target
   const events = perSecond / fanOf(target)
   const latencies = createLatencies()
+  const warmSeconds = warmSecondsOf(seconds)
   const done = running.control.ask<number>({
     do: 'pace',
     perSecond: events,

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Options } from '../options.ts'
 import type { Row } from '../report.ts'
 import { closeTarget, openTarget, shapeOf } from './fan-out.ts'
-import { pace, type Target } from './load.ts'
+import { type Latency, pace, type Target } from './load.ts'
 import type { Peer } from './peers.ts'
 import { faultOf } from './swarm.ts'
 
@@ -29,9 +29,10 @@ export async function measureSlowReader(
       times: (socket) => (socket === slowIndex ? timesOfSlow : 1),
     })
     const perSecond = eventsPerSecond * shape.sockets
-    const without = await pace(target, { perSecond, fillerBytes, seconds: options.seconds })
-    await sleep(500)
-    const { growth, heldSeconds, latency } = await withSlow(target, perSecond, options)
+    const load = { perSecond, fillerBytes, seconds: Math.max(options.seconds, slowSeconds) }
+    const without = await watch(target, () => pace(target, load))
+    target.swarm.clients[slowIndex]?.pause()
+    const withSlow = await watch(target, () => pace(target, load))
     await sleep(1_500)
     const slow = target.swarm.clients[slowIndex]
     const others = target.swarm.clients.filter((client) => client !== slow)
@@ -40,11 +41,12 @@ export async function measureSlowReader(
     const isCut = slow?.closedBy !== null
     await closeTarget(target)
     const numbers = {
-      'at/s': without.atPerSecond,
-      'p99 ms': without.p99,
-      'p99 ms with': latency.p99,
-      'grown MiB': growth / mebibyte,
-      'slow held s': heldSeconds,
+      'at/s': without.latency.atPerSecond,
+      'p99 ms': without.latency.p99,
+      'p99 ms with': withSlow.latency.p99,
+      'grown MiB': without.growth / mebibyte,
+      'grown MiB with': withSlow.growth / mebibyte,
+      'slow held s': withSlow.heldSeconds,
     }
     const note = [fault, isCut ? 'the slow reader was cut' : 'the slow reader was kept']
       .filter(Boolean)
@@ -55,28 +57,23 @@ export async function measureSlowReader(
   }
 }
 
-/** `growth` is the most that the process grew; `heldSeconds` until the slow one was cut, or all of the time. */
-async function withSlow(target: Target, perSecond: number, { seconds }: Options) {
-  const { running, swarm } = target
+/** `growth` is the most that the server grew; `heldSeconds` until the slow one was cut, or all of the time. */
+async function watch({ running, swarm }: Target, work: () => Promise<Latency>) {
   const slow = swarm.clients[slowIndex]
-  slow?.pause()
   const startMs = performance.now()
   const before = running.residentBytes()
+  const passed = () => (performance.now() - startMs) / 1_000
   let growth = 0
   let heldSeconds: number | null = null
   const watching = setInterval(() => {
     growth = Math.max(growth, running.residentBytes() - before)
-    if (slow?.closedBy) heldSeconds ??= (performance.now() - startMs) / 1_000
+    if (slow?.closedBy) heldSeconds ??= passed()
     // The system tells that a connection is gone only to who uses it, and this one does not read.
     slow?.pong()
   }, 250)
   try {
-    const latency = await pace(target, {
-      perSecond,
-      fillerBytes,
-      seconds: Math.max(seconds, slowSeconds),
-    })
-    return { latency, growth, heldSeconds: heldSeconds ?? (performance.now() - startMs) / 1_000 }
+    const latency = await work()
+    return { latency, growth, heldSeconds: heldSeconds ?? passed() }
   } finally {
     clearInterval(watching)
   }

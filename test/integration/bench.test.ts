@@ -1,0 +1,28 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { expect, inject, onTestFinished, test } from 'vitest'
+
+test('the bench measures the live side of Parley beside a raw socket', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'parley-bench-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const json = join(folder, 'rows.json')
+  const options = ['--only', 'S1x4', '--peers', 'raw,parley', '--rounds', '1', '--seconds', '0.1']
+  const env = { ...process.env, DATABASE_URL: inject('postgresUrl'), REDIS_URL: '' }
+  await promisify(execFile)(
+    process.execPath,
+    ['test/bench/run.ts', 'live', '--window', '16', ...options, '--json', json],
+    { env },
+  )
+  const { rows } = JSON.parse(await readFile(json, 'utf8')) as {
+    rows: { peer: string; numbers: Record<string, number>; note?: string }[]
+  }
+  expect(rows.map(({ peer }) => peer)).toEqual(['raw', 'parley'])
+  for (const { numbers, note } of rows) {
+    // A note would be a fault: deliveries that were lost, or sockets.
+    expect(note ?? 'saturated below half of raw').toBe('saturated below half of raw')
+    expect(numbers['deliveries/s']).toBeGreaterThan(0)
+  }
+})
