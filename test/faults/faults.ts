@@ -1,0 +1,58 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Fault } from './torment.ts'
+
+const pick = <T>(values: readonly T[], random: () => number) =>
+  values[Math.floor(random() * values.length)] as T
+
+/** A third of the connections of one node end, each in its own way. */
+export const cutConnections: Fault = async ({ networks }, random) => {
+  const network = pick(networks, random)
+  const cuts = Math.ceil(network.open / 3)
+  for (let index = 0; index < cuts; index += 1)
+    network.cut(Math.floor(random() * 1_000), pick(['fin', 'rst', 'rst', 'silence'] as const, random))
+}
+
+export const killNode: Fault = async ({ nodes }, random) => {
+  const node = pick(nodes, random)
+  await node.kill()
+  await sleep(random() * 500)
+  await node.start()
+}
+
+/** Longer than a lease, so that its runs are taken away from it; then it wakes and goes on as if nothing were. */
+export const freezeNode: Fault = async ({ nodes }, random) => {
+  const node = pick(nodes, random)
+  node.freeze()
+  await sleep(2_000 + random() * 6_000)
+  node.thaw()
+}
+
+export const restartNode: Fault = async ({ nodes }, random) => {
+  const node = pick(nodes, random)
+  const code = await node.terminate()
+  if (code !== 0) throw new Error(`A node that was asked to stop ended with ${code}.`)
+  await node.start()
+}
+
+export const emptyRedis: Fault = async ({ redis }) => {
+  await redis.admin.flushall()
+}
+
+export const killRedis: Fault = async ({ redis }, random) => {
+  await redis.kill()
+  await sleep(random() * 2_000)
+  await redis.start()
+}
+
+export const freezeRedis: Fault = async ({ redis }, random) => {
+  redis.freeze()
+  await sleep(500 + random() * 2_500)
+  redis.thaw()
+}
+
+/** The pushes are lost, the log is not. */
+export const cutRedis: Fault = async ({ redis }) => {
+  await redis.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+}
+
+export const killPostgres: Fault = ({ killPostgres }) => killPostgres()

@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir, readFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** One server process of several on one database, at a port that it keeps through all its lives. */
+export type Node = {
+  readonly port: number
+  /** Resolves when it answers. */
+  start(): Promise<void>
+  /** SIGKILL; resolves when it is gone. */
+  kill(): Promise<void>
+  /** SIGTERM; resolves to the exit code. */
+  terminate(): Promise<number | null>
+  /** SIGSTOP: it holds its connections and does nothing. */
+  freeze(): void
+  thaw(): void
+  /** Bytes of memory that it holds. */
+  memory(): Promise<number>
+  /** Files and sockets that it has open. */
+  handles(): Promise<number>
+}
+
+const startTimeoutMs = 20_000
+
+/** `root` is where the sources are: the checkout, or a copy of it with a guard taken out. */
+export async function createNode(root: string, env: Record<string, string>): Promise<Node> {
+  const port = await freePort()
+  let child: ChildProcess | undefined
+  const isRunning = () => child !== undefined && child.exitCode === null && child.signalCode === null
+
+  const end = async (signal: NodeJS.Signals): Promise<number | null> => {
+    if (!child || !isRunning()) return child?.exitCode ?? null
+    const exit = once(child, 'exit')
+    child.kill(signal)
+    // A frozen process takes no other signal.
+    child.kill('SIGCONT')
+    const [code] = await exit
+    return code as number | null
+  }
+
+  async function isAnswering() {
+    const response = await fetch(`http://127.0.0.1:${port}/health`, {
+      signal: AbortSignal.timeout(1_000),
+    }).catch(() => null)
+    return response?.ok === true
+  }
+
+  return {
+    port,
+    async start() {
+      child = spawn(process.execPath, [join(root, 'src/main.ts'), 'start'], {
+        env: { PATH: process.env.PATH, NODE_ENV: 'test', PORT: String(port), LOG_LEVEL: 'fatal', ...env },
+        stdio: ['ignore', 'ignore', 'inherit'],
+      })
+      const startedAtMs = performance.now()
+      while (!(await isAnswering())) {
+        if (!isRunning()) throw new Error(`The server ended with ${child.exitCode} before it answered.`)
+        if (performance.now() - startedAtMs > startTimeoutMs)
+          throw new Error('The server did not answer in time.')
+        await sleep(30)
+      }
+    },
+    async kill() {
+      await end('SIGKILL')
+    },
+    terminate: () => end('SIGTERM'),
+    freeze: () => void child?.kill('SIGSTOP'),
+    thaw: () => void child?.kill('SIGCONT'),
+    async memory() {
+      const status = await readFile(`/proc/${child?.pid}/status`, 'utf8')
+      return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024
+    },
+    async handles() {
+      return (await readdir(`/proc/${child?.pid}/fd`)).length
+    },
+  }
+}
+
+/** Below the range that the kernel hands out for outgoing connections: it must be free again after a restart. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000)
+    const probe = createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      probe.once('error', () => resolve(false))
+      probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
+    })
+    if (isFree) return port
+  }
+}

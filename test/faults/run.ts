@@ -1,0 +1,38 @@
+import { spawn } from 'node:child_process'
+import { parseArgs } from 'node:util'
+
+/**
+ * The long form of the fault tests: `npm run test:faults -- --minutes 30`, round after round with a new seed, which
+ * it prints; `--seed 7` plays one again. The short form runs with all other tests.
+ */
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '10' },
+    seed: { type: 'string' },
+    scale: { type: 'string', default: '4' },
+  },
+})
+const endAtMs = Date.now() + Number(values.minutes) * 60_000
+let seed = Number(values.seed ?? Date.now() % 1_000_000)
+let failures = 0
+
+const round = () =>
+  new Promise<number>((resolve) => {
+    const env = { ...process.env, FAULT_SEED: String(seed), FAULT_SCALE: values.scale }
+    const child = spawn('vitest', ['run', 'test/faults'], { env, stdio: 'inherit' })
+    child.on('exit', (code) => resolve(code ?? 1))
+  })
+
+do {
+  const minutesLeft = Math.max(Math.ceil((endAtMs - Date.now()) / 60_000), 0)
+  process.stdout.write(
+    `\nFAULT_SEED=${seed} FAULT_SCALE=${values.scale}, ${minutesLeft} min left, ${failures} failed so far\n`,
+  )
+  if ((await round()) !== 0) failures += 1
+  seed += 1
+} while (Date.now() < endAtMs)
+
+process.stdout.write(
+  failures === 0 ? '\nEvery round held.\n' : `\n${failures} rounds failed; their seeds are above.\n`,
+)
+process.exitCode = failures === 0 ? 0 : 1

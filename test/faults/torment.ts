@@ -1,0 +1,89 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Evidence, violationsIn } from './checker.ts'
+import { question } from './model.ts'
+import type { Reader } from './reader.ts'
+import type { World } from './world.ts'
+
+/** Something bad that happens to the installation; resolves when it is over, with everything in place again. */
+export type Fault = (world: World, random: () => number) => Promise<void>
+
+export type Torment = {
+  sessions: number
+  readersPerSession: number
+  /** Sent one after another in each session; each is answered by as many words at this pace. */
+  messages: number
+  words: number
+  paceMs: number
+  /** How many copies of each send race. */
+  copies?: number
+  faults: readonly Fault[]
+  /** Milliseconds between the end of one fault and the next. */
+  restMs: number
+}
+
+/** How long after the last fault everything must have come to its end: a lease, a sweep, and some. */
+const healMs = 25_000
+
+/** `attachments`: how often readers came, the first time and back. */
+export type Outcome = { violations: string[]; attachments: number }
+
+/** Lets clients work while faults happen, waits until all is over, and gives what was violated. */
+export async function torment(world: World, asked: Torment, random: () => number): Promise<Outcome> {
+  const { sessions: count, readersPerSession, messages, words, paceMs, copies = 1 } = asked
+  const readers: Reader[] = []
+  const sessionOf = new Map<string, string>()
+  const writers = await Promise.all(
+    Array.from({ length: count }, async (_, index) => {
+      const user = `user-${index}`
+      const sessionId = await world.createSession(user)
+      for (let place = 0; place < readersPerSession; place += 1) {
+        const name = `reader-${index}-${place}`
+        sessionOf.set(name, sessionId)
+        readers.push(world.reader(name, user, sessionId))
+      }
+      return { sessionId, writer: world.writer(user) }
+    }),
+  )
+  let isDone = false
+  const faulting = (async () => {
+    while (!isDone && asked.faults.length > 0) {
+      await sleep(asked.restMs)
+      const fault = asked.faults[Math.floor(random() * asked.faults.length)]
+      if (!isDone) await fault?.(world, random)
+    }
+  })()
+  const working = writers.map(async ({ sessionId, writer }, index) => {
+    for (let place = 0; place < messages; place += 1) {
+      const key = `key-${index}-${place}`
+      await writer.send(sessionId, key, question(key, words, paceMs), copies)
+      await sleep(random() * words * paceMs)
+    }
+  })
+  try {
+    await Promise.all(working)
+  } finally {
+    isDone = true
+    await faulting
+  }
+  const evidence = async (): Promise<Evidence> => ({
+    observations: readers.map(({ observations }) => observations),
+    acknowledged: writers.flatMap(({ writer }) => writer.acknowledged),
+    sessions: await Promise.all(writers.map(({ sessionId }) => world.stored(sessionId))),
+    calls: world.model.calls,
+    sessionOf,
+    areReadersComplete: true,
+  })
+  const violations = await settled(evidence)
+  await Promise.all(readers.map((reader) => reader.stop()))
+  return { violations, attachments: readers.reduce((sum, reader) => sum + reader.attachments, 0) }
+}
+
+/** What is still wrong when the time to heal is over; nothing, as soon as everything is right. */
+async function settled(evidence: () => Promise<Evidence>): Promise<string[]> {
+  const startedAtMs = performance.now()
+  for (;;) {
+    const violations = violationsIn(await evidence())
+    if (violations.length === 0 || performance.now() - startedAtMs > healMs) return violations
+    await sleep(250)
+  }
+}
