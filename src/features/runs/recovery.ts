@@ -1,4 +1,5 @@
-import type { Database } from '../../db/client.ts'
+import type { Database, Run } from '../../db/client.ts'
+import type { Feed } from '../../realtime/feed.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Changes } from '../sessions/changes.ts'
 import type { Claims } from './claims.ts'
@@ -17,6 +18,7 @@ type Dependencies = {
   database: Database
   claims: Claims
   changes: Changes
+  feed: Feed
   engine: Engine
   log: Log
   /** Whether no other node can be using this database, so that a run found running at the start has lost its node. */
@@ -27,11 +29,21 @@ export function createRecovery({
   database,
   claims,
   changes,
+  feed,
   engine,
   log,
   isOnlyNode,
 }: Dependencies): Recovery {
   let timer: NodeJS.Timeout | undefined
+
+  /** The row has it as of the last checkpoint; subscribers were told more, and the log outlives a node. */
+  async function textOf({ tenantId, sessionId, assistantMessageId }: Run): Promise<string | null> {
+    const where = { tenantId, id: assistantMessageId }
+    const reply = await database
+      .forTenant(tenantId)
+      .prisma.message.findFirst({ where, select: { content: true } })
+    return feed.complete(sessionId, assistantMessageId, reply?.content ?? '').catch(() => null)
+  }
 
   async function interruptAbandoned(all: boolean) {
     for (;;) {
@@ -40,7 +52,7 @@ export function createRecovery({
         const ended = await endRunOnce(changes, database.forTenant(run.tenantId), run, ['RUNNING'], {
           status: 'INTERRUPTED',
           finishReason: 'OTHER',
-          text: null,
+          text: await textOf(run),
           toolCalls: [],
           usage: noUsage,
           error: { code: 'INTERNAL_SERVER_ERROR', message: 'The server that was answering stopped.' },
