@@ -166,7 +166,7 @@ function createServices(
     titles,
     log,
   })
-  const recovery = createRecovery({ database, claims, changes, engine, log, isOnlyNode })
+  const recovery = createRecovery({ database, claims, changes, feed, engine, log, isOnlyNode })
   const turns = createTurns({ messages, models: catalog, claims })
   const runs = createRuns({ config: config.sessions, sessions, turns, changes, feed, engine })
   const revisions = createRevisions({ config: config.sessions, sessions, turns, runs, changes, engine })
