@@ -39,15 +39,14 @@ import { createJobs, type Jobs } from './jobs/queue.ts'
 import type { Provider } from './llm/provider.ts'
 import { createModels } from './llm/registry.ts'
 import { createMemoryBroker } from './realtime/broker-memory.ts'
+import { createFanOut } from './realtime/fan-out.ts'
 import { createFeed } from './realtime/feed.ts'
 import { schema } from './schema.ts'
-import { createCompiledOperations } from './server/compiled.ts'
+import { createDoors } from './server/doors.ts'
 import { createExportDoor } from './server/exports.ts'
 import { createGraphiqlPage } from './server/graphiql.ts'
 import { createHealth } from './server/health.ts'
-import { close, createHttpServer, listen } from './server/http.ts'
-import { createWebSocketDoor } from './server/websocket.ts'
-import { createGraphqlServer, graphqlPath, type OperationOrigin } from './server/yoga.ts'
+import { graphqlPath, type OperationOrigin } from './server/yoga.ts'
 import type { Log } from './telemetry/log.ts'
 
 export type App = {
@@ -63,6 +62,10 @@ type Options = {
   /** Providers beyond the configured ones; one with the name of a configured one takes its place. */
   providers?: readonly Provider[]
 }
+
+/** From SIGTERM until the last socket was told to go; two seconds before a platform loses patience. */
+const drainedWithinMs = 26_000
+const drainAtLeastMs = 1_000
 
 const demoTenant = { slug: 'demo', name: 'Demo' }
 
@@ -89,14 +92,17 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
     opened.push(async () => recovery.stop())
     jobs.start()
     opened.push(() => jobs.stop())
-    const door = await openDoors(config, { database, services, tokens, log })
+    const { url, doors } = await openDoors(config, { database, services, tokens, log })
     return {
-      url: door.url,
+      url,
       tokens,
       async stop(graceMs = 0) {
-        door.refuse()
+        const stoppedAtMs = performance.now()
+        doors.refuse()
         await engine.stop(graceMs)
-        await door.close()
+        // With time to end, there is time to spread what comes back elsewhere.
+        const leftMs = stoppedAtMs + (graceMs > 0 ? drainedWithinMs : 0) - performance.now()
+        await doors.close(Math.max(leftMs, drainAtLeastMs))
         await closeOpened()
       },
     }
@@ -174,7 +180,7 @@ function createServices(
   const lostChanges = createLostChanges({ system: database.system, feed, log })
   lostChanges.start()
   opened.push(async () => lostChanges.stop())
-  const live = createLive({ feed, sessions, lostChanges })
+  const live = createLive({ feed, fanOut: createFanOut(), sessions, lostChanges })
   const search = createSearch()
   const stats = createStats()
   const importSessions = createImporting({ config, agents, models: catalog, changes })
@@ -210,56 +216,28 @@ function createServices(
 type Parts = { database: Database; services: Services; tokens: Tokens; log: Log }
 
 async function openDoors(config: Config, { database, services, tokens, log }: Parts) {
-  const { server: settings, isProduction } = config
-  const { corsOrigins } = settings
-  const answering = {
-    schema,
-    contextOf: (origin: OperationOrigin) => contextOf(origin, services, tokens),
-    present: (error: unknown, requestId: string) =>
-      presentError(error, requestId, (cause) => log.error({ err: cause, requestId }, 'an operation failed')),
-  }
-  const yoga = createGraphqlServer({ ...answering, isProduction, corsOrigins, log })
-  const compiled = createCompiledOperations({ ...answering, yoga })
   const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as {
     version: string
   }
-  const health = createHealth({ version, ping: database.ping })
-  const graphiql = settings.graphiql
-    ? createGraphiqlPage({
-        directory: fileURLToPath(new URL('../web/dist', import.meta.url)),
-        endpoint: graphqlPath,
-        token: () => developmentToken(config, tokens),
-      })
-    : null
-  const { bodyMaxBytes } = settings
-  const exports = createExportDoor(services.transfer.open)
-  const server = createHttpServer({
-    yoga,
-    compiled,
-    corsOrigins,
-    health,
-    graphiql,
-    exports,
-    bodyMaxBytes,
-    log,
-  })
-  const door = createWebSocketDoor({
-    server,
-    yoga,
+  const doors = createDoors({
+    config,
+    schema,
+    contextOf: (origin) => contextOf(origin, services, tokens),
+    present: (error, requestId) =>
+      presentError(error, requestId, (cause) => log.error({ err: cause, requestId }, 'an operation failed')),
     signIn: async (token) => services.accounts.signIn(await tokens.verify(token)),
-    corsOrigins,
-    frameMaxBytes: settings.frameMaxBytes,
+    health: createHealth({ version, ping: database.ping }),
+    graphiql: config.server.graphiql
+      ? createGraphiqlPage({
+          directory: fileURLToPath(new URL('../web/dist', import.meta.url)),
+          endpoint: graphqlPath,
+          token: () => developmentToken(config, tokens),
+        })
+      : null,
+    exports: createExportDoor(services.transfer.open),
     log,
   })
-  const url = await listen(server, settings.host, settings.port)
-  return {
-    url,
-    refuse: health.drain,
-    async close() {
-      await door.drain()
-      await close(server, 2_000)
-    },
-  }
+  return { url: await doors.open(), doors }
 }
 
 async function contextOf(origin: OperationOrigin, services: Services, tokens: Tokens): Promise<Context> {

@@ -70,6 +70,10 @@ const settings = z.object({
   GRAPHIQL: flag.optional(),
   HTTP_BODY_MAX_BYTES: whole(1_048_576, 1_024),
   WEBSOCKET_FRAME_MAX_BYTES: whole(131_072, 1_024),
+  WEBSOCKET_INIT_TIMEOUT_MS: whole(3_000, 100, 60_000),
+  SUBSCRIPTIONS_PER_CONNECTION: whole(50, 1),
+  CONNECTIONS_PER_USER: whole(10, 1),
+  CONNECTIONS_PER_NODE: whole(15_000, 1),
   SHUTDOWN_TIMEOUT_MS: whole(25_000, 0, 600_000),
   LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
 
@@ -180,7 +184,12 @@ function arrange(s: Settings) {
       corsOrigins: s.CORS_ORIGINS,
       graphiql: s.GRAPHIQL ?? !isProduction,
       bodyMaxBytes: s.HTTP_BODY_MAX_BYTES,
-      frameMaxBytes: s.WEBSOCKET_FRAME_MAX_BYTES,
+      websocket: {
+        frameMaxBytes: s.WEBSOCKET_FRAME_MAX_BYTES,
+        initTimeoutMs: s.WEBSOCKET_INIT_TIMEOUT_MS,
+        operationsPerConnection: s.SUBSCRIPTIONS_PER_CONNECTION,
+      },
+      connections: { perUser: s.CONNECTIONS_PER_USER, perNode: s.CONNECTIONS_PER_NODE },
       shutdownTimeoutMs: s.SHUTDOWN_TIMEOUT_MS,
     },
     database: {

@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers'
 import type { ErrorCode } from '../lib/errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { CompiledOperations } from './compiled.ts'
+import type { EventStreams } from './event-streams.ts'
 import type { ExportDoor } from './exports.ts'
 import type { GraphiqlPage } from './graphiql.ts'
 import type { Health } from './health.ts'
@@ -14,6 +15,7 @@ import { graphqlPath, type Yoga } from './yoga.ts'
 type Options = {
   yoga: Yoga
   compiled: CompiledOperations
+  eventStreams: EventStreams
   /** Without them no answer needs CORS headers, which are Yoga's to give. */
   corsOrigins: readonly string[]
   health: Health
@@ -34,11 +36,19 @@ export function createHttpServer(options: Options): Server {
       const refusal = refusalOf(request, bodyMaxBytes)
       if (refusal) return sendError(response, refusal.status, 'BAD_USER_INPUT', refusal.message)
       const origin = { requestId, authorization: request.headers.authorization ?? null }
-      if (isOrdinary(request, options.corsOrigins)) {
-        const body = await text(request)
-        if (await options.compiled.handle({ accept: request.headers.accept, body }, response, origin)) return
+      const isForEvents = wantsEvents(request)
+      if (isForEvents || isOrdinary(request, options.corsOrigins)) {
+        const body = request.method === 'POST' ? await text(request) : null
+        if (isForEvents && (await options.eventStreams.handle(request, response, body, origin))) return
+        const { accept } = request.headers
+        if (
+          !isForEvents &&
+          body !== null &&
+          (await options.compiled.handle({ accept, body }, response, origin))
+        )
+          return
         // Yoga takes a body that was read before from here.
-        Object.assign(request, { body })
+        if (body !== null) Object.assign(request, { body })
       }
       await yoga(request, response, { origin })
       return
@@ -64,11 +74,13 @@ export function createHttpServer(options: Options): Server {
   return server
 }
 
+const wantsEvents = ({ method, headers }: IncomingMessage) =>
+  (method === 'POST' || method === 'GET') && headers.accept?.includes('text/event-stream') === true
+
 /** JSON over POST that wants one answer, from nowhere that CORS has a say in. */
 const isOrdinary = ({ method, headers }: IncomingMessage, corsOrigins: readonly string[]) =>
   method === 'POST' &&
   headers['content-type']?.startsWith('application/json') === true &&
-  headers.accept?.includes('text/event-stream') !== true &&
   (corsOrigins.length === 0 || headers.origin === undefined)
 
 /** Bodies that are no JSON, too large, of unknown size or packed are refused before a byte of them is kept. */

@@ -49,10 +49,11 @@ describe('a reader that is gone leaves nothing behind', () => {
   })
 
   it('is counted at all: those that stay are seen', async () => {
-    const sessionId = await app.api().createSession()
+    // Those of one session would share a follower.
+    const sessionIds = await Promise.all(Array.from({ length: cycles }, () => app.api().createSession()))
     const before = abortSignals()
     const socket = app.socket()
-    const watches = Array.from({ length: cycles }, () => socket.watch(watchSession, { sessionId }))
+    const watches = sessionIds.map((sessionId) => socket.watch(watchSession, { sessionId }))
     for (const watch of watches) await watch.at(0)
     expect(abortSignals()).toBeGreaterThanOrEqual(before + cycles - slack)
     for (const watch of watches) watch.stop()

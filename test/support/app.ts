@@ -59,6 +59,8 @@ export async function startTestApp({
     DEMO_TOKENS_PER_SECOND: '2000',
     // Nothing may look for an Ollama that happens to run on the machine.
     OLLAMA_BASE_URL: 'http://127.0.0.1:9',
+    // Tests are many users in one.
+    CONNECTIONS_PER_USER: '10000',
     ...env,
   })
   const app: App = await startApp(config, {

@@ -36,18 +36,24 @@ export async function* sessionEvents(
   isStillVisible: (removedUserId: string) => Promise<boolean>,
 ): AsyncGenerator<SessionEvent> {
   for await (const delivery of deliveries) {
-    const { cursor, at } = delivery
-    if ('event' in delivery) {
-      const { event } = delivery
-      if (event.type === 'Lost') continue
-      if (event.type !== 'ParticipantRemoved') yield { cursor, at, event: told(event) }
-      else if (!(await isStillVisible(event.userId))) return
-    } else {
-      const { state, text } = delivery.snapshot
-      const { reason } = delivery
-      yield { cursor, at, reason, session: state.session, messages: withText(state.messages, text) }
-    }
+    const event = toSessionEvent(delivery)
+    if (event) yield event
+    else if ('event' in delivery && delivery.event.type === 'ParticipantRemoved')
+      if (!(await isStillVisible(delivery.event.userId))) return
   }
+}
+
+/** What a delivery is to readers; null for what is for the feed itself. */
+export function toSessionEvent(delivery: Delivery<SessionState>): SessionEvent | null {
+  const { cursor, at } = delivery
+  if ('event' in delivery) {
+    const { event } = delivery
+    const isForFeed = event.type === 'ParticipantRemoved' || event.type === 'Lost'
+    return isForFeed ? null : { cursor, at, event: told(event) }
+  }
+  const { state, text } = delivery.snapshot
+  const { reason } = delivery
+  return { cursor, at, reason, session: state.session, messages: withText(state.messages, text) }
 }
 
 function told(event: PublicEvent): ToldEvent {

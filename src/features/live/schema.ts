@@ -2,6 +2,7 @@ import type { Message as MessageRow } from '../../db/client.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
+import { sameForAll } from '../../graphql/shared.ts'
 import { encodeId } from '../../lib/ids.ts'
 import type { SessionEvent as Delivered, SessionSnapshot, ToldEvent } from './events.ts'
 
@@ -42,12 +43,14 @@ builder.objectRef<SessionSnapshot>('SessionSnapshot').implement({
     session: t.prismaField({
       type: 'Session',
       description: 'The session.',
+      extensions: sameForAll,
       resolve: (_query, { session }) => session,
     }),
     messages: t.prismaField({
       type: ['Message'],
       description:
         'Its last 50 messages and earlier replies that are still to end, oldest first; each with all of its text so far.',
+      extensions: sameForAll,
       resolve: (_query, { messages }) => messages,
     }),
   }),
@@ -62,6 +65,7 @@ const messageEvent = (name: 'MessageAdded' | 'MessageUpdated', description: stri
       message: t.prismaField({
         type: 'Message',
         description: what,
+        extensions: sameForAll,
         resolve: (_query, { event }) => event.message,
       }),
     }),
@@ -86,7 +90,11 @@ builder.objectRef<Told<'MessageRemoved'>>('MessageRemoved').implement({
     'what stood before it. What takes its place follows as MessageAdded.',
   interfaces: [SessionEvent],
   fields: (t) => ({
-    messageId: t.id({ description: 'The message that left.', resolve: ({ event }) => messageId(event) }),
+    messageId: t.id({
+      description: 'The message that left.',
+      extensions: sameForAll,
+      resolve: ({ event }) => messageId(event),
+    }),
   }),
 })
 
@@ -94,12 +102,21 @@ builder.objectRef<Told<'TextDelta'>>('TextDelta').implement({
   description: 'More text of a reply.',
   interfaces: [SessionEvent],
   fields: (t) => ({
-    messageId: t.id({ description: 'The reply.', resolve: ({ event }) => messageId(event) }),
+    messageId: t.id({
+      description: 'The reply.',
+      extensions: sameForAll,
+      resolve: ({ event }) => messageId(event),
+    }),
     offset: t.int({
       description: 'The length of the text before it, in UTF-16 units: a check that nothing is missing.',
+      extensions: sameForAll,
       resolve: ({ event }) => event.offset,
     }),
-    text: t.string({ description: 'The text that comes next.', resolve: ({ event }) => event.text }),
+    text: t.string({
+      description: 'The text that comes next.',
+      extensions: sameForAll,
+      resolve: ({ event }) => event.text,
+    }),
   }),
 })
 
@@ -107,9 +124,17 @@ builder.objectRef<Told<'ToolCallStarted'>>('ToolCallStarted').implement({
   description: 'The model begins to call a tool.',
   interfaces: [SessionEvent],
   fields: (t) => ({
-    messageId: t.id({ description: 'The reply.', resolve: ({ event }) => messageId(event) }),
-    toolCallId: t.string({ description: 'The call.', resolve: ({ event }) => event.toolCallId }),
-    name: t.string({ description: 'The tool.', resolve: ({ event }) => event.name }),
+    messageId: t.id({
+      description: 'The reply.',
+      extensions: sameForAll,
+      resolve: ({ event }) => messageId(event),
+    }),
+    toolCallId: t.string({
+      description: 'The call.',
+      extensions: sameForAll,
+      resolve: ({ event }) => event.toolCallId,
+    }),
+    name: t.string({ description: 'The tool.', extensions: sameForAll, resolve: ({ event }) => event.name }),
   }),
 })
 
@@ -117,10 +142,19 @@ builder.objectRef<Told<'ToolCallDelta'>>('ToolCallDelta').implement({
   description: 'More of the arguments of a tool call.',
   interfaces: [SessionEvent],
   fields: (t) => ({
-    messageId: t.id({ description: 'The reply.', resolve: ({ event }) => messageId(event) }),
-    toolCallId: t.string({ description: 'The call.', resolve: ({ event }) => event.toolCallId }),
+    messageId: t.id({
+      description: 'The reply.',
+      extensions: sameForAll,
+      resolve: ({ event }) => messageId(event),
+    }),
+    toolCallId: t.string({
+      description: 'The call.',
+      extensions: sameForAll,
+      resolve: ({ event }) => event.toolCallId,
+    }),
     text: t.string({
       description: 'A piece of the arguments as JSON text.',
+      extensions: sameForAll,
       resolve: ({ event }) => event.text,
     }),
   }),
@@ -130,12 +164,21 @@ builder.objectRef<Told<'ToolCallFinished'>>('ToolCallFinished').implement({
   description: 'A tool call is whole.',
   interfaces: [SessionEvent],
   fields: (t) => ({
-    messageId: t.id({ description: 'The reply.', resolve: ({ event }) => messageId(event) }),
-    toolCallId: t.string({ description: 'The call.', resolve: ({ event }) => event.toolCallId }),
-    name: t.string({ description: 'The tool.', resolve: ({ event }) => event.name }),
+    messageId: t.id({
+      description: 'The reply.',
+      extensions: sameForAll,
+      resolve: ({ event }) => messageId(event),
+    }),
+    toolCallId: t.string({
+      description: 'The call.',
+      extensions: sameForAll,
+      resolve: ({ event }) => event.toolCallId,
+    }),
+    name: t.string({ description: 'The tool.', extensions: sameForAll, resolve: ({ event }) => event.name }),
     arguments: t.field({
       type: 'JSON',
       description: 'Its arguments.',
+      extensions: sameForAll,
       resolve: ({ event }) => event.arguments,
     }),
   }),
@@ -149,6 +192,7 @@ const runEvent = (name: 'RunQueued' | 'RunStarted' | 'RunFinished', description:
       run: t.prismaField({
         type: 'Run',
         description: 'The run, as it is after this.',
+        extensions: sameForAll,
         resolve: (_query, { event }) => event.run,
       }),
     }),
@@ -165,6 +209,7 @@ builder.objectRef<Told<'SessionUpdated'>>('SessionUpdated').implement({
     session: t.prismaField({
       type: 'Session',
       description: 'The session, as it is after the change.',
+      extensions: sameForAll,
       resolve: (_query, { event }) => event.session,
     }),
   }),
@@ -176,6 +221,7 @@ builder.objectRef<Told<'SessionDeleted'>>('SessionDeleted').implement({
   fields: (t) => ({
     sessionId: t.id({
       description: 'The session that was deleted.',
+      extensions: sameForAll,
       resolve: ({ event }) => encodeId('Session', event.sessionId),
     }),
   }),
@@ -205,7 +251,7 @@ builder.subscriptionFields((t) => ({
       }),
     },
     subscribe: (_root, { sessionId, after }, context) =>
-      context.services.live.follow(viewerOf(context), sessionId, after),
+      context.services.live.share(viewerOf(context), sessionId, after),
     resolve: (delivery) => delivery,
   }),
   messageAdded: t.prismaField({

@@ -5,12 +5,15 @@ import { closing } from '../../lib/async.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { NotFoundError } from '../../lib/errors.ts'
 import type { Page } from '../../lib/paging.ts'
+import type { FanOut, Shareable } from '../../realtime/fan-out.ts'
 import type { Feed } from '../../realtime/feed.ts'
+import { parseCursor } from '../../realtime/feed-cursor.ts'
 import { type MessagePageArgs, readMessagePage } from '../messages/page.ts'
 import type { Sessions } from '../sessions/service.ts'
-import { newMessages, type SessionEvent, type SessionState, sessionEvents, withText } from './events.ts'
+import { newMessages, type SessionEvent, type SessionState, withText } from './events.ts'
 import type { LostChanges } from './lost-changes.ts'
 import { lastPiece, type ReplyPiece, replyPieces } from './reply.ts'
+import { createSessionSource, createShareable, iterate } from './shared.ts'
 
 /** A session as read by a query together with the pages of messages that were asked for and the cursor that fits. */
 type ObservedSession = { cursor: string; pages: ReadonlyMap<string, Page<Message>> }
@@ -30,12 +33,8 @@ export type Live = {
   observedPage(session: Session, args: MessagePageArgs): Page<Message> | undefined
   /** The feed's place that matches this read of the session. */
   cursorOf(session: Session): Promise<string>
-  /** The live feed of a session that the viewer may see. */
-  follow(
-    viewer: Viewer,
-    sessionId: string,
-    after?: string | null,
-  ): Promise<AsyncIterableIterator<SessionEvent>>
+  /** The live feed of a session that the viewer may see; one execution of its events can serve many readers. */
+  share(viewer: Viewer, sessionId: string, after?: string | null): Promise<Shareable<SessionEvent>>
   /** New messages from now on. */
   followMessages(viewer: Viewer, sessionId: string): Promise<AsyncIterableIterator<Message>>
   /** The text of one reply: what is there, then what comes; ends with the reply. */
@@ -62,9 +61,9 @@ async function readReplies(prisma: Prisma.TransactionClient, tenantId: string, s
   }
 }
 
-type Dependencies = { feed: Feed; sessions: Sessions; lostChanges: LostChanges }
+type Dependencies = { feed: Feed; fanOut: FanOut; sessions: Sessions; lostChanges: LostChanges }
 
-export function createLive({ feed, sessions, lostChanges }: Dependencies): Live {
+export function createLive({ feed, fanOut, sessions, lostChanges }: Dependencies): Live {
   const observed = new WeakMap<Session, ObservedSession>()
 
   const readState = (viewer: Viewer, sessionId: string) => async (): Promise<SessionState> =>
@@ -81,17 +80,18 @@ export function createLive({ feed, sessions, lostChanges }: Dependencies): Live 
       return { revision: session.revision, text, session, messages: [...earlier, ...rows] }
     })
 
-  const follow: Live['follow'] = async (viewer, sessionId, after) => {
+  /** A snapshot, where the feed begins with one, decides the right by what it reads. */
+  const sourceOf = (viewer: Viewer, sessionId: string) =>
+    createSessionSource(viewer, sessionId, async (after) => {
+      const deliveries = await feed.follow(sessionId, { after, read: readState(viewer, sessionId) })
+      lostChanges.watch(viewer.tenantId, sessionId)
+      return deliveries
+    })
+
+  async function follow(viewer: Viewer, sessionId: string, after?: string | null) {
     await sessions.require(viewer, sessionId, 'VIEWER')
-    const deliveries = await feed.follow(sessionId, { after, read: readState(viewer, sessionId) })
-    lostChanges.watch(viewer.tenantId, sessionId)
-    // Somebody may have been let in again since, or see the session for another reason.
-    const isStillVisible = async (removedUserId: string) => {
-      if (removedUserId !== viewer.userId) return true
-      const where = { tenantId: viewer.tenantId, id: sessionId, ...visibleSessions(viewer) }
-      return (await viewer.db.prisma.session.count({ where })) > 0
-    }
-    return closing(sessionEvents(deliveries, isStillVisible), () => void deliveries.return?.())
+    const source = sourceOf(viewer, sessionId)
+    return iterate(source, await source.follow(after ?? null))
   }
 
   return {
@@ -120,7 +120,14 @@ export function createLive({ feed, sessions, lostChanges }: Dependencies): Live 
       if (known) return known.cursor
       return feed.cursorAt(session.id, session.revision)
     },
-    follow,
+    async share(viewer, sessionId, after) {
+      const source = sourceOf(viewer, sessionId)
+      const topic = `${viewer.tenantId}:${sessionId}`
+      if (after == null) return createShareable(fanOut, topic, source, { opened: await source.follow(null) })
+      parseCursor(after)
+      await sessions.require(viewer, sessionId, 'VIEWER')
+      return createShareable(fanOut, topic, source, { after })
+    },
     async followMessages(viewer, sessionId) {
       const events = await follow(viewer, sessionId)
       return closing(newMessages(events), () => void events.return?.())

@@ -2,50 +2,55 @@ import { visibleSessions } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import { closing } from '../../lib/async.ts'
 import type { FanOut, Shareable } from '../../realtime/fan-out.ts'
-import { everybody, type Source, type Start, type Step } from '../../realtime/fan-out-source.ts'
-import type { Delivery, Feed } from '../../realtime/feed.ts'
+import { everybody, type Source, type Step } from '../../realtime/fan-out-source.ts'
+import type { Delivery } from '../../realtime/feed.ts'
 import { type SessionEvent, type SessionState, sessionEvents, toSessionEvent } from './events.ts'
 
 /** Text that is joined for a reader that has fallen behind stays below this many UTF-16 units in one event. */
 const joinedMaxLength = 16_384
 
-/** What a session's live feed is to one viewer. */
-export type SessionSource = Source<Delivery<SessionState>, SessionEvent>
+/** What a session's live feed is to one viewer; without a cursor it begins with a snapshot. */
+export type SessionSource = Omit<Source<Delivery<SessionState>, SessionEvent>, 'follow'> & {
+  follow(after: string | null): Promise<AsyncIterableIterator<Delivery<SessionState>>>
+}
 
 export function createSessionSource(
-  feed: Feed,
   viewer: Viewer,
   sessionId: string,
-  read: () => Promise<SessionState>,
+  follow: SessionSource['follow'],
 ): SessionSource {
   return {
     userId: viewer.userId,
-    follow: (after) => feed.follow(sessionId, { after, read }),
+    follow,
     stepOf,
+    // Somebody may have been let in again since, or see the session for another reason.
     async mayRead() {
-      const where = { tenantId: viewer.tenantId, id: sessionId, deletedAt: null, ...visibleSessions(viewer) }
+      const where = { tenantId: viewer.tenantId, id: sessionId, ...visibleSessions(viewer) }
       return (await viewer.db.prisma.session.count({ where })) > 0
     },
     joined,
   }
 }
 
+type Opened = AsyncIterableIterator<Delivery<SessionState>>
+
 /** A feed that this viewer may follow from `start` on. */
 export function createShareable(
   fanOut: FanOut,
   topic: string,
   source: SessionSource,
-  start: Start<Delivery<SessionState>>,
+  start: { after: string } | { opened: Opened },
 ): Shareable<SessionEvent> {
-  const isStillVisible = async (removedUserId: string) =>
-    removedUserId !== source.userId || (await source.mayRead())
-  async function* alone() {
-    const deliveries = 'opened' in start ? start.opened : await source.follow(start.after)
-    const iterable = { [Symbol.asyncIterator]: () => deliveries }
-    yield* closing(sessionEvents(iterable, isStillVisible), () => void deliveries.return?.())
-  }
+  let deliveries = 'opened' in start ? start.opened : undefined
+  let isClosed = false
   const close = () => {
-    if ('opened' in start) void start.opened.return?.()
+    isClosed = true
+    void deliveries?.return?.()
+  }
+  async function* alone() {
+    deliveries ??= await source.follow('after' in start ? start.after : null)
+    if (isClosed) close()
+    yield* iterate(source, deliveries)
   }
   return {
     topic,
@@ -55,17 +60,23 @@ export function createShareable(
   }
 }
 
+/** The feed for its one reader alone. */
+export function iterate(source: SessionSource, deliveries: Opened): AsyncIterableIterator<SessionEvent> {
+  const isStillVisible = async (removedUserId: string) =>
+    removedUserId !== source.userId || (await source.mayRead())
+  return closing(sessionEvents(deliveries, isStillVisible), () => void deliveries.return?.())
+}
+
 function stepOf(delivery: Delivery<SessionState>): Step<SessionEvent> {
   const { cursor } = delivery
-  if (!('event' in delivery)) {
-    const value = toSessionEvent(delivery)
-    // Who was removed may have been told in the gap.
-    return delivery.reason === 'GAP' ? { cursor, value, recheck: everybody } : { cursor, value }
-  }
-  const { event } = delivery
-  if (event.type === 'ParticipantRemoved') return { cursor, recheck: event.userId }
+  if ('event' in delivery && delivery.event.type === 'ParticipantRemoved')
+    return { cursor, recheck: delivery.event.userId }
   const value = toSessionEvent(delivery)
-  return value ? { cursor, value, isLast: event.type === 'SessionDeleted' } : { cursor }
+  if (value === null) return { cursor }
+  // Who was removed may have been told in the gap.
+  if ('reason' in value)
+    return value.reason === 'GAP' ? { cursor, value, recheck: everybody } : { cursor, value }
+  return { cursor, value, isLast: value.event.type === 'SessionDeleted' }
 }
 
 /** Text of one reply that goes on where the first left off. */

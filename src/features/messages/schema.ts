@@ -6,6 +6,7 @@ import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { connectionOf, pageArgs, pageComplexity } from '../../graphql/paging.ts'
 import { fieldNamesAt } from '../../graphql/selection.ts'
+import { sameForAll } from '../../graphql/shared.ts'
 import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../../lib/errors.ts'
 import { messagePageSizes } from './page.ts'
 
@@ -74,6 +75,7 @@ export const Message = builder.prismaNode('Message', {
     toolCalls: t.field({
       type: [ToolCall],
       description: 'Tool calls that the model asks for.',
+      extensions: sameForAll,
       resolve: ({ toolCalls }) => toolCalls as ToolCallRow[],
     }),
     toolCallId: t.exposeString('toolCallId', {

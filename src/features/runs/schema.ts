@@ -3,6 +3,7 @@ import type { Run as RunRow } from '../../db/client.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
+import { sameForAll } from '../../graphql/shared.ts'
 import {
   ConflictError,
   ForbiddenError,
@@ -70,10 +71,16 @@ export const Run = builder.prismaNode('Run', {
       type: RunError,
       nullable: true,
       description: 'Why it did not complete; null unless it failed or was interrupted.',
+      extensions: sameForAll,
       resolve: ({ errorCode, errorMessage }) =>
         errorCode === null ? null : { code: errorCode, message: errorMessage ?? '' },
     }),
-    usage: t.field({ type: RunUsage, description: 'What it has used.', resolve: (run) => run }),
+    usage: t.field({
+      type: RunUsage,
+      description: 'What it has used.',
+      extensions: sameForAll,
+      resolve: (run) => run,
+    }),
     queuedAt: t.expose('queuedAt', { type: 'DateTime', description: 'When it was asked for.' }),
     startedAt: t.expose('startedAt', {
       type: 'DateTime',
@@ -89,6 +96,7 @@ export const Run = builder.prismaNode('Run', {
     timeToFirstTokenMs: t.int({
       nullable: true,
       description: 'Milliseconds from being asked for to the first word.',
+      extensions: sameForAll,
       resolve: ({ queuedAt, firstTokenAt }) => firstTokenAt && firstTokenAt.getTime() - queuedAt.getTime(),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was stored.' }),

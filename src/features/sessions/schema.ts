@@ -6,6 +6,7 @@ import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { connectionOf, pageArgs, pageComplexity } from '../../graphql/paging.ts'
 import { fieldNamesAt, selectionsOf } from '../../graphql/selection.ts'
+import { sameForAll } from '../../graphql/shared.ts'
 
 const TitleSource = builder.enumType('TitleSource', {
   description: 'Where the title of a session comes from.',
@@ -79,12 +80,14 @@ export const Session = builder.prismaNode('Session', {
       type: 'DateTime',
       nullable: true,
       description: 'When the last message was stored or ended; null before the first.',
+      extensions: sameForAll,
       resolve: ({ lastSeq, lastMessageAt }) => (lastSeq > 0 ? lastMessageAt : null),
     }),
     messageCount: t.exposeInt('messageCount', { description: 'How many messages it holds.' }),
     usage: t.field({
       type: SessionUsage,
       description: 'What its replies have used so far.',
+      extensions: sameForAll,
       resolve: (session) => session,
     }),
     key: t.exposeString('key', {

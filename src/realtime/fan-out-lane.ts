@@ -1,0 +1,121 @@
+import { everybody, type Reader, type Sharing, type Source, type Step } from './fan-out-source.ts'
+
+type Place = { cursor: string; bytes: Uint8Array | null }
+
+/** Readers that share one source and stand at one cursor. */
+export type Lane = {
+  readonly group: Group
+  /** By whose rights the source was opened; may have left. */
+  readonly opener: Member
+  readonly members: Set<Member>
+  /** Null until the source was attached, and before the first step of one that begins with a snapshot. */
+  steps: AsyncIterator<unknown> | null
+  cursor: string | null
+  /** The last places, oldest first, each with the bytes that lead there from the one before. */
+  readonly trail: Place[]
+  trailBytes: number
+  /** A step that was asked for and not told yet. */
+  ahead: Promise<IteratorResult<unknown>> | null
+  /** Whether values that wait are joined: its reader had fallen behind. */
+  joins: boolean
+  isClosed: boolean
+}
+
+/** The lanes of one key; `places` finds them by each cursor of their trails. */
+export type Group = Sharing<unknown> & {
+  readonly places: Map<string, Lane>
+  lanes: number
+  size: number
+}
+
+export type Member = {
+  readonly source: Source<unknown, unknown>
+  readonly group: Group
+  readonly reader: Reader
+  /** Null while it can take nothing, or its right is being decided; `cursor` is its place then. */
+  lane: Lane | null
+  cursor: string | null
+  isBehind: boolean
+  isGone: boolean
+}
+
+/** A lane that is a little behind another passes it within these; few enough to cost an idle session nothing. */
+const trailMaxSteps = 16
+const trailMaxBytes = 16_384
+
+export function createLane(opener: Member, cursor: string | null): Lane {
+  const { group } = opener
+  const lane: Lane = {
+    group,
+    opener,
+    members: new Set([opener]),
+    steps: null,
+    cursor,
+    trail: [],
+    trailBytes: 0,
+    ahead: null,
+    joins: false,
+    isClosed: false,
+  }
+  group.lanes += 1
+  opener.lane = lane
+  opener.cursor = null
+  if (cursor !== null) addPlace(lane, cursor, null)
+  return lane
+}
+
+export function closeLane(lane: Lane): void {
+  if (lane.isClosed) return
+  lane.isClosed = true
+  lane.group.lanes -= 1
+  dropTrail(lane)
+  // It may fail as it ends, which is nobody's concern any more.
+  void Promise.resolve(lane.steps?.return?.()).catch(() => {})
+}
+
+/** Moves the lane on. Gives the other lane of its group that stands there or has just passed, where there is one. */
+export function proceed(lane: Lane, step: Step<unknown>, bytes: Uint8Array | null): Lane | null {
+  lane.cursor = step.cursor
+  const other = lane.group.places.get(step.cursor)
+  if (other && other !== lane) return other
+  // Whoever comes from before such a step is to be rechecked, too.
+  if (step.recheck !== undefined) dropTrail(lane)
+  addPlace(lane, step.cursor, lane.trail.length > 0 ? bytes : null)
+  return null
+}
+
+/** What the lane has told after this place of its trail. */
+export function missedAfter(lane: Lane, cursor: string): readonly Place[] {
+  const at = lane.trail.findLastIndex((place) => place.cursor === cursor)
+  return at === lane.trail.length - 1 ? [] : lane.trail.slice(at + 1)
+}
+
+/** A snapshot was made by the rights of the one who opened the lane; those of the others are open. */
+export const membersToRecheck = (lane: Lane, whose: string): Member[] =>
+  [...lane.members].filter((member) =>
+    whose === everybody ? member !== lane.opener : member.source.userId === whose,
+  )
+
+function addPlace(lane: Lane, cursor: string, bytes: Uint8Array | null) {
+  const { trail, group } = lane
+  trail.push({ cursor, bytes })
+  group.places.set(cursor, lane)
+  lane.trailBytes += bytes?.length ?? 0
+  while (trail.length > 1 && (trail.length > trailMaxSteps || lane.trailBytes > trailMaxBytes)) {
+    dropPlace(lane, trail.shift()?.cursor ?? '')
+    const [first] = trail
+    lane.trailBytes -= first?.bytes?.length ?? 0
+    // Nobody comes from before it any more.
+    if (first) first.bytes = null
+  }
+}
+
+function dropTrail(lane: Lane) {
+  for (const { cursor } of lane.trail) dropPlace(lane, cursor)
+  lane.trail.length = 0
+  lane.trailBytes = 0
+}
+
+function dropPlace(lane: Lane, cursor: string) {
+  if (lane.group.places.get(cursor) === lane) lane.group.places.delete(cursor)
+}

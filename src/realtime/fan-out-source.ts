@@ -1,0 +1,42 @@
+/** A feed as one reader may follow it, by that reader's own rights. */
+export type Source<Delivery, Value> = {
+  readonly userId: string
+  /** What comes after a cursor, until `return`. Fails, now or later, where the reader may not follow. */
+  follow(after: string): Promise<AsyncIterator<Delivery>>
+  stepOf(delivery: Delivery): Step<Value>
+  /** Whether the reader may go on. */
+  mayRead(): Promise<boolean>
+  /** Two values in a row as one, for a reader that has fallen behind; null where they cannot be joined. */
+  joined(first: Value, second: Value): Value | null
+}
+
+/** One step of a feed: what readers are told, or nothing for them. */
+export type Step<Value> = {
+  /** The place after it. */
+  cursor: string
+  value?: Value
+  /** Whose right is decided anew before they are told this or anything more: a user by id, or everybody. */
+  recheck?: string
+  isLast?: boolean
+}
+
+export const everybody = 'everybody'
+
+/** A cursor, or a feed that was opened for this reader and that nobody has read from. */
+export type Start<Delivery> = { after: string } | { opened: AsyncIterator<Delivery> }
+
+export type Sharing<Value> = {
+  /** Readers with the same key get the same bytes: all that the bytes depend on is in it. */
+  readonly key: string
+  /** Called once for each event of a lane, in order. */
+  render(value: Value): Uint8Array | Promise<Uint8Array>
+}
+
+/** Who gets the bytes. None of these may throw. */
+export type Reader = {
+  /** Hands over; false where the reader can take no more until its membership is told to `resume`. */
+  take(bytes: Uint8Array): boolean
+  /** Nothing more comes: the feed has ended, or the right to it. */
+  end(): void
+  fail(error: unknown): void
+}

@@ -1,0 +1,247 @@
+import {
+  closeLane,
+  createLane,
+  type Group,
+  type Lane,
+  type Member,
+  membersToRecheck,
+  missedAfter,
+  proceed,
+} from './fan-out-lane.ts'
+import type { Reader, Sharing, Source, Start, Step } from './fan-out-source.ts'
+
+/**
+ * One feed for many readers: those who want the same of it (`key`) share its source, and each event is rendered once,
+ * to bytes that all of them get.
+ *
+ * A cursor says all there is to say about a place of a feed, so readers with equal cursors get the same from there on.
+ * A lane is a source at a cursor and the readers that stand there. A reader begins in a lane of its own, from its own
+ * place and by its own rights. When a lane comes to a cursor that another one of its group stands at or has just
+ * passed, its readers go over, decided and done in one step: nothing is lost and nothing comes twice. A reader that can
+ * take no more leaves its lane and keeps only its cursor, no queue, until it can.
+ *
+ * Rights are decided by each reader's own source: when it begins, at a sign that it may have lost them (`recheck`), and
+ * with every snapshot.
+ */
+export type FanOut = {
+  /** Follows for the reader, until it leaves or is told the end or the failure. */
+  join<Delivery, Value>(
+    sharing: Sharing<Value>,
+    source: Source<Delivery, Value>,
+    start: Start<Delivery>,
+    reader: Reader,
+  ): Membership
+  /** What is there now: readers, and the sources (`lanes`) that they share. */
+  size(): { groups: number; lanes: number; readers: number }
+}
+
+/** A feed that one reader may follow, by its own rights: alone, by iterating, or together with others. One of the two, once. */
+export type Shareable<Value> = AsyncIterable<Value> & {
+  /** What it is a feed of; to be part of the key. */
+  readonly topic: string
+  join(sharing: Sharing<Value>, reader: Reader): Membership
+  /** Gives it up unread. */
+  close(): void
+}
+
+export type Membership = {
+  /** The reader can take more. */
+  resume(): void
+  /** The reader gets nothing more, and nothing is held for it. */
+  leave(): void
+}
+
+/** Values that a reader who has fallen behind may get as one. */
+const joinedMaxSteps = 500
+
+export function createFanOut(): FanOut {
+  const groups = new Map<string, Group>()
+
+  function release(member: Member): boolean {
+    if (member.isGone) return false
+    member.isGone = true
+    const { group, lane } = member
+    member.lane = null
+    if (lane?.members.delete(member) && lane.members.size === 0) closeLane(lane)
+    group.size -= 1
+    if (group.size === 0) groups.delete(group.key)
+    return true
+  }
+
+  const end = (member: Member) => {
+    if (release(member)) member.reader.end()
+  }
+  const fail = (member: Member, error: unknown) => {
+    if (release(member)) member.reader.fail(error)
+  }
+
+  /** Gives, and tells whether the member goes on; one that has had enough stands alone at `cursor` then. */
+  function hand(member: Member, bytes: Uint8Array, cursor: string): boolean {
+    const takesMore = member.reader.take(bytes)
+    if (member.isGone) return false
+    if (takesMore) return true
+    member.lane?.members.delete(member)
+    member.lane = null
+    member.cursor = cursor
+    member.isBehind = true
+    return false
+  }
+
+  /** Puts a member that stands alone into the lane that is at its place, or opens one. */
+  function settle(member: Member, cursor: string) {
+    const lane = member.group.places.get(cursor)
+    if (lane) enter(lane, member, cursor)
+    else void open(member, cursor)
+  }
+
+  function enter(lane: Lane, member: Member, cursor: string) {
+    member.isBehind = false
+    for (const { cursor: next, bytes } of missedAfter(lane, cursor))
+      if (bytes && !hand(member, bytes, next)) return
+    member.lane = lane
+    member.cursor = null
+    lane.members.add(member)
+  }
+
+  async function open(member: Member, cursor: string) {
+    const lane = createLane(member, cursor)
+    lane.joins = member.isBehind
+    member.isBehind = false
+    try {
+      lane.steps = await member.source.follow(cursor)
+    } catch (error) {
+      return breakOff(lane, error)
+    }
+    if (lane.isClosed) void lane.steps.return?.()
+    else await run(lane)
+  }
+
+  async function run(lane: Lane) {
+    try {
+      while (!lane.isClosed && lane.steps) {
+        const ahead = lane.ahead ?? lane.steps.next()
+        lane.ahead = null
+        const next = await ahead
+        if (lane.isClosed) return
+        if (next.done) return finish(lane)
+        const first = lane.opener.source.stepOf(next.value)
+        const step = lane.joins ? await joinAhead(lane, first) : first
+        const rendered = step.value === undefined ? null : lane.group.render(step.value)
+        const bytes = rendered instanceof Promise ? await rendered : rendered
+        if (lane.isClosed) return
+        tell(lane, step, bytes)
+        if (step.isLast) return finish(lane)
+      }
+    } catch (error) {
+      breakOff(lane, error)
+    }
+  }
+
+  function tell(lane: Lane, step: Step<unknown>, bytes: Uint8Array | null) {
+    const doubtful = step.recheck === undefined ? [] : membersToRecheck(lane, step.recheck)
+    for (const member of doubtful) {
+      lane.members.delete(member)
+      member.lane = null
+    }
+    if (bytes)
+      for (const member of lane.members) {
+        // One that has had enough with the last event has had all.
+        if (step.isLast) member.reader.take(bytes)
+        else hand(member, bytes, step.cursor)
+      }
+    const other = lane.isClosed ? null : proceed(lane, step, bytes)
+    for (const member of doubtful) void recheck(member, step.cursor, bytes)
+    if (!other && lane.members.size > 0) return
+    const members = [...lane.members]
+    closeLane(lane)
+    if (other) for (const member of members) enter(other, member, step.cursor)
+  }
+
+  async function recheck(member: Member, cursor: string, bytes: Uint8Array | null) {
+    try {
+      const mayRead = await member.source.mayRead()
+      if (member.isGone) return
+      if (!mayRead) end(member)
+      else if (!bytes || hand(member, bytes, cursor)) settle(member, cursor)
+    } catch (error) {
+      fail(member, error)
+    }
+  }
+
+  function finish(lane: Lane) {
+    const members = [...lane.members]
+    closeLane(lane)
+    for (const member of members) end(member)
+  }
+
+  /** The source failed by the rights of its opener; everybody else tries by their own. */
+  function breakOff(lane: Lane, error: unknown) {
+    const { cursor, opener } = lane
+    const members = [...lane.members]
+    closeLane(lane)
+    for (const member of members) {
+      if (member === opener || cursor === null) fail(member, error)
+      else {
+        member.lane = null
+        settle(member, cursor)
+      }
+    }
+  }
+
+  return {
+    join(sharing, source, start, reader) {
+      const known = groups.get(sharing.key)
+      const group = known ?? ({ ...sharing, places: new Map(), lanes: 0, size: 0 } as unknown as Group)
+      if (!known) groups.set(sharing.key, group)
+      group.size += 1
+      const member: Member = {
+        source: source as Source<unknown, unknown>,
+        group,
+        reader,
+        lane: null,
+        cursor: null,
+        isBehind: false,
+        isGone: false,
+      }
+      if ('after' in start) settle(member, start.after)
+      else {
+        const lane = createLane(member, null)
+        lane.steps = start.opened
+        void run(lane)
+      }
+      return {
+        resume() {
+          if (member.isBehind && !member.isGone && member.cursor !== null) settle(member, member.cursor)
+        },
+        leave: () => void release(member),
+      }
+    },
+    size() {
+      const all = [...groups.values()]
+      const total = (of: 'lanes' | 'size') => all.reduce((sum, group) => sum + group[of], 0)
+      return { groups: all.length, lanes: total('lanes'), readers: total('size') }
+    },
+  }
+}
+
+/** Joins what is there already; what comes after it waits in `ahead`. With nothing more there, the lane has caught up. */
+async function joinAhead(lane: Lane, first: Step<unknown>): Promise<Step<unknown>> {
+  const { source } = lane.opener
+  let step = first
+  for (let joined = 1; joined < joinedMaxSteps && step.value !== undefined && lane.steps; joined += 1) {
+    lane.ahead = lane.steps.next()
+    // It is awaited, and its failure met, in its turn.
+    lane.ahead.catch(() => {})
+    const next = await Promise.race([lane.ahead, nextTurn()])
+    if (next === undefined) lane.joins = false
+    if (next === undefined || next.done) break
+    const following = source.stepOf(next.value)
+    const value = following.value === undefined ? null : source.joined(step.value, following.value)
+    if (value === null) break
+    step = { ...following, value }
+    lane.ahead = null
+  }
+  return step
+}
+
+const nextTurn = () => new Promise<undefined>((resolve) => setImmediate(resolve, undefined))

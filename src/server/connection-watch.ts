@@ -1,0 +1,62 @@
+import type { Socket } from 'node:net'
+
+/** What is kept of an open connection so that one timer can look after all. Times are of `performance.now()`. */
+export type Watched = {
+  readonly stream: Socket
+  /** When the proof of who it is ends, or when the wait for it. */
+  dueAtMs: number
+  /** Bytes that its peer had taken, and since when it has not taken more. */
+  takenBytes: number
+  takenAtMs: number
+  /** In which second of a round it is asked for a sign of life. */
+  readonly beat: number
+}
+
+export const newlyWatched = (stream: Socket, dueAtMs: number): Watched => ({
+  stream,
+  dueAtMs,
+  takenBytes: 0,
+  takenAtMs: performance.now(),
+  // Spreads the beats as well as any number.
+  beat: stream.remotePort ?? 0,
+})
+
+type Options<Connection> = {
+  connections: () => Iterable<Connection>
+  /** Seconds from beat to beat. */
+  beatEvery: number
+  beat(connection: Connection): void
+  due(connection: Connection): void
+  stalled(connection: Connection): void
+}
+
+/** A peer that has taken nothing of what waits for it for this long holds memory for nobody. */
+const stalledAfterMs = 10_000
+const lookMs = 1_000
+
+/** Looks after all connections of a door, once a second. */
+export function watchConnections<Connection extends Watched>(options: Options<Connection>): { stop(): void } {
+  let round = 0
+  const look = () => {
+    const nowMs = performance.now()
+    round += 1
+    for (const connection of options.connections()) {
+      if (nowMs >= connection.dueAtMs) options.due(connection)
+      else if (isStalled(connection, nowMs)) options.stalled(connection)
+      else if ((round + connection.beat) % options.beatEvery === 0) options.beat(connection)
+    }
+  }
+  const timer = setInterval(look, lookMs).unref()
+  return { stop: () => clearInterval(timer) }
+}
+
+function isStalled(connection: Watched, nowMs: number): boolean {
+  const { writableLength, bytesWritten } = connection.stream
+  const takenBytes = bytesWritten - writableLength
+  if (writableLength === 0 || takenBytes !== connection.takenBytes) {
+    connection.takenBytes = takenBytes
+    connection.takenAtMs = nowMs
+    return false
+  }
+  return nowMs - connection.takenAtMs >= stalledAfterMs
+}

@@ -1,0 +1,68 @@
+import type { GraphQLSchema } from 'graphql'
+import type { Config } from '../config.ts'
+import type { Context } from '../graphql/context.ts'
+import type { Log } from '../telemetry/log.ts'
+import { createCompiledOperations } from './compiled.ts'
+import { createConnectionLimits } from './connection-limits.ts'
+import { createEventStreams } from './event-streams.ts'
+import type { ExportDoor } from './exports.ts'
+import type { GraphiqlPage } from './graphiql.ts'
+import type { Health } from './health.ts'
+import { close, createHttpServer, listen } from './http.ts'
+import { createOperations } from './operations.ts'
+import { createWebSocketDoor } from './websocket.ts'
+import type { SignIn } from './websocket-protocol.ts'
+import { createGraphqlServer, type OperationOrigin, type Present } from './yoga.ts'
+
+/** Every way in, on one port. */
+export type Doors = {
+  /** Resolves to the address to reach it by. */
+  open(): Promise<string>
+  /** Tells balancers to send nobody, and lets no new socket or stream in. Requests are answered still. */
+  refuse(): void
+  /** Sends the sockets and streams elsewhere, spread over `withinMs`, then closes for requests, too. */
+  close(withinMs: number): Promise<void>
+}
+
+type Options = {
+  config: Config
+  schema: GraphQLSchema
+  contextOf: (origin: OperationOrigin) => Promise<Context>
+  present: Present
+  signIn: SignIn
+  health: Health
+  graphiql: GraphiqlPage | null
+  exports: ExportDoor
+  log: Log
+}
+
+/** Milliseconds that requests have to end in once the sockets have gone. */
+const requestsEndWithinMs = 1_000
+
+export function createDoors(options: Options): Doors {
+  const { config, schema, contextOf, present, signIn, health, log } = options
+  const { corsOrigins, host, port, bodyMaxBytes, websocket, connections } = config.server
+  const { isProduction } = config
+  const yoga = createGraphqlServer({ schema, contextOf, present, isProduction, corsOrigins, log })
+  const compiled = createCompiledOperations({ schema, contextOf, present, yoga })
+  const operations = createOperations({ schema, present, yoga })
+  const limits = createConnectionLimits(connections)
+  const staying = { operations, present, signIn, limits, corsOrigins, log }
+  const eventStreams = createEventStreams(staying)
+  const { graphiql, exports } = options
+  const answering = { yoga, compiled, eventStreams, health, graphiql, exports }
+  const server = createHttpServer({ ...answering, corsOrigins, bodyMaxBytes, log })
+  const sockets = createWebSocketDoor({ ...staying, ...websocket, server })
+  return {
+    open: () => listen(server, host, port),
+    refuse() {
+      health.drain()
+      sockets.refuse()
+      eventStreams.refuse()
+    },
+    async close(withinMs) {
+      await Promise.all([sockets.drain(withinMs), eventStreams.drain(withinMs)])
+      await close(server, requestsEndWithinMs)
+    },
+  }
+}

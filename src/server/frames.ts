@@ -1,0 +1,57 @@
+import type { Duplex } from 'node:stream'
+
+/** A text frame of a server, which is not masked (RFC 6455, 5.2), around the parts of its payload. */
+export function textFrame(...parts: readonly Uint8Array[]): Buffer {
+  const length = parts.reduce((sum, part) => sum + part.length, 0)
+  const headLength = length < 126 ? 2 : length < 65_536 ? 4 : 10
+  const frame = Buffer.allocUnsafe(headLength + length)
+  frame[0] = 0x81
+  if (headLength === 2) frame[1] = length
+  else if (headLength === 4) {
+    frame[1] = 126
+    frame.writeUInt16BE(length, 2)
+  } else {
+    frame[1] = 127
+    frame.writeBigUInt64BE(BigInt(length), 2)
+  }
+  let at = headLength
+  for (const part of parts) {
+    frame.set(part, at)
+    at += part.length
+  }
+  return frame
+}
+
+/** What frames are written to: a socket, or the response that stands on it. */
+export type Outlet = Pick<Duplex, 'cork' | 'uncork' | 'writableCorked' | 'destroyed'> & {
+  write(bytes: Uint8Array): boolean
+}
+
+/** Joins what is written to an outlet in one turn of the event loop into one write to the network. */
+export type Corks = {
+  write(outlet: Outlet, bytes: Uint8Array): void
+  /** Sends what has gathered now; to come before an `end`, which a response loses it with. */
+  flush(outlet: Outlet): void
+}
+
+export function createCorks(): Corks {
+  let corked: Outlet[] = []
+  const flushAll = () => {
+    const outlets = corked
+    corked = []
+    for (const outlet of outlets) if (outlet.writableCorked > 0) outlet.uncork()
+  }
+  return {
+    write(outlet, bytes) {
+      if (outlet.destroyed) return
+      if (outlet.writableCorked === 0) {
+        outlet.cork()
+        if (corked.push(outlet) === 1) setImmediate(flushAll)
+      }
+      outlet.write(bytes)
+    },
+    flush(outlet) {
+      if (outlet.writableCorked > 0) outlet.uncork()
+    },
+  }
+}

@@ -1,0 +1,112 @@
+import type { GraphQLError } from 'graphql'
+import type { SharedMembership } from '../graphql/shared.ts'
+import type { OperationRequest, Operations } from './operations.ts'
+import type { OperationOrigin, Present } from './yoga.ts'
+
+/**
+ * An operation on a connection that stays open. Nothing is sent for it once it is over, and nothing is asked of its
+ * source while the connection is full: what waits, waits in the source.
+ */
+export type LiveOperation = {
+  isOver: boolean
+  membership: SharedMembership | null
+  values: AsyncIterator<unknown> | null
+  /** Goes on with values that wait for the connection. */
+  wake: (() => void) | null
+}
+
+/** What a door does for an operation that is not over. */
+export type OperationDoor<Operation extends LiveOperation> = {
+  /** Before anything of an operation that was begun; `status` is what HTTP would answer with, if not 200. */
+  opened?(operation: Operation, status: number | undefined): void
+  /** Sends a result; false where the connection can take no more until `resumeOperation`. */
+  next(operation: Operation, bytes: Uint8Array): boolean
+  refuse(operation: Operation, errors: readonly GraphQLError[]): void
+  complete(operation: Operation): void
+  isFull(operation: Operation): boolean
+}
+
+export const newOperation = (): LiveOperation => ({
+  isOver: false,
+  membership: null,
+  values: null,
+  wake: null,
+})
+
+/** Gives up whatever the operation holds. */
+export function endOperation(operation: LiveOperation): void {
+  if (operation.isOver) return
+  operation.isOver = true
+  operation.membership?.leave()
+  // It may fail as it ends, which is nobody's concern any more.
+  Promise.resolve(operation.values?.return?.()).catch(() => {})
+  operation.wake?.()
+  operation.membership = null
+  operation.values = null
+}
+
+/** The connection can take more. */
+export function resumeOperation(operation: LiveOperation): void {
+  operation.wake?.()
+  operation.membership?.resume()
+}
+
+/** Runs an operation to its end, and tells the door what comes of it. */
+export function createOperationRunner<Operation extends LiveOperation>(
+  operations: Operations,
+  present: Present,
+  door: OperationDoor<Operation>,
+): (operation: Operation, request: OperationRequest, origin: OperationOrigin) => Promise<void> {
+  const room = (operation: Operation) =>
+    new Promise<void>((resolve) => {
+      operation.wake = () => {
+        operation.wake = null
+        resolve()
+      }
+    })
+
+  async function iterate(
+    operation: Operation,
+    values: AsyncIterator<unknown>,
+    render: (value: unknown) => Uint8Array | Promise<Uint8Array>,
+  ) {
+    operation.values = values
+    for (;;) {
+      while (door.isFull(operation) && !operation.isOver) await room(operation)
+      if (operation.isOver) return
+      const next = await values.next()
+      if (operation.isOver || next.done) break
+      const bytes = await render(next.value)
+      if (operation.isOver) return
+      door.next(operation, bytes)
+    }
+    if (!operation.isOver) door.complete(operation)
+  }
+
+  return async (operation, request, origin) => {
+    const refuse = (error: unknown) => {
+      if (!operation.isOver) door.refuse(operation, [present(error, origin.requestId)])
+    }
+    const begun = await operations.begin(request, origin)
+    if (operation.isOver) {
+      if (begun.type === 'shared') begun.stream.close()
+      if (begun.type === 'values') void begun.values.return?.()
+      return
+    }
+    if (begun.type === 'refused') return door.refuse(operation, begun.errors)
+    door.opened?.(operation, begun.type === 'result' ? begun.status : undefined)
+    if (begun.type === 'result') {
+      door.next(operation, begun.bytes)
+      if (!operation.isOver) door.complete(operation)
+    } else if (begun.type === 'values') await iterate(operation, begun.values, begun.render).catch(refuse)
+    else {
+      const membership = begun.stream.join(begun.sharing, {
+        take: (bytes) => door.next(operation, bytes),
+        end: () => door.complete(operation),
+        fail: refuse,
+      })
+      if (operation.isOver) membership.leave()
+      else operation.membership = membership
+    }
+  }
+}

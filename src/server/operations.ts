@@ -1,0 +1,112 @@
+import {
+  createSourceEventStream,
+  type ExecutionResult,
+  GraphQLError,
+  type GraphQLSchema,
+  getOperationAST,
+} from 'graphql'
+import { isAsyncIterable } from 'graphql-yoga'
+import type { Context } from '../graphql/context.ts'
+import { isSharedStream, type SharedRendering, type SharedStream } from '../graphql/shared.ts'
+import { digestOf } from '../lib/digest.ts'
+import { createPlans, type Plan, toBytes } from './plans.ts'
+import type { OperationOrigin, Present, Yoga } from './yoga.ts'
+
+export type OperationRequest = {
+  query: string
+  operationName?: string | null
+  variables?: Record<string, unknown> | null
+}
+
+/** What became of an operation. Bytes are the JSON of a result, as every door sends it. */
+export type Begun =
+  /** It was not run. */
+  | { type: 'refused'; errors: readonly GraphQLError[] }
+  | { type: 'result'; bytes: Uint8Array; status?: number }
+  | { type: 'values'; values: AsyncIterator<unknown>; render: SharedRendering['render'] }
+  | { type: 'shared'; stream: SharedStream; sharing: SharedRendering }
+
+/** Operations for doors that stay open. Every fault is one of this operation; nothing here rejects. */
+export type Operations = {
+  begin(request: OperationRequest, origin: OperationOrigin): Promise<Begun>
+  isSubscription(request: OperationRequest, origin: OperationOrigin): boolean
+}
+
+type Options = { schema: GraphQLSchema; yoga: Yoga; present: Present }
+
+/** Parses, validates and makes the context as for HTTP. */
+export function createOperations({ schema, yoga, present }: Options): Operations {
+  const plans = createPlans(schema)
+
+  async function run(request: OperationRequest, origin: OperationOrigin): Promise<Begun> {
+    const enveloped = yoga.getEnveloped({ origin, params: request } as never)
+    const document = enveloped.parse(request.query)
+    const errors = enveloped.validate(schema, document)
+    if (errors.length > 0) return { type: 'refused', errors }
+    const operation = getOperationAST(document, request.operationName)
+    if (!operation) throw new GraphQLError('Name one of the operations of the document.')
+    const contextValue = (await enveloped.contextFactory()) as Context
+    const args = {
+      schema,
+      document,
+      contextValue,
+      rootValue: {},
+      variableValues: request.variables ?? {},
+      operationName: request.operationName,
+    }
+    const presentOne = (error: unknown) => present(error, origin.requestId)
+    const bytesOf = (result: ExecutionResult) => toBytes(result, presentOne)
+    if (operation.operation !== 'subscription') {
+      const result = await enveloped.execute(args)
+      // Errors were presented on the way.
+      return { type: 'result', bytes: toBytes(result, (error) => error as GraphQLError) }
+    }
+    const stream = await createSourceEventStream(args)
+    if (!isAsyncIterable(stream)) {
+      const [first] = (stream.errors ?? []).map(presentOne)
+      const { status } = (first?.extensions.http ?? {}) as { status?: number }
+      return { type: 'result', bytes: bytesOf(stream), ...(status === undefined ? {} : { status }) }
+    }
+    const plan = plans.of(document, operation)
+    const render = (value: unknown) => {
+      const result = plan.run(value, contextValue, args.variableValues)
+      return result instanceof Promise ? result.then(bytesOf) : bytesOf(result)
+    }
+    if (isSharedStream(stream)) {
+      const key = keyOf(stream, plan, request, contextValue)
+      return { type: 'shared', stream, sharing: { key, render } }
+    }
+    return { type: 'values', values: stream[Symbol.asyncIterator](), render }
+  }
+
+  return {
+    async begin(request, origin) {
+      try {
+        return await run(request, origin)
+      } catch (error) {
+        return { type: 'refused', errors: [present(error, origin.requestId)] }
+      }
+    },
+    isSubscription({ query, operationName }, origin) {
+      try {
+        const { parse } = yoga.getEnveloped({ origin, params: { query } } as never)
+        return getOperationAST(parse(query), operationName)?.operation === 'subscription'
+      } catch {
+        return false
+      }
+    },
+  }
+}
+
+/** Names all that the bytes of an event depend on. */
+function keyOf({ topic }: SharedStream, plan: Plan, request: OperationRequest, { viewer }: Context): string {
+  const variables = { ...request.variables }
+  if (plan.cursorVariable !== null) delete variables[plan.cursorVariable]
+  return digestOf([
+    topic,
+    request.query,
+    request.operationName ?? '',
+    JSON.stringify(variables),
+    plan.isSameForAll ? 'everybody' : `${viewer?.userId}:${viewer?.role}`,
+  ])
+}

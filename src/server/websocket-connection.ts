@@ -1,0 +1,168 @@
+import type { Socket } from 'node:net'
+import type { GraphQLError } from 'graphql'
+import { CloseCode, MessageType } from 'graphql-ws'
+import { WebSocket } from 'ws'
+import { newlyWatched, type Watched } from './connection-watch.ts'
+import { createCorks, textFrame } from './frames.ts'
+import { endOperation, type LiveOperation, newOperation, resumeOperation } from './live-operations.ts'
+import { withoutStatus } from './plans.ts'
+
+/**
+ * Close codes, chosen so that a stock graphql-ws client does the right thing: it retries 1012, 1013 and 4403 and gives
+ * up on 4400, 4401, 4406, 4409 and 4429.
+ */
+export const closing = {
+  restart: [1012, 'The server restarts: connect again'],
+  slow: [1013, 'The reader is too slow: connect again and go on from the last cursor'],
+  unavailable: [1013, 'Tokens cannot be checked right now: try again'],
+  badMessage: [CloseCode.BadRequest, 'A frame is no message of the protocol'],
+  badToken: [CloseCode.Unauthorized, 'Unauthorized: the token is missing or not valid'],
+  notReady: [CloseCode.Unauthorized, 'Unauthorized: the acknowledgement of connection_init comes first'],
+  expired: [CloseCode.Forbidden, 'The token has expired: connect again with a fresh one'],
+  badProtocol: [CloseCode.SubprotocolNotAcceptable, 'Subprotocol not acceptable'],
+  noInit: [CloseCode.ConnectionInitialisationTimeout, 'Connection initialisation timeout'],
+  idInUse: [CloseCode.SubscriberAlreadyExists, 'Subscriber for this id already exists'],
+  initTwice: [CloseCode.TooManyInitialisationRequests, 'Too many initialisation requests'],
+} as const
+
+/** One socket. While it is idle this is all that is kept for it: no timer, no promise. */
+export type Connection = Watched & {
+  readonly socket: WebSocket
+  readonly requestId: string | undefined
+  authorization: string
+  /** Whose connection it counts as, once that is known. */
+  user: string | null
+  /** An init has come. */
+  isGreeted: boolean
+  /** The init was acknowledged. */
+  isReady: boolean
+  isClosing: boolean
+  /** Asked for a sign of life, and has given none since. */
+  isAsked: boolean
+  isDraining: boolean
+  readonly operations: Map<string, SocketOperation>
+}
+
+export type SocketOperation = LiveOperation & {
+  readonly connection: Connection
+  readonly id: string
+  /** What stands before the result in a frame of it. */
+  readonly head: Buffer
+}
+
+export const newConnection = (
+  socket: WebSocket,
+  stream: Socket,
+  requestId: string | undefined,
+  initTimeoutMs: number,
+): Connection => ({
+  ...newlyWatched(stream, performance.now() + initTimeoutMs),
+  socket,
+  requestId,
+  authorization: '',
+  user: null,
+  isGreeted: false,
+  isReady: false,
+  isClosing: false,
+  isAsked: false,
+  isDraining: false,
+  operations: new Map(),
+})
+
+export const newSocketOperation = (connection: Connection, id: string): SocketOperation => ({
+  ...newOperation(),
+  connection,
+  id,
+  head: Buffer.from(`{"id":${JSON.stringify(id)},"type":"${MessageType.Next}","payload":`),
+})
+
+/** Beyond this a reader has to take what it has first; beyond the second, where more is to come, it is cut. */
+const fullAboveBytes = 262_144
+const cutAboveBytes = 1_048_576
+const tail = Buffer.from('}')
+
+/** Everything that a socket is sent, in one order. */
+export type SocketSender = {
+  message(connection: Connection, message: object): void
+  /** False where the connection is full: it is resumed once it has room. */
+  next(operation: SocketOperation, bytes: Uint8Array): boolean
+  refuse(operation: SocketOperation, errors: readonly GraphQLError[]): void
+  complete(operation: SocketOperation): void
+  isFull(operation: SocketOperation): boolean
+  /** Ends its operations and says why; nothing follows. What it has not taken a second later is lost. */
+  close(connection: Connection, why: readonly [code: number, reason: string]): void
+}
+
+export function createSocketSender(): SocketSender {
+  const corks = createCorks()
+  /** Readers of one event often go by the same id, and then get the same frame. */
+  let last: { id: string; bytes: Uint8Array; frame: Uint8Array } | null = null
+
+  function send(connection: Connection, frame: Uint8Array) {
+    const { stream, socket } = connection
+    if (connection.isClosing || socket.readyState !== WebSocket.OPEN) return
+    if (stream.writableLength > cutAboveBytes) corks.flush(stream)
+    if (stream.writableLength > cutAboveBytes) close(connection, closing.slow)
+    else corks.write(stream, frame)
+  }
+
+  const message: SocketSender['message'] = (connection, content) =>
+    send(connection, textFrame(Buffer.from(JSON.stringify(content))))
+
+  const close: SocketSender['close'] = (connection, [code, reason]) => {
+    if (connection.isClosing) return
+    connection.isClosing = true
+    endOperations(connection)
+    connection.socket.close(code, reason)
+  }
+
+  function isFull({ connection }: SocketOperation): boolean {
+    const { stream } = connection
+    if (stream.writableLength <= fullAboveBytes) return false
+    corks.flush(stream)
+    if (stream.writableLength <= fullAboveBytes) return false
+    if (!connection.isDraining) {
+      connection.isDraining = true
+      stream.once('drain', () => {
+        connection.isDraining = false
+        for (const operation of [...connection.operations.values()]) resumeOperation(operation)
+      })
+    }
+    return true
+  }
+
+  function finish(operation: SocketOperation) {
+    operation.connection.operations.delete(operation.id)
+    endOperation(operation)
+  }
+
+  return {
+    message,
+    close,
+    isFull,
+    next(operation, bytes) {
+      const { connection, id, head } = operation
+      const frame = last?.bytes === bytes && last.id === id ? last.frame : textFrame(head, bytes, tail)
+      last = { id, bytes, frame }
+      send(connection, frame)
+      return !isFull(operation)
+    },
+    refuse(operation, errors) {
+      const { connection, id } = operation
+      message(connection, { id, type: MessageType.Error, payload: errors.map(withoutStatus) })
+      finish(operation)
+    },
+    complete(operation) {
+      const { connection, id } = operation
+      message(connection, { id, type: MessageType.Complete })
+      finish(operation)
+    },
+  }
+}
+
+/** Gives up whatever the operations of a connection hold. */
+export function endOperations({ operations }: Connection): void {
+  const all = [...operations.values()]
+  operations.clear()
+  for (const operation of all) endOperation(operation)
+}
