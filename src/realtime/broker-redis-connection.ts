@@ -77,8 +77,13 @@ export async function connectRedis(options: Options): Promise<RedisConnection> {
       return run
     },
     async beat() {
-      await Promise.allSettled([commands, subscriber].map((link) => call(link, () => link.redis.ping())))
-      for (const link of [commands, subscriber]) if (link.silentCalls >= silentBeatsAtMost) link.cut()
+      const beatOne = async (link: Link) => {
+        await call(link, () => link.redis.ping()).catch(() => {})
+        if (!link.isSilent) return
+        link.silentBeats += 1
+        if (link.silentBeats >= silentBeatsAtMost) link.cut()
+      }
+      await Promise.all([commands, subscriber].map(beatOne))
     },
     isReachable: state.isReachable,
     async close() {
@@ -107,8 +112,10 @@ const settings: RedisOptions = {
 
 type Link = {
   readonly redis: Redis
-  /** Calls without an answer since the last answer. */
-  silentCalls: number
+  /** The last call timed out. */
+  isSilent: boolean
+  /** How often in turn it was found so. */
+  silentBeats: number
   answered(): void
   timedOut(): void
   cut(): void
@@ -122,8 +129,7 @@ function createState(address: string, log: RedisLog) {
   let isClosing = false
   let isOpen = false
 
-  const isReachable = () =>
-    links.every(({ redis, silentCalls }) => redis.status === 'ready' && silentCalls === 0)
+  const isReachable = () => links.every(({ redis, isSilent }) => redis.status === 'ready' && !isSilent)
 
   const review = () => {
     if (isReachable()) {
@@ -142,18 +148,20 @@ function createState(address: string, log: RedisLog) {
     add(redis: Redis): Link {
       const link: Link = {
         redis,
-        silentCalls: 0,
+        isSilent: false,
+        silentBeats: 0,
         answered() {
-          link.silentCalls = 0
+          link.isSilent = false
+          link.silentBeats = 0
           if (awaySince !== undefined) review()
         },
         timedOut() {
-          link.silentCalls += 1
+          link.isSilent = true
           reason = `no answer within ${commandTimeoutMs} ms`
           review()
         },
         cut() {
-          link.silentCalls = 0
+          link.silentBeats = 0
           redis.disconnect(true)
         },
       }

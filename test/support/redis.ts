@@ -15,7 +15,7 @@ export type TestRedis = {
   readonly pid: number
   /** Sends commands as an operator would; not through the connections under test. */
   readonly admin: Redis
-  /** Starts it again after `kill`, on the same port and with what it saved. */
+  /** Brings it back after `kill` or `freeze`, on the same port and with what it saved. */
   start(): Promise<void>
   /** SIGKILL; resolves when it is gone. */
   kill(): Promise<void>
@@ -53,8 +53,9 @@ export async function startRedis(options: { port?: number; args?: string[] } = {
   admin.on('error', () => {})
   let child = await startServer(port, folder, options.args)
 
+  const isAlive = () => child.exitCode === null && child.signalCode === null
   const kill = async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
+    if (!isAlive()) return
     const exit = once(child, 'exit')
     child.kill('SIGKILL')
     await exit
@@ -67,6 +68,8 @@ export async function startRedis(options: { port?: number; args?: string[] } = {
       return child.pid ?? 0
     },
     async start() {
+      child.kill('SIGCONT')
+      if (isAlive()) return
       child = await startServer(port, folder, options.args)
     },
     kill,
