@@ -38,6 +38,7 @@ import { presentError } from './graphql/errors.ts'
 import { createJobs, type Jobs } from './jobs/queue.ts'
 import type { Provider } from './llm/provider.ts'
 import { createModels } from './llm/registry.ts'
+import type { Broker } from './realtime/broker.ts'
 import { createMemoryBroker } from './realtime/broker-memory.ts'
 import { createFanOut } from './realtime/fan-out.ts'
 import { createFeed } from './realtime/feed.ts'
@@ -77,9 +78,11 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
   }
   try {
     const tokens = createTokens(config.auth)
+    const { broker, isReachable: isBrokerReachable } = await openBroker(config, log, opened)
     const { database, jobs, isOnlyNode } = await openDatabase(config, log, opened)
     const { services, engine, recovery } = createServices(
       config,
+      broker,
       database,
       jobs,
       log,
@@ -92,7 +95,7 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
     opened.push(async () => recovery.stop())
     jobs.start()
     opened.push(() => jobs.stop())
-    const { url, doors } = await openDoors(config, { database, services, tokens, log })
+    const { url, doors } = await openDoors(config, { database, services, tokens, isBrokerReachable, log })
     return {
       url,
       tokens,
@@ -110,6 +113,20 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
     await closeOpened()
     throw error
   }
+}
+
+async function openBroker({ redis, feed }: Config, log: Log, opened: (() => Promise<void>)[]) {
+  const limits = { ...feed, batchSize: 300 }
+  if (!redis.url) {
+    const broker = createMemoryBroker(limits)
+    opened.push(() => broker.close())
+    return { broker, isReachable: () => true }
+  }
+  // Loaded where it is used: one node alone starts without it.
+  const { createRedisBroker } = await import('./realtime/broker-redis.ts')
+  const broker = await createRedisBroker({ ...limits, url: redis.url, keyPrefix: redis.keyPrefix, log })
+  opened.push(() => broker.close())
+  return { broker, isReachable: broker.isReachable }
 }
 
 async function openDatabase(config: Config, log: Log, opened: (() => Promise<void>)[]) {
@@ -132,6 +149,7 @@ async function openDatabase(config: Config, log: Log, opened: (() => Promise<voi
 
 function createServices(
   config: Config,
+  broker: Broker,
   database: Database,
   jobs: Jobs,
   log: Log,
@@ -139,8 +157,6 @@ function createServices(
   isOnlyNode: boolean,
   opened: (() => Promise<void>)[],
 ): { services: Services; engine: Engine; recovery: ReturnType<typeof createRecovery> } {
-  const broker = createMemoryBroker({ ...config.feed, batchSize: 300 })
-  opened.push(() => broker.close())
   const feed = createFeed(broker, { maxEntries: config.feed.maxEntries })
   const changes = createChanges({ feed, log })
   const models = createModels(config.llm, { log, providers })
@@ -213,9 +229,15 @@ function createServices(
   }
 }
 
-type Parts = { database: Database; services: Services; tokens: Tokens; log: Log }
+type Parts = {
+  database: Database
+  services: Services
+  tokens: Tokens
+  isBrokerReachable: () => boolean
+  log: Log
+}
 
-async function openDoors(config: Config, { database, services, tokens, log }: Parts) {
+async function openDoors(config: Config, { database, services, tokens, isBrokerReachable, log }: Parts) {
   const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as {
     version: string
   }
@@ -226,7 +248,7 @@ async function openDoors(config: Config, { database, services, tokens, log }: Pa
     present: (error, requestId) =>
       presentError(error, requestId, (cause) => log.error({ err: cause, requestId }, 'an operation failed')),
     signIn: async (token) => services.accounts.signIn(await tokens.verify(token)),
-    health: createHealth({ version, ping: database.ping }),
+    health: createHealth({ version, ping: database.ping, isBrokerReachable }),
     graphiql: config.server.graphiql
       ? createGraphiqlPage({
           directory: fileURLToPath(new URL('../web/dist', import.meta.url)),

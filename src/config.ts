@@ -86,6 +86,12 @@ const settings = z.object({
     .regex(/^[a-z_]{1,63}$/, 'is not a language; allowed is simple or a name such as english')
     .default('simple'),
 
+  REDIS_URL: address(['redis', 'rediss']).optional(),
+  REDIS_KEY_PREFIX: z
+    .string()
+    .regex(/^[^{}\s]{1,100}$/, 'is not a prefix; allowed are up to 100 characters without braces and blanks')
+    .default('parley:'),
+
   JWT_SECRET: z
     .string()
     .min(32, 'is too short; allowed is at least 32 characters')
@@ -152,7 +158,9 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
 /** A value whose name tells that it is secret is not repeated. */
 function describe(issue: z.core.$ZodIssue, given: Record<string, string | undefined>): string {
   const name = String(issue.path[0])
-  const shown = /KEY|SECRET|DATABASE_URL/.test(name) ? 'the given value' : JSON.stringify(given[name])
+  const shown = /KEY|SECRET|DATABASE_URL|REDIS_URL/.test(name)
+    ? 'the given value'
+    : JSON.stringify(given[name])
   return `${name}: ${shown} ${issue.message}`
 }
 
@@ -200,6 +208,11 @@ function arrange(s: Settings) {
       poolWaitMs: s.DATABASE_POOL_WAIT_MS,
       statementTimeoutMs: s.DATABASE_STATEMENT_TIMEOUT_MS,
       searchLanguage: s.SEARCH_LANGUAGE,
+    },
+    redis: {
+      /** Absent: this is the only node, and its live feeds are in its memory. */
+      url: s.REDIS_URL,
+      keyPrefix: s.REDIS_KEY_PREFIX,
     },
     auth: {
       /** Absent where tokens are proven by a public key. */

@@ -7,7 +7,10 @@ export type Health = {
   drain(): void
 }
 
-export function createHealth({ version, ping }: { version: string; ping: () => Promise<void> }): Health {
+type Options = { version: string; ping: () => Promise<void>; isBrokerReachable: () => boolean }
+
+/** Without Redis a node still answers and stores; without the database it can do nothing. */
+export function createHealth({ version, ping, isBrokerReachable }: Options): Health {
   let isDraining = false
 
   function send(response: ServerResponse, status: number, body: object) {
@@ -15,13 +18,18 @@ export function createHealth({ version, ping }: { version: string; ping: () => P
     response.end(`${JSON.stringify(body)}\n`)
   }
 
+  const readiness = () =>
+    isBrokerReachable()
+      ? { status: 'ready' }
+      : { status: 'degraded', reason: 'Redis does not answer: live feeds wait' }
+
   return {
     handle({ url }, response) {
       if (url === '/health') send(response, 200, { status: 'ok', version })
       else if (url === '/ready' && isDraining) send(response, 503, { status: 'draining' })
       else if (url === '/ready')
         ping().then(
-          () => send(response, 200, { status: 'ready' }),
+          () => send(response, 200, readiness()),
           () => send(response, 503, { status: 'the database does not answer' }),
         )
       else return false

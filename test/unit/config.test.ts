@@ -36,6 +36,13 @@ describe('a fault', () => {
       'the given value is not an address; allowed is a URL that begins with postgres://',
     ],
     [
+      'REDIS_URL',
+      'http://cache',
+      'the given value is not an address; allowed is a URL that begins with redis:// or rediss://',
+    ],
+    ['REDIS_KEY_PREFIX', 'a b', 'the given value is not a prefix; allowed are up to 100 characters without'],
+    ['REDIS_KEY_PREFIX', 'a{b}', 'the given value is not a prefix; allowed are up to 100 characters without'],
+    [
       'OLLAMA_BASE_URL',
       'localhost',
       '"localhost" is not an address; allowed is a URL that begins with http://',
@@ -74,9 +81,10 @@ describe('a fault', () => {
       JWT_SECRET: 'hush-1',
       JWT_PUBLIC_KEY: 'hush-2',
       DATABASE_URL: 'mysql://user:hush-3@db',
+      REDIS_URL: 'http://user:hush-4@cache',
       PORT: 'x',
     }
-    expect(faultsOf(env).length).toBe(4)
+    expect(faultsOf(env).length).toBe(5)
     expect(faultsOf(env).join()).not.toContain('hush')
   })
 })
