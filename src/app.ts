@@ -20,10 +20,14 @@ import { createErasure } from './features/retention/erasure.ts'
 import { createRetention } from './features/retention/service.ts'
 import { createClaims } from './features/runs/claims.ts'
 import { createEngine, type Engine } from './features/runs/engine.ts'
+import { createHints } from './features/runs/hints.ts'
+import { createRunQueue } from './features/runs/queue.ts'
 import { createRecovery } from './features/runs/recovery.ts'
 import { createRevisions } from './features/runs/revisions.ts'
+import { createSending } from './features/runs/sending.ts'
 import { createRuns } from './features/runs/service.ts'
 import { createTitles } from './features/runs/titles.ts'
+import { createToolResults } from './features/runs/tool-results.ts'
 import { createTurns } from './features/runs/turn.ts'
 import { createSearch } from './features/search/service.ts'
 import type { Services } from './features/services.ts'
@@ -102,6 +106,7 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
       async stop(graceMs = 0) {
         const stoppedAtMs = performance.now()
         doors.refuse()
+        recovery.stop()
         await engine.stop(graceMs)
         // With time to end, there is time to spread what comes back elsewhere.
         const leftMs = stoppedAtMs + (graceMs > 0 ? drainedWithinMs : 0) - performance.now()
@@ -175,12 +180,14 @@ function createServices(
   const readMarks = createReadMarks({ sessions })
   const messages = createMessages({ config: config.sessions, sessions, changes })
   const context = createContextBuilder(config.sessions)
-  const claims = createClaims(database.system, { nodeId: randomUUID(), perUser: config.runs.perUser })
+  const claims = createClaims({ database, changes, config: config.runs, nodeId: randomUUID() })
+  const hints = createHints({ broker, log })
   const titles = createTitles({ config: config.sessions, database, changes, models, jobs, log })
   const engine = createEngine({
     config: config.runs,
     database,
     claims,
+    hints,
     changes,
     feed,
     models,
@@ -188,9 +195,15 @@ function createServices(
     titles,
     log,
   })
-  const recovery = createRecovery({ database, claims, changes, feed, engine, log, isOnlyNode })
+  hints.start({ onWaiting: engine.takeWaiting, onCancel: engine.cancel })
+  opened.push(async () => hints.stop())
+  const recovery = createRecovery({ config: config.runs, database, changes, feed, engine, log, isOnlyNode })
   const turns = createTurns({ messages, models: catalog, claims })
-  const runs = createRuns({ config: config.sessions, sessions, turns, changes, feed, engine })
+  const runs = createRuns({ sessions, changes, feed, engine, hints })
+  const sending = createSending({ config: config.sessions, sessions, turns, runs, changes, engine })
+  const runQueue = createRunQueue({ sessions, runs, changes })
+  const { messageMaxLength } = config.sessions
+  const toolResults = createToolResults({ messageMaxLength, sessions, runs, claims, changes, engine })
   const revisions = createRevisions({ config: config.sessions, sessions, turns, runs, changes, engine })
   const accounts = createAccounts({ database, autoCreateTenants: config.auth.autoCreateTenants })
   const lostChanges = createLostChanges({ system: database.system, feed, log })
@@ -217,6 +230,9 @@ function createServices(
       readMarks,
       messages,
       runs,
+      sending,
+      runQueue,
+      toolResults,
       revisions,
       live,
       search,

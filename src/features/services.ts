@@ -6,8 +6,11 @@ import type { ModelCatalog } from './models/service.ts'
 import type { ReadMarks } from './participants/read-marks.ts'
 import type { Participants } from './participants/service.ts'
 import type { Erasure } from './retention/erasure.ts'
+import type { RunQueue } from './runs/queue.ts'
 import type { Revisions } from './runs/revisions.ts'
+import type { Sending } from './runs/sending.ts'
 import type { Runs } from './runs/service.ts'
+import type { ToolResults } from './runs/tool-results.ts'
 import type { Search } from './search/service.ts'
 import type { Sessions } from './sessions/service.ts'
 import type { Stats } from './stats/service.ts'
@@ -25,6 +28,9 @@ export type Services = {
   readonly readMarks: ReadMarks
   readonly messages: Messages
   readonly runs: Runs
+  readonly sending: Sending
+  readonly runQueue: RunQueue
+  readonly toolResults: ToolResults
   readonly revisions: Revisions
   readonly live: Live
   readonly search: Search

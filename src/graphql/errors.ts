@@ -8,6 +8,7 @@ import {
   ModelUnavailableError,
   NotFoundError,
   ParleyError,
+  RunInProgressError,
   ValidationError,
 } from '../lib/errors.ts'
 import { builder } from './builder.ts'
@@ -75,6 +76,12 @@ builder.objectType(LimitError, {
   fields: (t) => ({
     limit: t.exposeInt('limit', { description: 'The number that was reached.' }),
   }),
+})
+
+builder.objectType(RunInProgressError, {
+  name: 'RunInProgressError',
+  description: 'The session is answering already, and the send asked to be refused then.',
+  interfaces: [ErrorInterface],
 })
 
 builder.objectType(ModelUnavailableError, {

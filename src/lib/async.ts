@@ -42,3 +42,29 @@ export function createKeyedQueue() {
     }
   }
 }
+
+/**
+ * Runs the task of a key, one at a time. A call while it runs gives the run that comes next, so that it sees all that
+ * was there when it was called; however many such calls there are, they share that one.
+ */
+export function createCoalesced<Key>(task: (key: Key) => Promise<void>): (key: Key) => Promise<void> {
+  type Running = { now: Promise<void>; next?: Promise<void> }
+  const running = new Map<Key, Running>()
+
+  function start(key: Key): Promise<void> {
+    const mine: Running = { now: task(key) }
+    running.set(key, mine)
+    mine.now = mine.now.finally(() => {
+      if (!mine.next) running.delete(key)
+    })
+    return mine.now
+  }
+
+  return (key) => {
+    const current = running.get(key)
+    if (!current) return start(key)
+    const again = () => start(key)
+    current.next ??= current.now.then(again, again)
+    return current.next
+  }
+}

@@ -81,6 +81,12 @@ export class LimitError extends ParleyError {
   }
 }
 
+export class RunInProgressError extends ParleyError {
+  constructor() {
+    super('RUN_IN_PROGRESS', 'The session is answering already, and this message was to be refused then.')
+  }
+}
+
 export class ModelUnavailableError extends ParleyError {
   constructor(message: string, options?: ErrorOptions) {
     super('MODEL_UNAVAILABLE', message, options)

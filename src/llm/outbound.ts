@@ -20,9 +20,10 @@ const errorBodyMaxBytes = 10_000
 const detailMaxLength = 300
 
 export function createOutbound(provider: string, key: string | undefined): Outbound {
-  const fail = (kind: ProviderErrorKind, reason?: string, detail?: string) => {
+  const fail = (kind: ProviderErrorKind, reason?: string, detail?: string, retryAfterMs?: number) => {
     const shown = detail && !sharesPiece(detail, key) ? `: ${detail.slice(0, detailMaxLength)}` : '.'
-    return new ProviderError(kind, `${provider} ${phrases[kind]}${reason ? ` (${reason})` : ''}${shown}`)
+    const message = `${provider} ${phrases[kind]}${reason ? ` (${reason})` : ''}${shown}`
+    return new ProviderError(kind, message, { retryAfterMs })
   }
   return {
     async fetch(url, init) {
@@ -30,7 +31,8 @@ export function createOutbound(provider: string, key: string | undefined): Outbo
       if (response.ok) return response
       const kind = kindOfStatus(response.status)
       const body = await readHead(response)
-      throw fail(kind, `HTTP ${response.status}`, kind === 'invalid' ? messageIn(body) : undefined)
+      const detail = kind === 'invalid' ? messageIn(body) : undefined
+      throw fail(kind, `HTTP ${response.status}`, detail, retryAfterIn(response.headers))
     },
     toProviderError(error) {
       if (error instanceof ProviderError) return error
@@ -51,6 +53,12 @@ function kindOfStatus(status: number): ProviderErrorKind {
   if (status === 429) return 'rate-limited'
   if (status === 408 || status >= 500) return 'overloaded'
   return status >= 400 ? 'invalid' : 'connection'
+}
+
+/** The header in seconds, as providers send it; its form as a date is left unread. */
+function retryAfterIn(headers: Headers): number | undefined {
+  const seconds = Number.parseFloat(headers.get('retry-after') ?? '')
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1_000 : undefined
 }
 
 /** Errors within a stream come after HTTP 200; the names are those that the vendors give them. */

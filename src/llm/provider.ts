@@ -91,9 +91,16 @@ export type ProviderErrorKind = 'unauthorized' | 'rate-limited' | 'overloaded' |
 /** Safe to show and to log as a whole: it holds no key, no header and no address with credentials. */
 export class ProviderError extends Error {
   readonly kind: ProviderErrorKind
-  constructor(kind: ProviderErrorKind, message: string, options?: ErrorOptions) {
+  /** When the provider wants to be asked again, where it says so. */
+  readonly retryAfterMs: number | undefined
+  constructor(
+    kind: ProviderErrorKind,
+    message: string,
+    { retryAfterMs, ...options }: ErrorOptions & { retryAfterMs?: number | undefined } = {},
+  ) {
     super(message, options)
     this.name = 'ProviderError'
     this.kind = kind
+    this.retryAfterMs = retryAfterMs
   }
 }

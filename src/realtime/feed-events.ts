@@ -11,7 +11,11 @@ export type FeedEvent =
   | { type: 'ToolCallStarted'; messageId: string; toolCallId: string; name: string }
   | { type: 'ToolCallDelta'; messageId: string; toolCallId: string; text: string }
   | { type: 'ToolCallFinished'; messageId: string; toolCallId: string; name: string; arguments: JsonValue }
-  | { type: 'RunQueued' | 'RunStarted' | 'RunFinished'; revision: number; run: WireRow }
+  | {
+      type: 'RunQueued' | 'RunStarted' | 'RunRequiresAction' | 'RunFinished'
+      revision: number
+      run: WireRow
+    }
   | { type: 'SessionUpdated'; revision: number; session: WireRow }
   | { type: 'SessionDeleted'; revision: number; sessionId: string }
   /** For the feeds of this user, not for their readers. */

@@ -13,9 +13,10 @@ export const countMark = (messageId: string) => `count:${messageId}`
 /** How long the text of a reply is, as far as it was told. */
 export const textMark = (messageId: string) => `text:${messageId}`
 
-/** The end of a run shuts out whoever was still telling its reply; of one that never started there is nobody. */
+/** The end or pause of a run shuts out whoever was still telling its reply; of one that never started there is nobody. */
 export function marksOfEnd(event: ChangeEvent): Mark[] {
-  if (event.type !== 'RunFinished' || event.run.startedAt === null) return []
+  const isEnd = event.type === 'RunFinished' || event.type === 'RunRequiresAction'
+  if (!isEnd || event.run.startedAt === null) return []
   const messageId = String(event.run.assistantMessageId)
   return [
     { name: fenceMark, to: event.revision },

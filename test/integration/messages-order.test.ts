@@ -4,7 +4,7 @@ import { addMessages, follow, mutate, read, runEnd } from './messages.harness.ts
 
 let app: TestApp
 beforeAll(async () => {
-  app = await startTestApp({ env: { DEMO_TOKENS_PER_SECOND: '20000' } })
+  app = await startTestApp({ env: { DEMO_TOKENS_PER_SECOND: '20000', RUNS_QUEUED_PER_SESSION: '25' } })
 })
 
 describe('50 writers at once', () => {

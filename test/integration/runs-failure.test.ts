@@ -12,6 +12,7 @@ beforeAll(async () => {
       RUN_STALL_TIMEOUT_MS: '400',
       RUN_MAX_DURATION_MS: '1500',
       RUN_MAX_TEXT_BYTES: '1024',
+      RUN_RETRIES: '0',
     },
     providers: [recording.provider],
   })

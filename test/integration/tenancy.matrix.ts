@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import type { Identity } from '../support/app.ts'
+import { runsAndTools } from './tenancy.matrix-runs.ts'
 import { makingAndSharing } from './tenancy.matrix-sharing.ts'
 import { searchAndUsage } from './tenancy.matrix-usage.ts'
 
@@ -49,6 +50,7 @@ const emptyPage = { data: { sessions: { totalCount: 0, nodes: [] } } }
 export const matrix: Record<string, Case[]> = {
   ...makingAndSharing,
   ...searchAndUsage,
+  ...runsAndTools,
   'Query.viewer': [
     { operation: '{ viewer { role user { externalId } tenant { slug } } }', refused: ownOnly },
   ],
@@ -239,13 +241,6 @@ export const matrix: Record<string, Case[]> = {
       operation: mutation('deleteMessage', '... on DeleteMessagePayload { session { title } }'),
       variables: (ids) => ({ input: { messageId: ids.Message } }),
       refused: failed('deleteMessage'),
-    },
-  ],
-  'Mutation.cancelRun': [
-    {
-      operation: mutation('cancelRun', '... on CancelRunPayload { run { status } }'),
-      variables: (ids) => ({ input: { runId: ids.Run } }),
-      refused: failed('cancelRun'),
     },
   ],
   'Mutation.exportSession': [

@@ -1,22 +1,30 @@
 import type { Message, Run, Statement, TenantDatabase } from '../../db/client.ts'
 import type { ModelMessage, ModelParameters, ModelRequest, ToolCall } from '../../llm/provider.ts'
+import type { AgentTool } from '../agents/checks.ts'
 
 export type ContextBuilder = {
   /** What the model is sent for a run, without the model's name. */
-  build(db: TenantDatabase, run: Run): Promise<Omit<ModelRequest, 'model'>>
+  build(db: TenantDatabase, run: Run): Promise<Context>
 }
 
-// The system prompt comes first, as what it is to the model: an instruction before all others.
+export type Context = Omit<ModelRequest, 'model' | 'tools'> & { tools: readonly AgentTool[] }
+
+// The system prompt comes first, as what it is to the model: an instruction before all others. What waits in line was
+// not said yet. What the run itself has said and was answered goes along even without the history.
 const findTurns: Statement = {
   name: 'context-turns',
   text: `SELECT 0 AS seq, 'SYSTEM'::"MessageRole" AS role, coalesce(s.system_prompt, a.system_prompt) AS content,
-      '[]'::jsonb AS "toolCalls", NULL AS "toolCallId"
+      '[]'::jsonb AS "toolCalls", NULL AS "toolCallId", NULL AS "runId", coalesce(a.tools, '[]') AS tools
     FROM sessions s LEFT JOIN agents a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id
     WHERE s.tenant_id = $1 AND s.id = $2
     UNION ALL
-    SELECT m.seq, m.role, m.content, m.tool_calls, m.tool_call_id FROM messages m
-    WHERE m.tenant_id = $1 AND m.session_id = $2 AND m.replaced_at IS NULL
-      AND m.seq < (SELECT r.seq FROM messages r WHERE r.tenant_id = $1 AND r.id = $3) AND ($5 OR m.id = $4)
+    SELECT m.seq, m.role, m.content, m.tool_calls, m.tool_call_id, m.run_id, NULL FROM messages m
+    WHERE m.tenant_id = $1 AND m.session_id = $2 AND m.replaced_at IS NULL AND m.id <> $3
+      AND (m.id = $4 OR m.run_id = $6 OR ($5
+        AND (m.run_id IS NOT NULL OR m.seq < (SELECT min(r.seq) FROM messages r
+          WHERE r.tenant_id = $1 AND r.run_id = $6 AND r.role = 'ASSISTANT'))
+        AND coalesce(m.run_id <> ALL (ARRAY(SELECT o.id FROM runs o WHERE o.tenant_id = $1 AND o.session_id = $2
+          AND o.status = 'QUEUED')), true)))
     ORDER BY seq`,
 }
 
@@ -24,19 +32,40 @@ const findTurns: Statement = {
 export function createContextBuilder({ sendsHistory }: { sendsHistory: boolean }): ContextBuilder {
   return {
     async build({ sql, tenantId }, run) {
-      const { sessionId, assistantMessageId, userMessageId } = run
-      const values = [tenantId, sessionId, assistantMessageId, userMessageId, sendsHistory]
+      const { id, sessionId, assistantMessageId, userMessageId } = run
+      const values = [tenantId, sessionId, assistantMessageId, userMessageId, sendsHistory, id]
       const turns = await sql<Turn>(findTurns, values)
       return {
-        messages: [...systemMessage(turns), ...answeredCalls(turns).flatMap(toModelMessage)],
+        messages: [
+          ...systemMessage(turns),
+          ...answeredCalls(inOrderOfRuns(turns, id)).flatMap(toModelMessage),
+        ],
         parameters: run.parameters as ModelParameters,
-        tools: [],
+        tools: turns[0]?.tools ?? [],
       }
     },
   }
 }
 
-type Turn = Pick<Message, 'role' | 'content' | 'toolCallId'> & { toolCalls: ToolCall[] }
+/** The first one, which is the system prompt's, has the tools. */
+type Turn = Pick<Message, 'seq' | 'role' | 'content' | 'toolCallId' | 'runId'> & {
+  toolCalls: ToolCall[]
+  tools: AgentTool[] | null
+}
+
+/**
+ * What a run said after it was given results stands behind what was sent meanwhile, but was said before that was
+ * answered, and providers want a result right after its call. Hence each run stands whole where its first reply does,
+ * and the one that is answered now comes last.
+ */
+function inOrderOfRuns(turns: readonly Turn[], runId: string): Turn[] {
+  const replies = new Map<string, number>()
+  for (const turn of turns)
+    if (turn.runId && turn.role === 'ASSISTANT' && !replies.has(turn.runId)) replies.set(turn.runId, turn.seq)
+  const placeOf = (turn: Turn) =>
+    turn.runId === runId ? Number.POSITIVE_INFINITY : (replies.get(turn.runId ?? '') ?? turn.seq)
+  return [...turns].sort((a, b) => (placeOf(a) === placeOf(b) ? a.seq - b.seq : placeOf(a) - placeOf(b)))
+}
 
 /** Models take one, as the first message: the instructions that stand in the conversation join the system prompt. */
 function systemMessage(turns: readonly Turn[]): ModelMessage[] {

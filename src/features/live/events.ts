@@ -5,7 +5,7 @@ import { type FeedEvent, fromWire } from '../../realtime/feed-events.ts'
 /** An event of the feed, its rows as rows again. */
 export type ToldEvent =
   | { type: 'MessageAdded' | 'MessageUpdated'; message: Message }
-  | { type: 'RunQueued' | 'RunStarted' | 'RunFinished'; run: Run }
+  | { type: 'RunQueued' | 'RunStarted' | 'RunRequiresAction' | 'RunFinished'; run: Run }
   | { type: 'SessionUpdated'; session: Session }
   | Exclude<PublicEvent, { message: unknown } | { run: unknown } | { session: unknown }>
 

@@ -184,8 +184,10 @@ builder.objectRef<Told<'ToolCallFinished'>>('ToolCallFinished').implement({
   }),
 })
 
-const runEvent = (name: 'RunQueued' | 'RunStarted' | 'RunFinished', description: string) =>
-  builder.objectRef<Told<'RunQueued' | 'RunStarted' | 'RunFinished'>>(name).implement({
+type RunEventName = 'RunQueued' | 'RunStarted' | 'RunRequiresAction' | 'RunFinished'
+
+const runEvent = (name: RunEventName, description: string) =>
+  builder.objectRef<Told<RunEventName>>(name).implement({
     description,
     interfaces: [SessionEvent],
     fields: (t) => ({
@@ -198,8 +200,17 @@ const runEvent = (name: 'RunQueued' | 'RunStarted' | 'RunFinished', description:
     }),
   })
 
-runEvent('RunQueued', 'A run was asked for. RunStarted follows when its turn has come, which may be at once.')
-runEvent('RunStarted', 'The turn of a run has come.')
+runEvent(
+  'RunQueued',
+  'A run was asked for; RunStarted follows when its turn has come, which may be at once. Or one that waits has another ' +
+    'place in the line now.',
+)
+runEvent(
+  'RunStarted',
+  'The turn of a run has come, or it goes on: with the results of its tool calls, or on another server where its own ' +
+    'was gone before the first word.',
+)
+runEvent('RunRequiresAction', 'A run waits for the results of its tool calls.')
 runEvent('RunFinished', 'A run has ended; its status tells how.')
 
 builder.objectRef<Told<'SessionUpdated'>>('SessionUpdated').implement({

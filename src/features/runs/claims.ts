@@ -1,142 +1,225 @@
-import type { Run, Sql, Statement, SystemDatabase } from '../../db/client.ts'
-import { isUniqueViolation } from '../../db/client.ts'
-import { runColumns } from './rows.ts'
+import type { Config } from '../../config.ts'
+import type { Database, Run, Sql, Statement } from '../../db/client.ts'
+import { LimitError } from '../../lib/errors.ts'
+import type { Changes } from '../sessions/changes.ts'
+import { lanesOf, lockRoom, tenantHasRoom, tryRoom, userHasRoom } from './room.ts'
+import { runColumns, runQueued, runStarted } from './rows.ts'
 
 /**
- * The run rows are the queue. A claim is one conditional update: it succeeds for one node only, and only for the
- * oldest waiting run of a session that answers nothing else. The lease that it takes is kept up by heartbeats; the
- * `attempt` that it counts fences off whoever held the run before.
+ * The run rows are the queue. A run is claimed under its session's row lock, hence by one node only, and only as the
+ * next of a session that answers nothing else. The lease that a claim takes is kept up by heartbeats; the `attempt`
+ * that it counts fences off whoever held the run before.
  */
 export type Claims = {
   /**
    * Stores a run, in a transaction that holds its session's lock: claimed by this node already where its turn is now,
-   * as it mostly is, else waiting.
+   * as it mostly is, else waiting. Throws a `LimitError` where its session has no place in the line left.
    */
   store(sql: Sql, run: NewRun): Promise<Run>
-  /** Takes a waiting run for this node, if it is its turn. */
-  claim(runId: string): Promise<Run | null>
-  /** Lets go of a claim before anything was done. */
+  /** Goes on with a paused run, in a transaction that holds its session's lock: claimed by this node, or next in line. */
+  resume(sql: Sql, run: Resumption): Promise<Run | null>
+  /** Takes a waiting run for this node, if it is its turn, and tells it. */
+  claim(place: RunPlace): Promise<Claimed | null>
+  /**
+   * Takes a run over whose node is gone before it told anything of the reply, and tells it. `isCertain`: the node is
+   * known to be gone, without waiting for its lease to run out.
+   */
+  takeOver(run: Run, options: { isCertain: boolean }): Promise<Claimed | null>
+  /** Lets go of a claim before anything was done, and tells it. */
   release(run: Run): Promise<void>
   /** Claims nothing from now on. */
   close(): void
-  /** Waiting runs whose turn it may be, oldest first. */
-  waiting(): Promise<string[]>
-  /** Runs that nobody works on any more: their lease ran out, or `all` is set and this is the only node there can be. */
-  abandoned(options: { all: boolean }): Promise<Run[]>
+  /** Waiting runs whose turn it may be, in fair order; of one tenant, or of all. */
+  waiting(tenantId: string | null): Promise<RunPlace[]>
 }
 
 export type NewRun = Pick<
   Run,
   'tenantId' | 'id' | 'sessionId' | 'userId' | 'model' | 'userMessageId' | 'assistantMessageId'
-> & { parameters: object }
+> & { parameters: object /** Before all that wait in its session. */; isFirst?: boolean }
 
-/** How long a node may be silent before its runs count as abandoned; it says so about every second. */
-export const leaseSeconds = 15
+export type RunPlace = Pick<Run, 'tenantId' | 'id' | 'sessionId' | 'userId'>
 
-/** Candidates looked at in one go. */
-const batchSize = 50
+/** `attempt` is the one that was paused; `assistantMessageId` is the reply that comes next. */
+export type Resumption = Pick<Run, 'tenantId' | 'id' | 'sessionId' | 'userId' | 'attempt'> & {
+  assistantMessageId: string
+}
+
+/** A run that this node is to answer; `revision` told that it starts, null where its session was deleted meanwhile. */
+export type Claimed = { run: Run; revision: number | null }
+
+/** A run that takes its node down with it must not go round all of them. */
+const maxAttempts = 3
+
+/** Candidates that `waiting` gives at most. */
+export const waitingAtMost = 50
 
 const isNextInSession = `NOT EXISTS (SELECT FROM runs o WHERE o.tenant_id = r.tenant_id AND o.session_id = r.session_id
-    AND (o.status IN ('RUNNING', 'REQUIRES_ACTION') OR (o.status = 'QUEUED' AND o.id < r.id)))`
+    AND o.status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION')
+    AND (o.status <> 'QUEUED' OR (o.queue_rank, o.id) < (r.queue_rank, r.id)))`
 
-const userHasRoom = (limit: string) => `(SELECT count(*) FROM runs u WHERE u.tenant_id = r.tenant_id
-    AND u.user_id = r.user_id AND u.status = 'RUNNING') < ${limit}`
-
-const leaseEnd = `clock_timestamp() + make_interval(secs => ${leaseSeconds})`
+const leaseEnd = (leaseMs: string) => `clock_timestamp() + ${leaseMs} * interval '1 ms'`
 
 const insertRun: Statement = {
   name: 'run-insert',
   text: `INSERT INTO runs AS r (tenant_id, id, session_id, user_id, model, parameters, user_message_id,
-      assistant_message_id, status, node_id, attempt, started_at, lease_until)
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8, (CASE WHEN is_turn THEN 'RUNNING' ELSE 'QUEUED' END)::"RunStatus",
+      assistant_message_id, queue_rank, status, node_id, attempt, started_at, lease_until)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, rank, (CASE WHEN is_turn THEN 'RUNNING' ELSE 'QUEUED' END)::"RunStatus",
       CASE WHEN is_turn THEN $9 END, is_turn::int, CASE WHEN is_turn THEN clock_timestamp() END,
-      CASE WHEN is_turn THEN ${leaseEnd} END
-    FROM (SELECT $9::text IS NOT NULL AND ${isNextInSession} AND ${userHasRoom('$10')} AS is_turn
-      FROM (VALUES ($1::uuid, $2::uuid, $3::uuid, $4::uuid)) AS r (tenant_id, id, session_id, user_id)) AS now
+      CASE WHEN is_turn THEN ${leaseEnd('$14')} END
+    FROM (SELECT queued, CASE WHEN $13 THEN coalesce(first, 1) - 1 ELSE coalesce(last, 0) + 1 END AS rank,
+        $9::text IS NOT NULL AND open = 0 AND ${userHasRoom('$10')} AND ${tenantHasRoom('$11')} AS is_turn
+      FROM (SELECT $1::uuid AS tenant_id, $4::uuid AS user_id, count(*) AS open, max(o.queue_rank) AS last,
+          count(*) FILTER (WHERE o.status = 'QUEUED') AS queued,
+          min(o.queue_rank) FILTER (WHERE o.status = 'QUEUED') AS first
+        FROM runs o WHERE o.tenant_id = $1 AND o.session_id = $3
+          AND o.status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION')) AS r) AS now
+    WHERE is_turn OR queued < $12
     RETURNING ${runColumns}`,
 }
 
-const claimRun: Statement = {
-  name: 'run-claim',
-  text: `UPDATE runs r SET status = 'RUNNING', node_id = $2, attempt = attempt + 1, started_at = clock_timestamp(),
-      lease_until = ${leaseEnd}, updated_at = clock_timestamp()
-    WHERE r.id = $1 AND r.status = 'QUEUED' AND ${isNextInSession} AND ${userHasRoom('$3')}
+const resumeRun: Statement = {
+  name: 'run-resume',
+  text: `UPDATE runs r SET status = (CASE WHEN is_turn THEN 'RUNNING' ELSE 'QUEUED' END)::"RunStatus",
+      node_id = CASE WHEN is_turn THEN $6 END, attempt = attempt + is_turn::int, has_begun = false,
+      lease_until = CASE WHEN is_turn THEN ${leaseEnd('$9')} END, queue_rank = rank, tool_rounds = tool_rounds + 1,
+      assistant_message_id = $5, pending_tool_calls = '[]', action_expires_at = NULL, updated_at = clock_timestamp()
+    FROM (SELECT coalesce(min(o.queue_rank), 1) - 1 AS rank,
+        $6::text IS NOT NULL AND ${userHasRoom('$7')} AND ${tenantHasRoom('$8')} AS is_turn
+      FROM (SELECT $1::uuid AS tenant_id, $3::uuid AS user_id) AS r
+      LEFT JOIN runs o ON o.tenant_id = $1 AND o.session_id = $10 AND o.status = 'QUEUED'
+      GROUP BY r.tenant_id, r.user_id) AS now
+    WHERE r.tenant_id = $1 AND r.id = $2 AND r.attempt = $4 AND r.status = 'REQUIRES_ACTION'
+      AND r.cancel_requested_at IS NULL
     RETURNING ${runColumns}`,
 }
 
-// Two claims at one moment would count the user's runs without each other; the second has to look after the first.
-const userLock = (tenantId: string, userId: string) =>
-  `hashtextextended('runs of ' || ${tenantId} || ${userId}, 0)`
+/** Claims by one statement and raises the session's revision with it; gives no revision where it is deleted. */
+const claiming = (name: string, condition: string): Statement => ({
+  name,
+  text: `WITH claimed AS (
+      UPDATE runs r SET status = 'RUNNING', node_id = $3, attempt = attempt + 1,
+        started_at = coalesce(started_at, clock_timestamp()), lease_until = ${leaseEnd('$4')},
+        updated_at = clock_timestamp()
+      WHERE r.tenant_id = $1 AND r.id = $2 AND ${condition} RETURNING r.*
+    ), told AS (
+      UPDATE sessions s SET revision = revision + 1 FROM claimed r
+      WHERE s.tenant_id = r.tenant_id AND s.id = r.session_id AND s.deleted_at IS NULL RETURNING s.revision
+    )
+    SELECT ${runColumns}, (SELECT revision FROM told) AS "sessionRevision" FROM claimed r`,
+})
 
-const lockUser: Statement = {
-  name: 'run-lock-user',
-  text: `SELECT pg_advisory_xact_lock(${userLock('r.tenant_id', 'r.user_id')}) FROM runs r WHERE r.id = $1`,
-}
+const claimRun = claiming(
+  'run-claim',
+  `r.status = 'QUEUED' AND ${isNextInSession} AND ${userHasRoom('$5')} AND ${tenantHasRoom('$6')}`,
+)
 
-// A send holds its session's lock already: it must not wait for another one behind it.
-const tryLockUser: Statement = {
-  name: 'run-try-lock-user',
-  text: `SELECT pg_try_advisory_xact_lock(${userLock('$1::uuid', '$2::uuid')}) AS "isLocked"`,
-}
+const takeOverRun = claiming(
+  'run-take-over',
+  `r.status = 'RUNNING' AND r.attempt = $5 AND ($6 OR r.lease_until < clock_timestamp()) AND NOT r.has_begun
+    AND r.cancel_requested_at IS NULL AND r.attempt < ${maxAttempts} + r.tool_rounds`,
+)
 
 const releaseRun: Statement = {
   name: 'run-release',
-  text: `UPDATE runs r SET status = 'QUEUED', node_id = NULL, started_at = NULL, lease_until = NULL,
-      updated_at = clock_timestamp()
-    WHERE r.id = $1 AND r.attempt = $2 AND r.status = 'RUNNING'`,
+  text: `WITH released AS (
+      UPDATE runs r SET status = 'QUEUED', node_id = NULL, started_at = NULL, lease_until = NULL,
+        updated_at = clock_timestamp()
+      WHERE r.tenant_id = $1 AND r.id = $2 AND r.attempt = $3 AND r.status = 'RUNNING' RETURNING r.*
+    ), told AS (
+      UPDATE sessions s SET revision = revision + 1 FROM released r
+      WHERE s.tenant_id = r.tenant_id AND s.id = r.session_id AND s.deleted_at IS NULL RETURNING s.revision
+    )
+    SELECT ${runColumns}, (SELECT revision FROM told) AS "sessionRevision" FROM released r`,
 }
 
+// Of each user the oldest ones that there is room for; among the users the one first that has the fewest running.
 const findWaiting: Statement = {
   name: 'run-waiting',
-  text: `SELECT r.id FROM runs r WHERE r.status = 'QUEUED' AND ${isNextInSession} AND ${userHasRoom('$1')}
-    ORDER BY r.id LIMIT ${batchSize}`,
+  text: `SELECT w.tenant_id AS "tenantId", w.id, w.session_id AS "sessionId", w.user_id AS "userId"
+    FROM (SELECT q.*, row_number() OVER (PARTITION BY q.tenant_id ORDER BY q.turn, q.id) AS place,
+        (SELECT count(*) FROM runs t WHERE t.tenant_id = q.tenant_id AND t.status = 'RUNNING') AS running
+      FROM (SELECT DISTINCT d.tenant_id, d.user_id FROM runs d
+          WHERE d.status = 'QUEUED' AND ($1::uuid IS NULL OR d.tenant_id = $1)) AS u
+      CROSS JOIN LATERAL (SELECT count(*) AS running FROM runs n WHERE n.tenant_id = u.tenant_id
+          AND n.user_id = u.user_id AND n.status = 'RUNNING') AS n
+      CROSS JOIN LATERAL (SELECT r.tenant_id, r.id, r.session_id, r.user_id,
+          n.running + row_number() OVER (ORDER BY r.id) AS turn
+        FROM (SELECT r.* FROM runs r WHERE r.tenant_id = u.tenant_id AND r.user_id = u.user_id AND r.status = 'QUEUED'
+            AND ${isNextInSession} ORDER BY r.id LIMIT greatest($2 - n.running, 0)) AS r) AS q) AS w
+    WHERE w.running + w.place <= $3
+    ORDER BY w.turn, w.id LIMIT ${waitingAtMost}`,
 }
 
-const findAbandoned: Statement = {
-  name: 'run-abandoned',
-  text: `SELECT ${runColumns} FROM runs r WHERE r.status = 'RUNNING' AND ($1 OR r.lease_until < clock_timestamp())
-    ORDER BY r.id LIMIT ${batchSize}`,
+type Dependencies = {
+  database: Database
+  changes: Changes
+  config: Config['runs']
+  /** What this process is called in the rows that it claims. */
+  nodeId: string
 }
 
-export function createClaims(
-  { sql, transaction }: SystemDatabase,
-  options: { nodeId: string; perUser: number },
-): Claims {
+export function createClaims({ database, changes, config, nodeId }: Dependencies): Claims {
+  const { perUser, perTenant, queuedPerSession, leaseMs } = config
+  const lanes = lanesOf(perTenant)
   let isClosed = false
+
+  /** This node, where it may let a run of this user begin now. */
+  async function nodeWithRoom(sql: Sql, tenantId: string, userId: string) {
+    const [room] = await sql<{ isLocked: boolean }>(tryRoom, [tenantId, userId, lanes])
+    return room?.isLocked && !isClosed ? nodeId : null
+  }
+
+  /** Moves a run by one statement, which gives the run and the new revision of its session, and tells it. */
+  const move = (
+    statement: Statement,
+    { tenantId, sessionId, userId }: Pick<Run, 'tenantId' | 'sessionId' | 'userId'>,
+    values: readonly unknown[],
+    told: typeof runStarted,
+  ) =>
+    changes.commit<Claimed | null>(database.forTenant(tenantId), sessionId, async (sql) => {
+      await sql(lockRoom, [tenantId, sessionId, userId])
+      const [row] = await sql<Run & { sessionRevision: number | null }>(statement, [tenantId, ...values])
+      if (!row) return { result: null, events: [] }
+      const { sessionRevision: revision, ...run } = row
+      return { result: { run, revision }, events: revision === null ? [] : [told(run, { revision })] }
+    })
+
   return {
     async store(sql, run) {
       const { tenantId, id, sessionId, userId, model, parameters, userMessageId, assistantMessageId } = run
-      const [lock] = await sql<{ isLocked: boolean }>(tryLockUser, [tenantId, userId])
-      const nodeId = lock?.isLocked && !isClosed ? options.nodeId : null
-      const rows = [tenantId, id, sessionId, userId, model, parameters, userMessageId, assistantMessageId]
-      const [stored] = await sql<Run>(insertRun, [...rows, nodeId, options.perUser])
-      if (!stored) throw new Error('The run was not stored.')
+      const nodeId = await nodeWithRoom(sql, tenantId, userId)
+      const row = [tenantId, id, sessionId, userId, model, parameters, userMessageId, assistantMessageId]
+      const limits = [perUser, perTenant - lanes + 1, queuedPerSession]
+      const [stored] = await sql<Run>(insertRun, [...row, nodeId, ...limits, run.isFirst ?? false, leaseMs])
+      if (!stored)
+        throw new LimitError(
+          `The session has ${queuedPerSession} messages that wait for an answer; no more are allowed (RUNS_QUEUED_PER_SESSION).`,
+          queuedPerSession,
+        )
       return stored
     },
+    async resume(sql, { tenantId, id, sessionId, userId, attempt, assistantMessageId }) {
+      const nodeId = await nodeWithRoom(sql, tenantId, userId)
+      const limits = [perUser, perTenant - lanes + 1, leaseMs]
+      const values = [tenantId, id, userId, attempt, assistantMessageId, nodeId, ...limits, sessionId]
+      const [resumed] = await sql<Run>(resumeRun, values)
+      return resumed ?? null
+    },
+    async claim(place) {
+      if (isClosed) return null
+      return move(claimRun, place, [place.id, nodeId, leaseMs, perUser, perTenant], runStarted)
+    },
+    async takeOver(run, { isCertain }) {
+      if (isClosed) return null
+      return move(takeOverRun, run, [run.id, nodeId, leaseMs, run.attempt, isCertain], runStarted)
+    },
     async release(run) {
-      await sql(releaseRun, [run.id, run.attempt])
+      await move(releaseRun, run, [run.id, run.attempt], runQueued)
     },
     close() {
       isClosed = true
     },
-    async claim(runId) {
-      if (isClosed) return null
-      try {
-        return await transaction(async (sql) => {
-          await sql(lockUser, [runId])
-          const [run] = await sql<Run>(claimRun, [runId, options.nodeId, options.perUser])
-          return run ?? null
-        })
-      } catch (error) {
-        // Another run of the session was claimed at the same moment; the index on active runs let one through.
-        if (isUniqueViolation(error)) return null
-        throw error
-      }
-    },
-    async waiting() {
-      const rows = await sql<{ id: string }>(findWaiting, [options.perUser])
-      return rows.map(({ id }) => id)
-    },
-    abandoned: ({ all }) => sql<Run>(findAbandoned, [all]),
+    waiting: (tenantId) => database.system.sql<RunPlace>(findWaiting, [tenantId, perUser, perTenant]),
   }
 }

@@ -5,14 +5,13 @@ import type { StopReason } from './outcome.ts'
 export type Clock = {
   /** Call it for each part that comes from the model. */
   partCame(isText: boolean): void
-  /** Milliseconds from the claim to the first word; null before it. */
-  readonly firstTokenAfterMs: number | null
+  /** Milliseconds since the first word; null before it. */
+  readonly sinceFirstTokenMs: number | null
   stop(): void
 }
 
 export function createClock(config: Config['runs'], onTimeout: (reason: StopReason) => void): Clock {
-  const startedAtMs = performance.now()
-  let firstTokenAfterMs: number | null = null
+  let firstTokenAtMs: number | null = null
   const duration = setTimeout(() => onTimeout('duration'), config.maxDurationMs)
   const firstPart = setTimeout(() => onTimeout('first-token'), config.firstTokenTimeoutMs)
   let stall: NodeJS.Timeout | undefined
@@ -21,10 +20,10 @@ export function createClock(config: Config['runs'], onTimeout: (reason: StopReas
       clearTimeout(firstPart)
       stall ??= setTimeout(() => onTimeout('stall'), config.stallTimeoutMs)
       stall.refresh()
-      if (isText) firstTokenAfterMs ??= performance.now() - startedAtMs
+      if (isText) firstTokenAtMs ??= performance.now()
     },
-    get firstTokenAfterMs() {
-      return firstTokenAfterMs
+    get sinceFirstTokenMs() {
+      return firstTokenAtMs === null ? null : performance.now() - firstTokenAtMs
     },
     stop() {
       for (const timer of [duration, firstPart, stall]) clearTimeout(timer)

@@ -2,11 +2,15 @@ import type { Message, Run, Session, Sql, Statement, TenantDatabase } from '../.
 import { costOf } from '../../llm/prices.ts'
 import type { ModelUsage, ToolCall } from '../../llm/provider.ts'
 import { messageColumns, messageUpdated } from '../messages/append.ts'
-import type { Change, Changes } from '../sessions/changes.ts'
+import { type Doomed, eraseMessages, messagesErasedWith } from '../messages/removal.ts'
+import type { Changes } from '../sessions/changes.ts'
 import { changedUnseen, sessionColumns, sessionUpdated } from '../sessions/rows.ts'
 import { runColumns, runFinished } from './rows.ts'
 
-/** How a run ended. `text` null leaves what the last checkpoint stored. */
+/**
+ * How a run ended. `text` null leaves what the last checkpoint stored; `toolCalls` and `usage` are those since the run
+ * began, or went on.
+ */
 export type Ending = {
   status: 'COMPLETED' | 'FAILED' | 'CANCELLED' | 'INTERRUPTED'
   finishReason: NonNullable<Message['finishReason']>
@@ -14,35 +18,43 @@ export type Ending = {
   toolCalls: readonly ToolCall[]
   usage: ModelUsage
   error: { code: string; message: string } | null
-  /** Milliseconds from the claim to the first word. */
-  firstTokenAfterMs?: number | null
+  /** Milliseconds since the first word. */
+  sinceFirstTokenMs?: number | null
 }
 
 export const noUsage: ModelUsage = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0 }
 
-// `attempt` is the fence: whoever lost the run to a sweep or to another node changes nothing any more.
+// `attempt` is the fence: whoever lost the run to a sweep or to another node changes nothing any more. The session's row
+// is locked first, as by all who change a session and its runs: two that took them in other orders would block.
 const endRun: Statement = {
   name: 'run-end',
-  text: `UPDATE runs r SET status = $5::"RunStatus", error_code = $6, error_message = $7, input_tokens = $8,
-      output_tokens = $9, cached_input_tokens = $10, finished_at = clock_timestamp(), updated_at = clock_timestamp(),
-      first_token_at = coalesce(r.first_token_at, r.started_at + $11 * interval '1 ms'), lease_until = NULL,
-      cost = coalesce($12::numeric, 0)
-    WHERE r.tenant_id = $1 AND r.id = $2 AND r.attempt = $3 AND r.status::text = ANY($4) RETURNING ${runColumns}`,
+  text: `WITH place AS MATERIALIZED (
+      SELECT s.id FROM sessions s WHERE s.tenant_id = $1 AND s.id = $13 FOR NO KEY UPDATE)
+    UPDATE runs r SET status = $5::"RunStatus", error_code = $6, error_message = $7,
+      input_tokens = input_tokens + $8, output_tokens = output_tokens + $9,
+      cached_input_tokens = cached_input_tokens + $10, cost = cost + coalesce($12::numeric, 0),
+      first_token_at = coalesce(r.first_token_at, statement_timestamp() - $11 * interval '1 ms'),
+      finished_at = clock_timestamp(), updated_at = clock_timestamp(), lease_until = NULL, pending_tool_calls = '[]',
+      action_expires_at = NULL
+    FROM place WHERE r.tenant_id = $1 AND r.id = $2 AND r.attempt = $3 AND r.status::text = ANY($4)
+    RETURNING ${runColumns}`,
 }
 
+// What a paused reply holds already is its own; a run that is ended then adds nothing to it.
 const endMessage: Statement = {
   name: 'message-end',
   text: `UPDATE messages m SET status = $3::"MessageStatus", finish_reason = $4::"FinishReason",
-      content = coalesce($5, content), tool_calls = $6, input_tokens = $7, output_tokens = $8, model = $9,
-      cost = $10, updated_at = clock_timestamp()
+      content = coalesce($5, content), tool_calls = CASE WHEN m.tool_calls = '[]' THEN $6 ELSE m.tool_calls END,
+      input_tokens = coalesce(m.input_tokens, $7), output_tokens = coalesce(m.output_tokens, $8), model = $9,
+      cost = coalesce(m.cost, $10), updated_at = clock_timestamp()
     WHERE m.tenant_id = $1 AND m.id = $2 RETURNING ${messageColumns}`,
 }
 
 const countUsage: Statement = {
   name: 'session-count-usage',
-  text: `UPDATE sessions s SET revision = revision + 1, input_tokens = input_tokens + $3,
+  text: `UPDATE sessions s SET revision = revision + $7, input_tokens = input_tokens + $3,
       output_tokens = output_tokens + $4, cached_input_tokens = cached_input_tokens + $5,
-      cost = cost + coalesce($6::numeric, 0), run_count = run_count + 1,
+      cost = cost + coalesce($6::numeric, 0), run_count = run_count + $8,
       last_message_at = clock_timestamp(), updated_at = clock_timestamp()
     WHERE s.tenant_id = $1 AND s.id = $2 RETURNING ${sessionColumns}`,
 }
@@ -75,9 +87,31 @@ export function endRunOnce(
   from: readonly Run['status'][],
   ending: Ending,
 ): Promise<Run | null> {
-  return changes.commit(db, run.sessionId, async (sql) => {
+  return changes.commit<Run | null>(db, run.sessionId, async (sql) => {
     const ended = await storeRunEnd(sql, run, from, ending)
-    return ended ? storeReplyEnd(sql, ended, ending) : { result: null, events: [] }
+    if (!ended) return { result: null, events: [] }
+    const status = messageStatus[ending.status]
+    const isKept = !ended.isRolledBack
+    const { message, session } = await storeReplyEnd(
+      sql,
+      ended,
+      { ...ending, status },
+      { isEnd: true, isKept },
+    )
+    await sql(recordUsage, [run.tenantId, run.id, message.agentId])
+    // Telling the changes of a deleted session would bring it back to sidebars.
+    if (session.deletedAt !== null && isKept) return { result: ended, events: [changedUnseen(session)] }
+    if (isKept)
+      return {
+        result: ended,
+        events: [messageUpdated(message, session), runFinished(ended, session), sessionUpdated(session)],
+      }
+    const removed = await eraseTurn(sql, ended, session)
+    const events =
+      session.deletedAt === null
+        ? [runFinished(ended, removed.session), ...removed.events]
+        : [changedUnseen(removed.session)]
+    return { result: ended, events }
   })
 }
 
@@ -85,7 +119,7 @@ async function storeRunEnd(
   sql: Sql,
   run: Run,
   from: readonly Run['status'][],
-  { status, error, usage, firstTokenAfterMs }: Ending,
+  { status, error, usage, sinceFirstTokenMs }: Ending,
 ) {
   const [ended] = await sql<Run>(endRun, [
     run.tenantId,
@@ -98,15 +132,25 @@ async function storeRunEnd(
     usage.inputTokens,
     usage.outputTokens,
     usage.cachedInputTokens,
-    firstTokenAfterMs ?? null,
+    sinceFirstTokenMs ?? null,
     costOf(run.model, usage),
+    run.sessionId,
   ])
   return ended
 }
 
-async function storeReplyEnd(sql: Sql, run: Run, ending: Ending): Promise<Change<Run | null>> {
-  const { inputTokens, outputTokens, cachedInputTokens } = ending.usage
-  const cost = costOf(run.model, ending.usage)
+/**
+ * Ends the latest reply of a run and counts what it used; raises the session's revision, but where the reply is not kept,
+ * which its removal tells.
+ */
+export async function storeReplyEnd(
+  sql: Sql,
+  run: Run,
+  reply: Omit<Ending, 'status'> & { status: Message['status'] },
+  { isEnd, isKept }: { isEnd: boolean; isKept: boolean },
+): Promise<{ message: Message; session: Session }> {
+  const { inputTokens, outputTokens, cachedInputTokens } = reply.usage
+  const cost = costOf(run.model, reply.usage)
   const [session] = await sql<Session>(countUsage, [
     run.tenantId,
     run.sessionId,
@@ -114,22 +158,35 @@ async function storeReplyEnd(sql: Sql, run: Run, ending: Ending): Promise<Change
     outputTokens,
     cachedInputTokens,
     cost,
+    Number(isKept),
+    Number(isEnd),
   ])
   const [message] = await sql<Message>(endMessage, [
     run.tenantId,
     run.assistantMessageId,
-    messageStatus[ending.status],
-    ending.finishReason,
-    ending.text,
-    JSON.stringify(ending.toolCalls),
+    reply.status,
+    reply.finishReason,
+    reply.text,
+    JSON.stringify(reply.toolCalls),
     inputTokens,
     outputTokens,
     run.model,
     cost,
   ])
   if (!session || !message) throw new Error(`The run ${run.id} has lost its session or its message.`)
-  await sql(recordUsage, [run.tenantId, run.id, message.agentId])
-  const events = [messageUpdated(message, session), runFinished(run, session), sessionUpdated(session)]
-  // Telling the changes of a deleted session would bring it back to sidebars.
-  return { result: run, events: session.deletedAt === null ? events : [changedUnseen(session)] }
+  return { message, session }
+}
+
+const findMessages: Statement = {
+  name: 'run-messages',
+  text: 'SELECT m.id FROM messages m WHERE m.tenant_id = $1 AND (m.run_id = $2 OR m.id = $3)',
+}
+
+/** Takes a question and all that was answered to it out of the session, and the run with them. */
+async function eraseTurn(sql: Sql, { tenantId, sessionId, id, userMessageId }: Run, session: Session) {
+  const doomed = new Map<string, Doomed>()
+  for (const message of await sql<{ id: string }>(findMessages, [tenantId, id, userMessageId]))
+    for (const each of await messagesErasedWith(sql, tenantId, message.id)) doomed.set(each.id, each)
+  const inOrder = [...doomed.values()].sort((a, b) => a.seq - b.seq)
+  return eraseMessages(sql, { tenantId, sessionId }, inOrder, session)
 }

@@ -35,8 +35,9 @@ const findActive: Statement = {
   text: `SELECT r.id FROM runs r WHERE r.tenant_id = $1 AND r.session_id = $2
       AND r.status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION')
       AND EXISTS (SELECT FROM messages m WHERE m.tenant_id = r.tenant_id
-        AND m.id IN (r.user_message_id, r.assistant_message_id) AND (m.seq >= $3 OR m.id = ANY($4)))
-    ORDER BY r.id DESC`,
+        AND (m.id IN (r.user_message_id, r.assistant_message_id) OR m.run_id = r.id)
+        AND (m.seq >= $3 OR m.id = ANY($4)))
+    ORDER BY r.status = 'QUEUED' DESC, r.queue_rank DESC, r.id DESC`,
 }
 
 // The question of the reply's own run; for a reply without one (stored by hand), the last before it.

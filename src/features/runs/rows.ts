@@ -5,9 +5,10 @@ import { type ChangeEvent, toWire } from '../../realtime/feed-events.ts'
 export const runColumns = columnsOf('Run', 'r')
 
 const runEvent =
-  (type: 'RunQueued' | 'RunStarted' | 'RunFinished') =>
+  (type: 'RunQueued' | 'RunStarted' | 'RunRequiresAction' | 'RunFinished') =>
   (run: Run, { revision }: Pick<Session, 'revision'>): ChangeEvent => ({ type, revision, run: toWire(run) })
 
 export const runQueued = runEvent('RunQueued')
 export const runStarted = runEvent('RunStarted')
+export const runRequiresAction = runEvent('RunRequiresAction')
 export const runFinished = runEvent('RunFinished')

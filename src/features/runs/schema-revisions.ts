@@ -4,6 +4,7 @@ import { idOf } from '../../graphql/ids.ts'
 import {
   ConflictError,
   ForbiddenError,
+  LimitError,
   ModelUnavailableError,
   NotFoundError,
   ValidationError,
@@ -13,7 +14,7 @@ import type { Removed } from './revisions.ts'
 import { sentPayload } from './schema.ts'
 
 const errors = {
-  types: [ValidationError, NotFoundError, ForbiddenError, ConflictError, ModelUnavailableError],
+  types: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitError, ModelUnavailableError],
 }
 
 const EditMessagePayload = sentPayload(

@@ -7,8 +7,10 @@ import { sameForAll } from '../../graphql/shared.ts'
 import {
   ConflictError,
   ForbiddenError,
+  LimitError,
   ModelUnavailableError,
   NotFoundError,
+  RunInProgressError,
   ValidationError,
 } from '../../lib/errors.ts'
 import type { Sent } from './turn.ts'
@@ -20,7 +22,10 @@ export const RunStatus = builder.enumType('RunStatus', {
     RUNNING: { description: 'Its reply is being written.' },
     REQUIRES_ACTION: { description: 'Waits for the results or the approval of tool calls.' },
     COMPLETED: { description: 'The reply is whole.' },
-    FAILED: { description: 'The model or its provider failed; the reply holds what came before.' },
+    FAILED: {
+      description:
+        'The model or its provider failed, or a limit was reached; the reply holds what came before.',
+    },
     CANCELLED: { description: 'Somebody stopped it; the reply holds what came before.' },
     INTERRUPTED: { description: 'Its server stopped; the reply holds what was stored by then.' },
   } as const,
@@ -66,7 +71,9 @@ export const Run = builder.prismaNode('Run', {
       description: 'The model parameters that were settled for it.',
     }),
     userMessage: t.relation('userMessage', { description: 'The message that it answers.' }),
-    assistantMessage: t.relation('assistantMessage', { description: 'The reply.' }),
+    assistantMessage: t.relation('assistantMessage', {
+      description: 'The reply; of a run that called tools, the latest one.',
+    }),
     error: t.field({
       type: RunError,
       nullable: true,
@@ -85,7 +92,7 @@ export const Run = builder.prismaNode('Run', {
     startedAt: t.expose('startedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When its turn came.',
+      description: 'When its turn came first.',
     }),
     firstTokenAt: t.expose('firstTokenAt', {
       type: 'DateTime',
@@ -116,7 +123,7 @@ builder.prismaObjectFields('Session', (t) => ({
   }),
   queuedRuns: t.field({
     type: [Run],
-    description: 'The runs that wait for their turn, in that order.',
+    description: 'The runs that wait for their turn, the next one first.',
     resolve: async (session, _args, context) => {
       const open = await context.services.runs.open(viewerOf(context), session.id)
       return open.filter(({ status }) => status === 'QUEUED')
@@ -157,6 +164,28 @@ export const sentPayload = (name: string, description: string) =>
     }),
   })
 
+const OnBusy = builder.enumType('OnBusy', {
+  description: 'What a send does in a session that is answering already.',
+  values: {
+    ENQUEUE: {
+      description: 'Waits in line, behind up to 20 others (RUNS_QUEUED_PER_SESSION); one more is refused.',
+    },
+    REJECT: {
+      description: 'Is refused with RUN_IN_PROGRESS, also where others only wait; nothing is stored.',
+    },
+    INTERRUPT: {
+      description:
+        'Cancels the run that is being answered, whose text so far stays, and goes next, before all that wait; those ' +
+        'go on waiting.',
+    },
+    ROLLBACK: {
+      description:
+        'As INTERRUPT, but the run that is being answered is removed with its question and all its replies as soon as ' +
+        'it has stopped. For the author of that question and the owner of the session.',
+    },
+  } as const,
+})
+
 const SendMessagePayload = sentPayload(
   'SendMessagePayload',
   'The message is stored and its reply on the way, or ended where the send waited for it.',
@@ -166,8 +195,18 @@ builder.mutationField('sendMessage', (t) =>
   t.fieldWithInput({
     type: SendMessagePayload,
     description:
-      'Stores a user message and has it answered. Sends to a session that is answering already wait in line.',
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError, ConflictError, ModelUnavailableError] },
+      'Stores a user message and has it answered. What a session does that is answering already, `onBusy` says.',
+    errors: {
+      types: [
+        ValidationError,
+        NotFoundError,
+        ForbiddenError,
+        ConflictError,
+        LimitError,
+        RunInProgressError,
+        ModelUnavailableError,
+      ],
+    },
     typeOptions: { description: 'What to send, and where.' },
     argOptions: { description: 'What to send, and where.' },
     input: {
@@ -185,30 +224,39 @@ builder.mutationField('sendMessage', (t) =>
         type: 'JSONObject',
         description: 'Model parameters for this reply, over those of the session.',
       }),
+      onBusy: t.input.field({
+        type: OnBusy,
+        defaultValue: 'ENQUEUE',
+        description: 'What to do where the session is answering already.',
+      }),
       wait: t.input.boolean({
         defaultValue: false,
-        description: 'Answers only when the run has ended, for scripts that want no subscription.',
+        description:
+          'Answers only when the run has ended, or waits for the results of tools, for scripts that want no subscription.',
       }),
     },
     resolve: async (_root, { input: { wait, ...message } }, context) => {
       const viewer = viewerOf(context)
-      const sent = await context.services.runs.send(viewer, message)
+      const sent = await context.services.sending.send(viewer, message)
       return wait ? context.services.runs.waitForEnd(viewer, sent) : sent
     },
   }),
 )
 
 const CancelRunPayload = builder.objectRef<RunRow>('CancelRunPayload').implement({
-  description: 'The run has ended: by this, or before it.',
+  description:
+    'The run has ended: by this, or before it; or its server was asked to stop and has yet to answer.',
   fields: (t) => ({
-    run: t.field({ type: Run, description: 'As it ended.', resolve: (run) => run }),
+    run: t.field({ type: Run, description: 'As it is now.', resolve: (run) => run }),
   }),
 })
 
 builder.mutationField('cancelRun', (t) =>
   t.fieldWithInput({
     type: CancelRunPayload,
-    description: 'Stops a run, from any device and as often as you like; the text so far stays.',
+    description:
+      'Stops a run, from any device and as often as you like; the text so far stays. Waits for its end, 5 seconds at most ' +
+      'where another server works on it.',
     errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
     typeOptions: { description: 'The run to stop.' },
     argOptions: { description: 'The run to stop.' },

@@ -1,40 +1,45 @@
-import { z } from 'zod'
 import { onVisibleSession } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
-import type { Config } from '../../config.ts'
-import { isUniqueViolation, type Run, type Statement } from '../../db/client.ts'
+import type { Run, Statement, TenantDatabase } from '../../db/client.ts'
 import { createBatch } from '../../lib/batch.ts'
-import { check, clientKey, modelId, modelParameters, text } from '../../lib/checks.ts'
-import { digestOf } from '../../lib/digest.ts'
 import { NotFoundError } from '../../lib/errors.ts'
 import type { Feed } from '../../realtime/feed.ts'
+import { fromWire } from '../../realtime/feed-events.ts'
 import type { Changes } from '../sessions/changes.ts'
 import type { Sessions } from '../sessions/service.ts'
 import { endRunOnce, noUsage } from './ending.ts'
 import type { Engine } from './engine.ts'
+import type { Hints } from './hints.ts'
 import { runColumns } from './rows.ts'
-import type { Sent, Turns } from './turn.ts'
+import type { Sent } from './turn.ts'
 
 export type Runs = {
+  /** A run that the viewer may see; throws `NotFoundError`. */
+  find(viewer: Viewer, runId: string): Promise<Run>
   /**
-   * Stores a user message with an empty reply and a waiting run, and has it answered. The same `clientId` gives the
-   * same three rows and never a second model call; other content under it is a `ConflictError`.
+   * The runs of a session that have not ended: the one whose turn it is, then the line; for many sessions at once, it
+   * is one statement.
    */
-  send(viewer: Viewer, input: unknown): Promise<Sent>
-  /** The runs of a session that have not ended, oldest first; for many sessions at once, it is one statement. */
   open(viewer: Viewer, sessionId: string): Promise<readonly Run[]>
   /** Waits until a run has ended, and gives it as it is then. */
   ended(viewer: Viewer, run: Run): Promise<Run>
-  /** Waits until the run of a send has ended, and gives the rows as they are then. */
+  /** Waits until the run of a send has ended or wants results of tools, and gives the rows as they are then. */
   waitForEnd(viewer: Viewer, sent: Sent): Promise<Sent>
-  /** Stops a run, from wherever it is asked; a run that has ended stays as it is. */
+  /**
+   * Stops a run, from wherever it is asked, and waits for its end, for a few seconds at most; a run that has ended stays
+   * as it is.
+   */
   cancel(viewer: Viewer, runId: string): Promise<Run>
+  /** Stops all runs of a session that have not ended, the last in line first; gives them in that order. */
+  cancelAll(viewer: Viewer, sessionId: string): Promise<Run[]>
+  /** Has a run end to which somebody has stored the wish to cancel it; false where another node has yet to do it. */
+  halt(db: TenantDatabase, run: Run): Promise<boolean>
 }
 
 const findOpen: Statement = {
   name: 'run-open-of-sessions',
   text: `SELECT ${runColumns} FROM runs r WHERE r.tenant_id = $1 AND r.session_id = ANY($2)
-    AND r.status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION') ORDER BY r.id`,
+    AND r.status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION') ORDER BY r.status = 'QUEUED', r.queue_rank, r.id`,
 }
 
 const requestCancel: Statement = {
@@ -43,104 +48,99 @@ const requestCancel: Statement = {
     WHERE r.tenant_id = $1 AND r.id = $2 AND r.status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION') RETURNING ${runColumns}`,
 }
 
-type Dependencies = {
-  config: Config['sessions']
-  sessions: Sessions
-  turns: Turns
-  changes: Changes
-  feed: Feed
-  engine: Engine
-}
+/** The node that works on a run stops within its heartbeat, a second by default, if it is there at all. */
+const cancelWaitMs = 5_000
 
-export function createRuns({ config, sessions, turns, changes, feed, engine }: Dependencies): Runs {
-  const sendInput = z.object({
-    sessionId: z.uuid(),
-    content: text({ min: 1, max: config.messageMaxLength }),
-    clientId: clientKey.nullish(),
-    model: modelId.nullish(),
-    parameters: modelParameters.nullish(),
-  })
+type Dependencies = { sessions: Sessions; changes: Changes; feed: Feed; engine: Engine; hints: Hints }
 
+export function createRuns({ sessions, changes, feed, engine, hints }: Dependencies): Runs {
   const openRuns = createBatch<Viewer['db'], string, readonly Run[]>(async (db, sessionIds) => {
     const rows = await db.sql<Run>(findOpen, [db.tenantId, sessionIds])
     return Map.groupBy(rows, ({ sessionId }) => sessionId)
   })
+  const open = async ({ db }: Viewer, sessionId: string) => (await openRuns(db, sessionId)) ?? []
 
-  async function current(viewer: Viewer, runId: string): Promise<Run> {
+  async function find(viewer: Viewer, runId: string): Promise<Run> {
     const where = { tenantId: viewer.tenantId, id: runId, ...onVisibleSession(viewer) }
     const run = await viewer.db.prisma.run.findFirst({ where })
     if (!run) throw new NotFoundError('run')
     return run
   }
 
-  async function ended(viewer: Viewer, run: Run): Promise<Run> {
+  /** Follows the feed of its session until the run is as it should be, or the time is over. */
+  async function waitUntil(viewer: Viewer, run: Run, isSo: (run: Run) => boolean, timeoutMs?: number) {
     const read = async () =>
       viewer.db.snapshot(async (prisma) => {
         const where = { tenantId: viewer.tenantId, id: run.id, ...onVisibleSession(viewer) }
-        const found = await prisma.run.findFirst({
-          where,
-          include: { session: { select: { revision: true } } },
-        })
+        const include = { session: { select: { revision: true } } }
+        const found = await prisma.run.findFirst({ where, include })
         if (!found) throw new NotFoundError('run')
         return { revision: found.session.revision, text: new Map<string, string>(), run: found }
       })
     const deliveries = await feed.follow(run.sessionId, { read })
-    for await (const delivery of deliveries) {
-      const isOver =
-        'snapshot' in delivery
-          ? delivery.snapshot.state.run.finishedAt !== null
-          : delivery.event.type === 'RunFinished' && delivery.event.run.id === run.id
-      if (isOver) break
+    const timer = timeoutMs ? setTimeout(() => void deliveries.return?.(), timeoutMs) : undefined
+    try {
+      for await (const delivery of deliveries) {
+        if ('snapshot' in delivery) {
+          if (isSo(delivery.snapshot.state.run)) break
+        } else if ('run' in delivery.event && delivery.event.run.id === run.id) {
+          if (isSo(fromWire<Run>(delivery.event.run))) break
+        }
+      }
+    } finally {
+      clearTimeout(timer)
     }
-    return current(viewer, run.id)
+    return find(viewer, run.id)
+  }
+
+  async function halt(db: TenantDatabase, run: Run): Promise<boolean> {
+    const isHeldByNone = run.status === 'QUEUED' || run.status === 'REQUIRES_ACTION'
+    if (isHeldByNone && (await endRunOnce(changes, db, run, ['QUEUED', 'REQUIRES_ACTION'], cancelled))) {
+      await engine.takeWaiting(run.tenantId)
+      return true
+    }
+    if (await engine.cancel(run.id)) return true
+    hints.cancel(run.id)
+    return false
+  }
+
+  async function cancel(viewer: Viewer, runId: string): Promise<Run> {
+    const run = await find(viewer, runId)
+    await sessions.require(viewer, run.sessionId, 'EDITOR')
+    const [asked] = await viewer.db.sql<Run>(requestCancel, [viewer.tenantId, runId])
+    if (!asked || (await halt(viewer.db, asked))) return find(viewer, runId)
+    return waitUntil(viewer, run, hasEnded, cancelWaitMs)
   }
 
   return {
-    open: async ({ db }, sessionId) => (await openRuns(db, sessionId)) ?? [],
-    async send(viewer, asked) {
-      const input = check(sendInput, asked)
-      const { sessionId, clientId, ...content } = input
-      const session = await sessions.require(viewer, sessionId, 'EDITOR')
-      const key = clientId ? { clientId, clientDigest: digestOf(content) } : undefined
-      const earlier = await turns.repeated(viewer, sessionId, key)
-      if (earlier) return earlier
-      const settled = await turns.settle(viewer, session, input)
-      const turn = { question: { content: input.content, ...key }, ...settled }
-      try {
-        const sent = await changes.commit(viewer.db, sessionId, (sql) =>
-          turns.store(sql, viewer, session, turn),
-        )
-        await engine.offer(sent.run, sent.revision)
-        return sent
-      } catch (error) {
-        const twin = isUniqueViolation(error) ? await turns.repeated(viewer, sessionId, key) : null
-        if (twin) return twin
-        throw error
-      }
-    },
-    ended,
+    find,
+    open,
+    ended: (viewer, run) => waitUntil(viewer, run, hasEnded),
     async waitForEnd(viewer, { run, userMessage }) {
-      const over = await ended(viewer, run)
-      const where = { tenantId: viewer.tenantId, id: run.assistantMessageId }
+      const over = await waitUntil(viewer, run, (now) => hasEnded(now) || now.status === 'REQUIRES_ACTION')
+      const where = { tenantId: viewer.tenantId, id: over.assistantMessageId }
       const assistantMessage = await viewer.db.prisma.message.findFirstOrThrow({ where })
       return { run: over, userMessage, assistantMessage }
     },
-    async cancel(viewer, runId) {
-      const run = await current(viewer, runId)
-      await sessions.require(viewer, run.sessionId, 'EDITOR')
-      const [asked] = await viewer.db.sql<Run>(requestCancel, [viewer.tenantId, runId])
-      if (!asked) return current(viewer, runId)
-      const waiting = await endRunOnce(changes, viewer.db, asked, ['QUEUED', 'REQUIRES_ACTION'], {
-        status: 'CANCELLED',
-        finishReason: 'CANCELLED',
-        text: null,
-        toolCalls: [],
-        usage: noUsage,
-        error: null,
-      })
-      if (waiting) await engine.takeWaiting()
-      else await engine.cancel(runId)
-      return current(viewer, runId)
+    cancel,
+    async cancelAll(viewer, sessionId) {
+      await sessions.require(viewer, sessionId, 'EDITOR')
+      const runs: Run[] = []
+      // What waits behind a running one must not start when that one is gone.
+      for (const { id } of (await open(viewer, sessionId)).toReversed()) runs.push(await cancel(viewer, id))
+      return runs
     },
+    halt,
   }
 }
+
+const hasEnded = ({ finishedAt }: Run) => finishedAt !== null
+
+const cancelled = {
+  status: 'CANCELLED',
+  finishReason: 'CANCELLED',
+  text: null,
+  toolCalls: [],
+  usage: noUsage,
+  error: null,
+} as const

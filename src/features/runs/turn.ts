@@ -28,6 +28,8 @@ export type Turn = {
   parameters: object
   /** The messages that left the conversation for it. */
   replaced?: readonly string[]
+  /** Whether its turn comes before that of all that wait. */
+  isFirst?: boolean
 }
 
 export type Turns = {
@@ -70,7 +72,12 @@ export function createTurns({ messages, models, claims }: Dependencies): Turns {
       const found = await viewer.db.prisma.run.findFirst({
         where: {
           tenantId: viewer.tenantId,
-          OR: [{ userMessageId: message.id }, { assistantMessageId: message.id }],
+          OR: [
+            { userMessageId: message.id },
+            { assistantMessageId: message.id },
+            // A reply that called tools is not the last of its run.
+            ...(message.runId ? [{ id: message.runId }] : []),
+          ],
         },
         include: { userMessage: true, assistantMessage: true },
         // A message that was answered anew has several; the key stands for the first.
@@ -83,7 +90,12 @@ export function createTurns({ messages, models, claims }: Dependencies): Turns {
       const { userMessage, assistantMessage, ...run } = found
       return { userMessage, assistantMessage, run }
     },
-    async store(sql, { tenantId, userId }, session, { question, reply, model, parameters, replaced = [] }) {
+    async store(
+      sql,
+      { tenantId, userId },
+      session,
+      { question, reply, model, parameters, replaced = [], isFirst = false },
+    ) {
       const runId = newId()
       const asked = isStored(question)
         ? []
@@ -97,7 +109,7 @@ export function createTurns({ messages, models, claims }: Dependencies): Turns {
       const assistantMessage = stored.messages.at(-1)
       if (!userMessage || !assistantMessage) throw new Error('The messages were not stored whole.')
       const ids = { userMessageId: userMessage.id, assistantMessageId: assistantMessage.id }
-      const run = await claims.store(sql, { ...place, ...ids, id: runId, userId, model, parameters })
+      const run = await claims.store(sql, { ...place, ...ids, id: runId, userId, model, parameters, isFirst })
       return {
         result: { userMessage, assistantMessage, run, revision: stored.session.revision },
         events: [

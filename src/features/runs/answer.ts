@@ -1,0 +1,179 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Config } from '../../config.ts'
+import type { Database, Run, Statement, TenantDatabase } from '../../db/client.ts'
+import type { ModelPart } from '../../llm/provider.ts'
+import type { Models } from '../../llm/registry.ts'
+import type { Feed } from '../../realtime/feed.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { AgentTool } from '../agents/checks.ts'
+import type { ContextBuilder } from '../context/service.ts'
+import type { Changes } from '../sessions/changes.ts'
+import type { Claimed } from './claims.ts'
+import { createClock } from './clock.ts'
+import { type Ending, endRunOnce } from './ending.ts'
+import { callModel } from './model-call.ts'
+import { outcomeOf, type StopReason } from './outcome.ts'
+import { type PendingToolCall, pauseRunOnce, pendingCalls } from './pausing.ts'
+import { createReply, type Reply } from './reply.ts'
+import type { Titles } from './titles.ts'
+
+export type AnswerDependencies = {
+  config: Config['runs']
+  database: Database
+  changes: Changes
+  feed: Feed
+  models: Models
+  context: ContextBuilder
+  titles: Titles
+  log: Log
+}
+
+// Heartbeat, checkpoint and the question whether to go on, in one statement. A run without a row here is lost: ended,
+// taken over, or its session was deleted.
+const beatRun: Statement = {
+  name: 'run-beat',
+  text: `WITH beat AS (
+      UPDATE runs r SET lease_until = clock_timestamp() + $6 * interval '1 ms', has_begun = has_begun OR $4 <> '',
+        first_token_at = coalesce(r.first_token_at, statement_timestamp() - $5 * interval '1 ms'),
+        updated_at = clock_timestamp()
+      FROM sessions s
+      WHERE r.tenant_id = $1 AND r.id = $2 AND r.attempt = $3 AND r.status = 'RUNNING'
+        AND s.tenant_id = r.tenant_id AND s.id = r.session_id AND s.deleted_at IS NULL
+      RETURNING r.tenant_id, r.assistant_message_id, r.cancel_requested_at)
+    UPDATE messages m SET content = $4, updated_at = clock_timestamp() FROM beat
+    WHERE m.tenant_id = beat.tenant_id AND m.id = beat.assistant_message_id
+    RETURNING beat.cancel_requested_at AS "cancelRequestedAt"`,
+}
+
+const markBegun: Statement = {
+  name: 'run-mark-begun',
+  text: `UPDATE runs r SET has_begun = true, updated_at = clock_timestamp(),
+      first_token_at = coalesce(r.first_token_at, CASE WHEN $4 THEN clock_timestamp() END)
+    WHERE r.tenant_id = $1 AND r.id = $2 AND r.attempt = $3 AND r.status = 'RUNNING' RETURNING r.id`,
+}
+
+/** Answers one claimed run from the first event to the last. */
+export async function answer(
+  dependencies: AnswerDependencies,
+  { run, revision }: Claimed,
+  aborting: AbortController,
+): Promise<void> {
+  const { config, database, feed, models, context, titles, log } = dependencies
+  const db = database.forTenant(run.tenantId)
+  const stop = (reason: StopReason) => aborting.abort(reason)
+  const reply = createReply({
+    feed,
+    place: { sessionId: run.sessionId, messageId: run.assistantMessageId, fence: revision ?? 0 },
+    coalesceMs: config.coalesceMs,
+    maxTextBytes: config.maxTextBytes,
+    onFull: () => stop('full'),
+    onOvertaken: () => stop('lost'),
+  })
+  const clock = createClock(config, stop)
+  const failedToStore = (error: unknown) =>
+    log.warn({ err: error, runId: run.id }, 'a checkpoint of a run could not be stored')
+  const beating = setInterval(
+    () => {
+      void reply.flush()
+      beat(db, run, reply, clock.sinceFirstTokenMs, config.leaseMs)
+        .then((reason) => reason && stop(reason))
+        .catch(failedToStore)
+    },
+    Math.min(config.checkpointMs, config.leaseMs / 3),
+  )
+  let failure: unknown
+  let offered: readonly AgentTool[] = []
+  try {
+    const { provider, model } = models.resolve(run.model)
+    void reply.flush()
+    const { tools, ...request } = await context.build(db, run)
+    offered = tools
+    // A run that waited in a session that was deleted meanwhile ends here, before it costs anything.
+    if (revision === null) stop('lost')
+    let hasBegun = false
+    const asked = { ...request, model, tools: tools.map(toDefinition) }
+    const parts = revision === null ? [] : callModel(provider, asked, aborting.signal, config)
+    for await (const part of parts) {
+      if (part.type !== 'start') clock.partCame(part.type === 'text-delta')
+      // Another node must not begin anew with what readers have seen the beginning of.
+      if (!hasBegun && beginsReply(part)) {
+        hasBegun = true
+        if (await isLost(db, run, part).catch(failedToStore)) {
+          stop('lost')
+          break
+        }
+      }
+      reply.take(part)
+    }
+  } catch (error) {
+    log.error({ err: error, runId: run.id }, 'a run failed')
+    failure = error
+  } finally {
+    clearInterval(beating)
+    clock.stop()
+    await reply.flush()
+  }
+  const reason = aborting.signal.aborted ? (aborting.signal.reason as StopReason) : null
+  const ending: Ending = {
+    ...outcomeOf(reply, reason, failure),
+    sinceFirstTokenMs: clock.sinceFirstTokenMs,
+  }
+  const ended = await persist(() => finish(dependencies, run, ending, pendingCalls(ending, offered)))
+  if (ended?.status === 'COMPLETED') titles.offer(ended)
+}
+
+/** Ends the run, or lets go of it where its reply calls tools. */
+async function finish(
+  { config, changes, database }: AnswerDependencies,
+  run: Run,
+  ending: Ending,
+  pending: readonly PendingToolCall[],
+): Promise<Run | null> {
+  const db = database.forTenant(run.tenantId)
+  const end = (changed?: Partial<Ending>) =>
+    endRunOnce(changes, db, run, ['RUNNING'], { ...ending, ...changed })
+  if (pending.length === 0) return end()
+  if (run.toolRounds >= config.maxToolRounds) {
+    const message = `The model asked for tools more than ${config.maxToolRounds} times within one reply; no more is allowed (RUN_MAX_TOOL_ROUNDS).`
+    return end({ status: 'FAILED', finishReason: 'LENGTH', error: { code: 'LIMIT_EXCEEDED', message } })
+  }
+  const paused = await pauseRunOnce(changes, db, run, ending, { pending, timeoutMs: config.actionTimeoutMs })
+  // A wish to cancel that came with the last word: what has ended has ended, what would wait does not.
+  return paused ?? end({ status: 'CANCELLED', finishReason: 'CANCELLED' })
+}
+
+const toDefinition = ({ name, description, parameters }: AgentTool) => ({ name, description, parameters })
+
+const beginsReply = ({ type }: ModelPart) => type === 'text-delta' || type.startsWith('tool-call')
+
+/** Stores that something of the reply is about to be told; whether the run is another's meanwhile, or has ended. */
+async function isLost(db: TenantDatabase, run: Run, { type }: ModelPart): Promise<boolean> {
+  const rows = await db.sql(markBegun, [run.tenantId, run.id, run.attempt, type === 'text-delta'])
+  return rows.length === 0
+}
+
+/** Stores the text so far and renews the lease; tells why the run must stop, if it must. */
+async function beat(
+  db: TenantDatabase,
+  run: Run,
+  reply: Reply,
+  sinceFirstTokenMs: number | null,
+  leaseMs: number,
+): Promise<StopReason | null> {
+  const values = [run.tenantId, run.id, run.attempt, reply.text, sinceFirstTokenMs, leaseMs]
+  const [row] = await db.sql<{ cancelRequestedAt: Date | null }>(beatRun, values)
+  if (!row) return 'lost'
+  return row.cancelRequestedAt ? 'cancelled' : null
+}
+
+/** The end must not be lost to a database that is away for a moment; the sweep takes over after the lease. */
+async function persist<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await work()
+    } catch (error) {
+      if (attempt === 6) throw error
+      await sleep(100 * 2 ** attempt)
+    }
+  }
+}

@@ -1,0 +1,40 @@
+import type { Statement } from '../../db/client.ts'
+
+/**
+ * How many runs may be answered at once. All who let a run begin take advisory locks first and count after, each in a
+ * statement of its own, so that they count what the ones before them stored; the locks end with the transaction.
+ *
+ * Locks are always taken in this order: the row of the session, the tenant, the user, the lane.
+ */
+
+const key = (...parts: string[]) => `hashtextextended('runs of ' || ${parts.join(" || ' ' || ")}, 0)`
+
+/**
+ * A send takes its tenant's lock together with others, up to one per lane, and none waits for another tenant's or user's
+ * claims: it holds its session's row already. It may begin where the tenant has room for all lanes at once, since each
+ * of them may be letting one begin that it does not see.
+ */
+export const tryRoom: Statement = {
+  name: 'run-try-room',
+  text: `SELECT pg_try_advisory_xact_lock_shared(${key('$1::uuid')})
+      AND pg_try_advisory_xact_lock(${key('$1::uuid', '$2::uuid')}) AS "isLocked",
+    pg_advisory_xact_lock(${key('$1::uuid', "'lane'", 'pg_backend_pid() % $3::int')})`,
+}
+
+/** A claim has the tenant's lock for itself, and may take its last place. The session may be deleted. */
+export const lockRoom: Statement = {
+  name: 'run-lock-room',
+  text: `SELECT pg_advisory_xact_lock(${key('$1::uuid')}), pg_advisory_xact_lock(${key('$1::uuid', '$3::uuid')})
+    FROM (SELECT FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 FOR NO KEY UPDATE) AS s`,
+}
+
+/** More than the connections of one node: a send rarely finds another one in its lane. */
+const maxLanes = 16
+
+export const lanesOf = (perTenant: number) => Math.max(1, Math.min(maxLanes, Math.floor(perTenant / 3)))
+
+export const userHasRoom = (limit: string) => `(SELECT count(*) FROM runs u WHERE u.tenant_id = r.tenant_id
+    AND u.user_id = r.user_id AND u.status = 'RUNNING') < ${limit}`
+
+export const tenantHasRoom = (limit: string) =>
+  `(SELECT count(*) FROM runs t WHERE t.tenant_id = r.tenant_id AND t.status = 'RUNNING') < ${limit}`
