@@ -1,5 +1,4 @@
 import type { Entry, Position, Tail } from './broker.ts'
-import type { StoredState } from './feed.ts'
 import type { FeedEvent } from './feed-events.ts'
 import { textMark } from './feed-marks.ts'
 
@@ -15,7 +14,11 @@ export const isNewerThan = (event: FeedEvent, revision: number) =>
  * `isWhole` is false where something is missing or cannot be known to be there, `isProven` where a text met no delta:
  * then the ones that it lacks may stand before the tail.
  */
-export function fold(tail: Tail, from: Position, state: StoredState) {
+export function fold(
+  tail: Tail,
+  from: Position,
+  state: { revision: number; text: ReadonlyMap<string, string> },
+) {
   const text = new Map(state.text)
   const unmet = new Set(text.keys())
   const [oldest] = tail.entries
