@@ -4,6 +4,7 @@ import pg from 'pg'
 import type { Prisma } from './generated/prisma/client.ts'
 import { PrismaClient } from './generated/prisma/client.ts'
 import { type Sql, type Statement, TenantPool } from './tenant.ts'
+import { createUniqueReads } from './unique-reads.ts'
 
 export type {
   Agent,
@@ -104,14 +105,13 @@ const poolConfig = (options: DatabaseOptions, role: string, max: number): pg.Poo
 const passRowSecurity: Statement = { name: 'role-system', text: 'SET LOCAL ROLE parley_system' }
 
 function bindTenant(prisma: PrismaClient, pool: TenantPool, tenantId: string): TenantDatabase {
+  const findUnique = createUniqueReads(prisma, tenantId, (read) => pool.within(tenantId, read))
   const bound = prisma.$extends({
     query: {
       $allOperations: ({ model, operation, args, query }) =>
-        pool.within(tenantId, () =>
-          model !== undefined && (operation === 'findUnique' || operation === 'findUniqueOrThrow')
-            ? findAlone(prisma, model, operation, args)
-            : query(args),
-        ),
+        model !== undefined && (operation === 'findUnique' || operation === 'findUniqueOrThrow')
+          ? findUnique(model, operation, args)
+          : pool.within(tenantId, () => query(args)),
     },
     client: {
       $transaction: (work: never, settings?: never) =>
@@ -132,27 +132,6 @@ function bindTenant(prisma: PrismaClient, pool: TenantPool, tenantId: string): T
     transaction: (work) => pool.within(tenantId, () => inTransaction(pool, work)),
     snapshot: (work) => bound.$transaction(work, { isolationLevel: 'RepeatableRead' }),
   }
-}
-
-/**
- * Prisma joins the findUnique calls of one tick into one query, whoever made them, and sends it in the async context
- * of the first: another tenant's call would run as this tenant. findFirst is sent alone, at once.
- */
-function findAlone(
-  prisma: PrismaClient,
-  model: string,
-  operation: string,
-  args: { where?: object },
-): Promise<unknown> {
-  const where: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(args.where ?? {})) {
-    // `tenantId_id: { tenantId, id }` is how findUnique spells a key of several columns.
-    if (/^\w+_\w+$/.test(key)) Object.assign(where, value)
-    else where[key] = value
-  }
-  const delegate = prisma[(model[0]?.toLowerCase() + model.slice(1)) as 'session']
-  const find = operation === 'findUnique' ? delegate.findFirst : delegate.findFirstOrThrow
-  return find({ ...args, where })
 }
 
 const sqlOver =

@@ -74,7 +74,7 @@ export function createLive({ feed, fanOut, sessions, lostChanges }: Dependencies
       if (!session) throw new NotFoundError('session')
       const { replies, text } = await readReplies(prisma, viewer.tenantId, sessionId)
       const page = { last: snapshotMessages }
-      const { rows } = await readMessagePage(viewer.db, sessionId, page, { prisma })
+      const { rows } = await readMessagePage(viewer.db, sessionId, page, prisma)
       const firstSeq = rows[0]?.seq ?? 0
       const earlier = replies.filter(({ seq }) => seq < firstSeq).sort((a, b) => a.seq - b.seq)
       return { revision: session.revision, text, session, messages: [...earlier, ...rows] }
@@ -102,7 +102,7 @@ export function createLive({ feed, fanOut, sessions, lostChanges }: Dependencies
           if (!session) return { revision: 0, text: new Map<string, string>(), session, pages: [] }
           const read = []
           for (const args of pages)
-            read.push({ args, page: await readMessagePage(viewer.db, sessionId, args, { prisma }) })
+            read.push({ args, page: await readMessagePage(viewer.db, sessionId, args, prisma) })
           const { text } = await readReplies(prisma, viewer.tenantId, sessionId)
           return { revision: session.revision, text, session, pages: read }
         })

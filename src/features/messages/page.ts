@@ -21,23 +21,16 @@ export const messageOrders: Record<MessageOrder, readonly OrderKey[]> = {
   SEQ_DESC: [{ field: 'seq', direction: 'desc', type: 'int' }],
 }
 
-type Options = {
-  /** That of a snapshot, where the page is to match other reads. */
-  prisma?: Prisma.TransactionClient
-  /** Prisma's selection of what hangs on the messages. */
-  query?: object
-}
+/** Whether a page is of the conversation as it is. */
+export const isPlain = ({ role, status, author, replaced }: MessagePageArgs): boolean =>
+  !role && !status && !author && !replaced
 
-/** Whether a page is of the conversation as it is, and with nothing that hangs on the messages. */
-export const isPlain = ({ role, status, author, replaced }: MessagePageArgs, query: object): boolean =>
-  !role && !status && !author && !replaced && Object.keys(query).length === 0
-
-/** One page of a session's messages. */
+/** One page of a session's messages; `prisma` is that of a snapshot, where the page is to match other reads. */
 export function readMessagePage(
   db: TenantDatabase,
   sessionId: string,
   args: MessagePageArgs,
-  { prisma = db.prisma, query = {} }: Options = {},
+  prisma: Prisma.TransactionClient = db.prisma,
 ): Promise<Page<Message>> {
   const where = {
     tenantId: db.tenantId,
@@ -51,7 +44,7 @@ export function readMessagePage(
     args,
     sizes: messagePageSizes,
     order: messageOrders[args.orderBy ?? 'SEQ_ASC'],
-    find: (page) => prisma.message.findMany({ ...query, ...page, where: { AND: [where, page.where] } }),
+    find: (page) => prisma.message.findMany({ ...page, where: { AND: [where, page.where] } }),
     // Asked for later, when a snapshot is over.
     count: () => db.prisma.message.count({ where }),
   })

@@ -1,4 +1,3 @@
-import { queryFromInfo } from '@pothos/plugin-prisma'
 import { onVisibleSession } from '../../auth/policy.ts'
 import type { Message as MessageRow } from '../../db/client.ts'
 import { builder } from '../../graphql/builder.ts'
@@ -159,10 +158,9 @@ builder.prismaObjectFields('Session', (t) => ({
     resolve: (session, args, context, info) => {
       const observed = context.services.live.observedPage(session, args)
       if (observed) return observed
-      const paths = [['nodes'], ['edges', 'node']]
-      const query = queryFromInfo({ context, info, typeName: 'Message', paths })
-      const selection = { query, fields: fieldNamesAt(info, paths) }
-      return context.services.messages.page(viewerOf(context), session.id, args, selection)
+      // What hangs on the messages is read for all of them at once, whichever session of a list they are of.
+      const fields = fieldNamesAt(info, [['nodes'], ['edges', 'node']])
+      return context.services.messages.page(viewerOf(context), session.id, args, fields)
     },
   }),
   lastMessage: t.field({

@@ -1,13 +1,14 @@
 import { z } from 'zod'
+import { onVisibleSession } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
 import { isUniqueViolation, type Message, type Session, type Statement } from '../../db/client.ts'
+import { createBatch } from '../../lib/batch.ts'
 import { check, clientKey, jsonObject, text } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { ConflictError, type FieldFault, ValidationError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import { type Page, pageOf, planPage } from '../../lib/paging.ts'
-import type { Selection } from '../../lib/selection.ts'
 import type { Changes } from '../sessions/changes.ts'
 import { sessionUpdated } from '../sessions/rows.ts'
 import type { Sessions } from '../sessions/service.ts'
@@ -22,8 +23,15 @@ export type Messages = {
     sessionId: string,
     messages: unknown,
   ): Promise<{ session: Session; messages: Message[] }>
-  /** A page of a session that the viewer may see. Where the selection needs no more, only the head of each is read. */
-  page(viewer: Viewer, sessionId: string, args: MessagePageArgs, selection: Selection): Promise<Page<Message>>
+  /** A page of a session that the viewer may see. Where these fields need no more, only the head of each is read. */
+  page(
+    viewer: Viewer,
+    sessionId: string,
+    args: MessagePageArgs,
+    fields: ReadonlySet<string>,
+  ): Promise<Page<Message>>
+  /** The message with this `seq`, or null where the viewer may not see the session; for many at once, it is one query. */
+  at(viewer: Viewer, sessionId: string, seq: number): Promise<Message | null>
   /** The latest message of a conversation that the viewer may see; for many at once, it is one statement. */
   last(viewer: Viewer, sessionId: string): Promise<Message | null>
   /** The versions of a message, oldest first; the latest 100 of them. */
@@ -72,6 +80,15 @@ type Dependencies = { config: Config['sessions']; sessions: Sessions; changes: C
 
 export function createMessages({ config, sessions, changes }: Dependencies): Messages {
   const hotPages = createHotPages()
+  const messagesAt = createBatch<Viewer, string, Message>(async (viewer, places) => {
+    const OR = places.map((place) => {
+      const [sessionId, seq] = place.split(' ')
+      return { sessionId, seq: Number(seq) }
+    })
+    const where = { tenantId: viewer.tenantId, OR, ...onVisibleSession(viewer) }
+    const found = await viewer.db.prisma.message.findMany({ where })
+    return new Map(found.map((message) => [`${message.sessionId} ${message.seq}`, message]))
+  })
   const drafts = z
     .array(
       z.object({
@@ -149,15 +166,16 @@ export function createMessages({ config, sessions, changes }: Dependencies): Mes
 
   return {
     findRepeated,
-    async page({ db, tenantId }, sessionId, args, { query, fields }) {
-      if (!isPlain(args, query)) return readMessagePage(db, sessionId, args, { query })
+    async page({ db, tenantId }, sessionId, args, fields) {
+      if (!isPlain(args)) return readMessagePage(db, sessionId, args)
       const order = messageOrders[args.orderBy ?? 'SEQ_ASC']
       const plan = planPage(args, messagePageSizes, order)
-      if (plan.skip > 0) return readMessagePage(db, sessionId, args, { query })
+      if (plan.skip > 0) return readMessagePage(db, sessionId, args)
       const rows = await hotPages(db, sessionId, plan, fields)
       const count = () => db.prisma.message.count({ where: { tenantId, sessionId, replacedAt: null } })
       return pageOf(plan, order, rows, count)
     },
+    at: async (viewer, sessionId, seq) => (await messagesAt(viewer, `${sessionId} ${seq}`)) ?? null,
     async last({ db }, sessionId) {
       const plan = planPage({ first: 1 }, messagePageSizes, messageOrders.SEQ_DESC)
       return (await hotPages(db, sessionId, plan, everyField))[0] ?? null

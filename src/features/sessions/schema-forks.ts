@@ -1,5 +1,4 @@
 import { queryFromInfo } from '@pothos/plugin-prisma'
-import { onVisibleSession } from '../../auth/policy.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { pageArgs, pageComplexity } from '../../graphql/paging.ts'
@@ -14,11 +13,8 @@ const ForkPoint = builder.objectRef<{ parentId: string; seq: number }>('ForkPoin
       type: 'Message',
       nullable: true,
       description: 'That message; null where the viewer may not see the parent, or it is gone.',
-      resolve: (query, { parentId, seq }, _args, context) => {
-        const viewer = viewerOf(context)
-        const where = { tenantId: viewer.tenantId, sessionId: parentId, seq, ...onVisibleSession(viewer) }
-        return viewer.db.prisma.message.findFirst({ ...query, where })
-      },
+      resolve: (_query, { parentId, seq }, _args, context) =>
+        context.services.messages.at(viewerOf(context), parentId, seq),
     }),
   }),
 })
