@@ -1,0 +1,190 @@
+import { randomBytes } from 'node:crypto'
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { Provider } from '../../src/llm/provider.ts'
+import { startTestApp, type TestApp } from '../support/app.ts'
+import { query } from '../support/postgres.ts'
+import { createRecordingProvider, end, recordedModel as model, say } from '../support/recording-provider.ts'
+import { requireRedis, startRedis, type TestRedis } from '../support/redis.ts'
+import { cancelRun, readRun, runEnd, watchRuns } from '../support/runs.ts'
+
+const isInstalled = requireRedis()
+let redis: TestRedis
+let nodes: [TestApp, TestApp]
+let recordings: [ReturnType<typeof createRecordingProvider>, ReturnType<typeof createRecordingProvider>]
+
+/** The questions that a model was asked which answers at once, on whatever node. */
+const answered: string[] = []
+const prompt: Provider = {
+  name: 'prompt',
+  list: async () => [],
+  async *stream({ messages }) {
+    answered.push(messages.at(-1)?.content ?? '')
+    yield { type: 'start' }
+    yield say('yes')
+    yield end
+  },
+}
+
+/** Heartbeats are too slow here to help: what is quick is quick by a hint. */
+const slowBeats = { RUN_CHECKPOINT_MS: '60000', RUN_LEASE_MS: '60000' }
+const plenty = { RUNS_PER_USER: '1000', RUNS_PER_TENANT: '3000', MAX_SESSIONS_PER_AGENT: '1000' }
+
+async function startTwo(env: Record<string, string>) {
+  const both = { ...plenty, DATABASE_POOL_WAIT_MS: '20000', ...env }
+  recordings = [createRecordingProvider(), createRecordingProvider()]
+  const one = await startTestApp({ env: both, providers: [recordings[0].provider, prompt] })
+  const other = await startTestApp({
+    env: both,
+    providers: [recordings[1].provider, prompt],
+    databaseUrl: one.databaseUrl,
+  })
+  nodes = [one, other]
+}
+
+async function startRun() {
+  const sessionId = await nodes[0].api().createSession()
+  const watch = await watchRuns(nodes[0], sessionId)
+  const coming = recordings[0].call(recordings[0].calls.length)
+  const { run } = await nodes[0].api().sendMessage({ sessionId, content: 'hello', model })
+  const call = await coming
+  call.tell(say('Half'))
+  await watch.until(({ text }) => text === 'Half')
+  return { sessionId, run, call, watch }
+}
+
+describe('two nodes with one Redis', () => {
+  beforeAll(async () => {
+    if (!isInstalled) return
+    redis = await startRedis()
+    const prefix = `test-${randomBytes(6).toString('hex')}:`
+    await startTwo({ ...slowBeats, REDIS_URL: redis.url, REDIS_KEY_PREFIX: prefix })
+  })
+
+  it('cancel each other’s runs at once, 30 times', async () => {
+    for (let round = 0; round < 30; round += 1) {
+      const { run, call, watch } = await startRun()
+      const askedAtMs = performance.now()
+      const cancelled = await cancelRun(nodes[1].api(), run.id)
+      expect(performance.now() - askedAtMs).toBeLessThan(2_000)
+      expect(call.signal.aborted).toBe(true)
+      expect(cancelled).toMatchObject({ status: 'CANCELLED', assistantMessage: { content: 'Half' } })
+      await watch.until(runEnd(run.id))
+    }
+  })
+
+  it('stop for a message that is regenerated, edited or deleted on the other', async () => {
+    for (const [name, content] of [
+      ['regenerateMessage', {}],
+      ['editMessage', { content: '/repeat again' }],
+      ['deleteMessage', {}],
+    ] as const) {
+      const { sessionId, run, call } = await startRun()
+      const { session } = await nodes[1]
+        .api()
+        .run('query ($id: ID!) { session(id: $id) { messages { nodes { id } } } }', { id: sessionId })
+      const [question, reply] = session.messages.nodes
+      const messageId = name === 'regenerateMessage' ? reply.id : question.id
+      const changed = await nodes[1].api().mutate(name, { messageId, ...content })
+      expect(changed).toEqual({ __typename: expect.stringMatching(/Payload$/) })
+      expect(call.signal.aborted).toBe(true)
+      const { run: left } = await nodes[1]
+        .api()
+        .run('query ($id: ID!) { run(id: $id) { status } }', { id: run.id })
+      expect(left?.status ?? 'gone').toBe(name === 'deleteMessage' ? 'gone' : 'CANCELLED')
+    }
+  })
+
+  it('take what a stopping one leaves, at once', async () => {
+    const env = { ...plenty, ...slowBeats, RUN_LEASE_MS: '600000', REDIS_URL: redis.url }
+    const prefix = `test-${randomBytes(6).toString('hex')}:`
+    const recording = createRecordingProvider()
+    const stays = await startTestApp({
+      env: { ...env, REDIS_KEY_PREFIX: prefix },
+      providers: [recording.provider],
+    })
+    const leaving = createRecordingProvider()
+    const goes = await startTestApp({
+      env: { ...env, REDIS_KEY_PREFIX: prefix },
+      providers: [leaving.provider],
+      databaseUrl: stays.databaseUrl,
+    })
+    const sessionId = await goes.api().createSession()
+    const first = await goes.api().sendMessage({ sessionId, content: 'one', model })
+    const call = await leaving.call(0)
+    call.tell(say('Half'))
+    await goes.api().sendMessage({ sessionId, content: 'two', model })
+    await goes.stop(0)
+    const next = await recording.call(0)
+    expect(next.request.messages.at(-1)?.content).toBe('two')
+    next.tell(end)
+    expect(await readRun(stays.api(), first.run.id)).toMatchObject({ status: 'INTERRUPTED' })
+    expect(leaving.calls.length).toBe(1)
+  })
+
+  it('send once, however many copies race over both: 200 keys', async () => {
+    const keys = 200
+    const copies = 5
+    const before = answered.length
+    const sessionIds = await Promise.all(Array.from({ length: 20 }, () => nodes[0].api().createSession()))
+    const answers = await Promise.all(
+      Array.from({ length: keys }, (_, key) =>
+        Promise.all(
+          Array.from({ length: copies }, (_, copy) =>
+            nodes[copy % 2 === 0 ? 0 : 1].api().sendMessage({
+              sessionId: sessionIds[key % sessionIds.length],
+              content: `question ${key}`,
+              clientId: `key ${key}`,
+              model: 'prompt:model',
+              wait: copy === 0,
+            }),
+          ),
+        ),
+      ),
+    )
+    for (const sent of answers) {
+      const ids = sent.map(({ userMessage, run }) => `${userMessage?.id} ${run?.id}`)
+      expect(new Set(ids).size).toBe(1)
+    }
+    expect(answered.slice(before).sort()).toEqual(
+      Array.from({ length: keys }, (_, key) => `question ${key}`).sort(),
+    )
+    const [stored] = await query<{ questions: number; runs: number }>(
+      nodes[0].databaseUrl,
+      `SELECT count(*)::int AS questions, count(r.id) FILTER (WHERE r.status = 'COMPLETED')::int AS runs
+       FROM messages m LEFT JOIN runs r ON r.user_message_id = m.id WHERE m.content LIKE 'question %'`,
+    )
+    expect(stored).toEqual({ questions: keys, runs: keys })
+  }, 60_000)
+})
+
+describe('two nodes that know nothing of each other', () => {
+  beforeAll(() => startTwo({ RUN_CHECKPOINT_MS: '300' }))
+
+  it('cancel each other’s runs by the heartbeat', async () => {
+    const { run, call, watch } = await startRun()
+    const askedAtMs = performance.now()
+    const asked = cancelRun(nodes[1].api(), run.id)
+    await call.aborted
+    expect(performance.now() - askedAtMs).toBeLessThan(2_000)
+    await watch.until(runEnd(run.id))
+    expect(await asked).toMatchObject({ status: 'CANCELLED', assistantMessage: { content: 'Half' } })
+  })
+
+  it('let one run of a session begin at a time, whoever was sent what', async () => {
+    const api = nodes.map((node) => node.api())
+    const sessionId = await nodes[0].api().createSession()
+    const before = recordings.map(({ calls }) => calls.length)
+    const sent = await Promise.all(
+      Array.from({ length: 10 }, (_, index) =>
+        api[index % 2]?.sendMessage({ sessionId, content: `message ${index}`, model }),
+      ),
+    )
+    const inOrder = sent.sort((a, b) => a.userMessage.seq - b.userMessage.seq)
+    const callsNow = () => recordings.flatMap(({ calls }, node) => calls.slice(before[node]))
+    for (const [place, { userMessage }] of inOrder.entries()) {
+      await expect.poll(() => callsNow().length, { interval: 5, timeout: 20_000 }).toBe(place + 1)
+      const call = callsNow().find(({ request }) => request.messages.at(-1)?.content === userMessage.content)
+      call?.tell(say('hi'), end)
+    }
+  })
+})
