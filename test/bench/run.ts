@@ -21,6 +21,8 @@ import { readOptions } from './options.ts'
 import type { Row } from './report.ts'
 import { benchSends } from './sends/bench.ts'
 
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
+process.setMaxListeners(100)
 const options = readOptions(process.argv.slice(2))
 const rows: Row[] = []
 const wants = (part: string) => options.part === part || options.part === 'all'

@@ -32,6 +32,10 @@ export async function startServer(
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  const kill = () => void child.kill('SIGKILL')
+  // A bench that fails or is broken off must not leave servers behind.
+  process.once('exit', kill)
+  child.once('exit', () => process.off('exit', kill))
   await untilReady(child, file)
   return {
     pid: child.pid ?? 0,

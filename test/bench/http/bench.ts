@@ -84,6 +84,8 @@ async function readSample(url: string): Promise<Sample & { tenant: { id: string;
        WHERE s.tenant_id = $1 AND s.message_count >= 50 AND s.deleted_at IS NULL ORDER BY s.id LIMIT 200`,
       [tenant.id],
     )
+    if (sessions.rows.length === 0)
+      throw new Error('The tenant has no session of 50 messages; seed more messages per session.')
     return { tenant, users: users.rows, sessions: sessions.rows }
   } finally {
     await client.end()

@@ -50,6 +50,7 @@ const defaultCases = [...fanOutCases, 'I1-S1x5000', 'I1-S2x5000', 'R1-S2x5000', 
 const fanOutColumns: Columns = {
   numbers: {
     'deliveries/s': 0,
+    'per frame': 1,
     'server us': 2,
     'server core': 2,
     'client core': 2,

@@ -18,7 +18,7 @@ export type Command =
   | { do: 'close' }
   /** Answers the resident bytes after a collection of garbage. */
   | { do: 'memory' }
-  /** Answers `Statements`, counted since the last time. */
+  /** Answers `Statements`, counted since the last time, without those that go by the clock. */
   | { do: 'statements' }
 
 /** `tokens` are those of the users who may follow the stream. */

@@ -6,7 +6,7 @@ import type { Swarm } from './swarm.ts'
 /** A swarm on its server, and how many deliveries were published to it since it was live. */
 export type Target = { running: Running; swarm: Swarm; streams: number; published: number }
 
-export type Usage = { 'server core': number; 'client core': number; 'server us': number }
+export type Usage = { 'per frame': number; 'server core': number; 'client core': number; 'server us': number }
 export type Saturation = Usage & { perSecond: number }
 export type Latency = { atPerSecond: number; p50: number; p99: number; samples: number }
 
@@ -59,7 +59,8 @@ export async function saturate(
 
 async function measure({ running, swarm }: Target, seconds: number): Promise<Saturation> {
   const startMs = performance.now()
-  const [cpu, ownCpu, delivered] = [running.cpuSeconds(), process.cpuUsage(), swarm.delivered]
+  const [cpu, ownCpu] = [running.cpuSeconds(), process.cpuUsage()]
+  const [delivered, frames] = [swarm.delivered, swarm.frames]
   await sleep(seconds * 1_000)
   const passed = (performance.now() - startMs) / 1_000
   const own = process.cpuUsage(ownCpu)
@@ -67,6 +68,7 @@ async function measure({ running, swarm }: Target, seconds: number): Promise<Sat
   const count = swarm.delivered - delivered
   return {
     perSecond: count / passed,
+    'per frame': count / (swarm.frames - frames),
     'server us': (used * 1e6) / count,
     'server core': used / passed,
     'client core': (own.user + own.system) / 1e6 / passed,

@@ -23,7 +23,8 @@ export type Settings = Record<string, string>
 export type Peer = { name: string; start(settings?: Settings): Promise<Running> }
 
 /**
- * What differs from a deployment on defaults: one event per token, so that all servers do the same number of them,
+ * What differs from a deployment on defaults: one event per token, so that all servers do the same number of them;
+ * fewer checkpoints, since a thousand replies a second are work of the database, which the load shares a core with;
  * and room for the readers and the runs of a whole city in one tenant. The environment overrules each.
  */
 const parleySettings: Settings = {
@@ -32,11 +33,16 @@ const parleySettings: Settings = {
   LOG_LEVEL: 'error',
   OLLAMA_BASE_URL: 'http://127.0.0.1:9',
   RUN_COALESCE_MS: '0',
+  RUN_CHECKPOINT_MS: '10000',
+  RUN_LEASE_MS: '600000',
+  DATABASE_POOL_WAIT_MS: '30000',
   RUN_MAX_TEXT_BYTES: '1000000000',
   RUN_STALL_TIMEOUT_MS: '600000',
   RUN_FIRST_TOKEN_TIMEOUT_MS: '600000',
   RUNS_PER_USER: '1000',
+  RUNS_PER_TENANT: '100000',
   CONNECTIONS_PER_USER: '10000',
+  CONNECTIONS_PER_NODE: '100000',
   MAX_SESSIONS_PER_AGENT: '1000000',
 }
 

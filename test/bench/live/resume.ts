@@ -12,9 +12,6 @@ const missedPerStream = 3
 const openedAtOnce = 200
 const waitMs = 60_000
 
-/** Fewer checkpoints, so that the statements are those of the resumes; their lease still holds. */
-const settings = { RUN_CHECKPOINT_MS: '5000' }
-
 /**
  * All sockets are cut at once, something is said meanwhile, and all come back with the cursor of the last thing that
  * they got. Each is live again when it has what it missed.
@@ -25,7 +22,7 @@ export async function measureResume(
   round: number,
   _options: Options,
 ): Promise<Row> {
-  const running = await peer.start(settings)
+  const running = await peer.start()
   try {
     const { sockets } = shapeOf(name)
     const streams = Math.max(1, Math.round(sockets / socketsPerStream))

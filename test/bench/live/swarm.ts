@@ -9,6 +9,8 @@ export type Swarm = {
   readonly clients: readonly Client[]
   /** Marks that have come to all sockets together since the last `reset`. */
   readonly delivered: number
+  /** Frames that held them. */
+  readonly frames: number
   /** Calls it after each chunk that held deliveries. */
   onProgress(callback: (() => void) | null): void
   /** Collects latencies until it is called with null. */
@@ -97,6 +99,9 @@ export async function openSwarm(options: SwarmOptions): Promise<Swarm> {
     clients,
     get delivered() {
       return delivered
+    },
+    get frames() {
+      return clients.reduce((sum, { frames }) => sum + frames, 0)
     },
     onProgress: (callback) => {
       progressed = callback
