@@ -14,6 +14,7 @@ import type PrismaTypes from '../db/generated/pothos.ts'
 import { getDatamodel } from '../db/generated/pothos.ts'
 import { ForbiddenError, ValidationError } from '../lib/errors.ts'
 import { decodeId, encodeId, type IdType } from '../lib/ids.ts'
+import { maxComplexity, tooComplex } from './complexity.ts'
 import { type Context, viewerOf } from './context.ts'
 
 type Scalar<Output, Input = Output> = { Input: Input; Output: Output }
@@ -40,9 +41,6 @@ type SchemaTypes = {
 }
 
 const pascal = (name: string) => name.charAt(0).toUpperCase() + name.slice(1)
-
-/** The most that one operation may cost; a field counts one, times the page size of the lists around it. */
-const maxComplexity = 5_000
 
 export const builder = new SchemaBuilder<SchemaTypes>({
   // Errors come before validation, so that faults of the input are caught as data like any other failure.
@@ -77,13 +75,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   complexity: {
     limit: { complexity: maxComplexity },
     defaultListMultiplier: 5,
-    complexityError: (_kind, { complexity }) =>
-      new ValidationError([
-        {
-          path: '',
-          message: `The operation costs ${complexity}; at most ${maxComplexity} are allowed. Ask for fewer fields or smaller pages.`,
-        },
-      ]),
+    complexityError: (_kind, { complexity }) => tooComplex(complexity),
   },
   prisma: {
     client: (context) => viewerOf(context).db.prisma,

@@ -4,8 +4,8 @@ import {
   type FragmentDefinitionNode,
   type GraphQLCompositeType,
   type GraphQLField,
-  type GraphQLObjectType,
-  type GraphQLSchema,
+  GraphQLObjectType,
+  GraphQLSchema,
   getNamedType,
   isAbstractType,
   isCompositeType,
@@ -19,8 +19,8 @@ import type { Reader, Sharing } from '../realtime/fan-out-source.ts'
 
 /**
  * A subscription whose `subscribe` gives a `SharedStream` is served to many readers by one execution of each event. Its
- * argument `after` says where the reader stands; every other one says what is followed. Its root field gives the event
- * as it is. `subscribe` has decided the right of the one reader it was called for.
+ * argument `after` says where the reader stands; every other one says what is followed. `subscribe` has decided the right
+ * of the one reader it was called for.
  */
 export type SharedStream = Shareable<unknown>
 export type SharedReader = Reader
@@ -31,6 +31,29 @@ export const cursorArgument = 'after'
 
 export const isSharedStream = (stream: object): stream is SharedStream =>
   'join' in stream && 'topic' in stream
+
+/** For the `extensions` of a root field of Subscription: it gives what `subscribe` yields as it is. */
+export const eventAsItIs = { eventAsItIs: true } as const
+
+/**
+ * The schema by which the events of subscriptions are resolved: a root field that gives them as they are does nothing
+ * else, since the right and the arguments were looked at by `subscribe`.
+ */
+export function schemaOfEvents(schema: GraphQLSchema): GraphQLSchema {
+  const subscription = schema.getSubscriptionType()
+  if (!subscription) return schema
+  const { fields, ...config } = subscription.toConfig()
+  const plain = Object.entries(fields).map(([name, field]) => [
+    name,
+    field.extensions?.eventAsItIs ? { ...field, resolve: (event: unknown) => event } : field,
+  ])
+  const { types, ...rest } = schema.toConfig()
+  return new GraphQLSchema({
+    ...rest,
+    types: types.filter((type) => type !== subscription),
+    subscription: new GraphQLObjectType({ ...config, fields: Object.fromEntries(plain) }),
+  })
+}
 
 /** For the `extensions` of a field: it reads nothing of who asks, only what its parent holds. */
 export const sameForAll = { sameForAll: true } as const

@@ -16,8 +16,6 @@ export type Lane = {
   trailBytes: number
   /** A step that was asked for and not told yet. */
   ahead: Promise<IteratorResult<unknown>> | null
-  /** Whether values that wait are joined: its reader had fallen behind. */
-  joins: boolean
   isClosed: boolean
 }
 
@@ -54,7 +52,6 @@ export function createLane(opener: Member, cursor: string | null): Lane {
     trail: [],
     trailBytes: 0,
     ahead: null,
-    joins: false,
     isClosed: false,
   }
   group.lanes += 1

@@ -6,7 +6,9 @@ export type Source<Delivery, Value> = {
   stepOf(delivery: Delivery): Step<Value>
   /** Whether the reader may go on. */
   mayRead(): Promise<boolean>
-  /** Two values in a row as one, for a reader that has fallen behind; null where they cannot be joined. */
+  /** Whether more may be joined to a value; then it waits for the end of the turn. */
+  isOpen(value: Value): boolean
+  /** Two values in a row as one; null where they cannot be joined. */
   joined(first: Value, second: Value): Value | null
 }
 

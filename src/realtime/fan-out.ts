@@ -51,7 +51,7 @@ export type Membership = {
   leave(): void
 }
 
-/** Values that a reader who has fallen behind may get as one. */
+/** Values that readers get as one at most. */
 const joinedMaxSteps = 500
 
 export function createFanOut(): FanOut {
@@ -105,7 +105,6 @@ export function createFanOut(): FanOut {
 
   async function open(member: Member, cursor: string) {
     const lane = createLane(member, cursor)
-    lane.joins = member.isBehind
     member.isBehind = false
     try {
       lane.steps = await member.source.follow(cursor)
@@ -125,7 +124,7 @@ export function createFanOut(): FanOut {
         if (lane.isClosed) return
         if (next.done) return finish(lane)
         const first = lane.opener.source.stepOf(next.value)
-        const step = lane.joins ? await joinAhead(lane, first) : first
+        const step = isOpen(lane, first) ? await joinAhead(lane, first) : first
         const rendered = step.value === undefined ? null : lane.group.render(step.value)
         const bytes = rendered instanceof Promise ? await rendered : rendered
         if (lane.isClosed) return
@@ -224,17 +223,21 @@ export function createFanOut(): FanOut {
   }
 }
 
-/** Joins what is there already; what comes after it waits in `ahead`. With nothing more there, the lane has caught up. */
+const isOpen = ({ opener: { source } }: Lane, { value }: Step<unknown>) =>
+  value !== undefined && source.isOpen(value)
+
+/**
+ * Joins what comes in the same turn of the event loop, at whose end everything is sent: under load, and for a reader that
+ * catches up, that is much. What cannot be joined waits in `ahead`.
+ */
 async function joinAhead(lane: Lane, first: Step<unknown>): Promise<Step<unknown>> {
   const { source } = lane.opener
   let step = first
-  for (let joined = 1; joined < joinedMaxSteps && step.value !== undefined && lane.steps; joined += 1) {
-    lane.ahead = lane.steps.next()
-    // It is awaited, and its failure met, in its turn.
-    lane.ahead.catch(() => {})
-    const next = await Promise.race([lane.ahead, nextTurn()])
-    if (next === undefined) lane.joins = false
-    if (next === undefined || next.done) break
+  for (let joined = 1; joined < joinedMaxSteps && lane.steps; joined += 1) {
+    const ahead = lane.steps.next()
+    lane.ahead = ahead
+    const next = await within(ahead)
+    if (next === null || next.done) break
     const following = source.stepOf(next.value)
     const value = following.value === undefined ? null : source.joined(step.value, following.value)
     if (value === null) break
@@ -244,4 +247,9 @@ async function joinAhead(lane: Lane, first: Step<unknown>): Promise<Step<unknown
   return step
 }
 
-const nextTurn = () => new Promise<undefined>((resolve) => setImmediate(resolve, undefined))
+/** What comes of it in this turn; null where that is nothing, or a failure that its next reader meets. */
+const within = <Result>(ahead: Promise<Result>): Promise<Result | null> =>
+  new Promise((resolve) => {
+    ahead.then(resolve, () => resolve(null))
+    setImmediate(resolve, null)
+  })

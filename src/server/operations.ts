@@ -6,6 +6,7 @@ import {
   getOperationAST,
 } from 'graphql'
 import { isAsyncIterable } from 'graphql-yoga'
+import { requireAffordable } from '../graphql/complexity.ts'
 import type { Context } from '../graphql/context.ts'
 import { isSharedStream, type SharedRendering, type SharedStream } from '../graphql/shared.ts'
 import { digestOf } from '../lib/digest.ts'
@@ -61,11 +62,13 @@ export function createOperations({ schema, yoga, present }: Options): Operations
       // Errors were presented on the way.
       return { type: 'result', bytes: toBytes(result, (error) => error as GraphQLError) }
     }
+    requireAffordable(schema, document, operation, { variables: args.variableValues, context: contextValue })
     const stream = await createSourceEventStream(args)
     if (!isAsyncIterable(stream)) {
       const [first] = (stream.errors ?? []).map(presentOne)
       const { status } = (first?.extensions.http ?? {}) as { status?: number }
-      return { type: 'result', bytes: bytesOf(stream), ...(status === undefined ? {} : { status }) }
+      // Without a path it was the request that did not fit.
+      return { type: 'result', bytes: bytesOf(stream), status: status ?? (first?.path ? 200 : 400) }
     }
     const plan = plans.of(document, operation)
     const render = (value: unknown) => {

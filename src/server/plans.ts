@@ -10,7 +10,7 @@ import {
 } from 'graphql'
 import { compileQuery, isCompiledQuery } from 'graphql-jit'
 import type { Context } from '../graphql/context.ts'
-import { cursorArgument, isSameForAll } from '../graphql/shared.ts'
+import { cursorArgument, isSameForAll, schemaOfEvents } from '../graphql/shared.ts'
 
 type Variables = Readonly<Record<string, unknown>>
 
@@ -30,13 +30,14 @@ export type Plans = {
 
 /** Kept as long as the document is, which the parser keeps while it is asked for. */
 export function createPlans(schema: GraphQLSchema): Plans {
+  const eventSchema = schemaOfEvents(schema)
   const plans = new WeakMap<OperationDefinitionNode, Plan>()
   return {
     of(document, operation) {
       const known = plans.get(operation)
       if (known) return known
       const plan = {
-        run: runnerOf(schema, document, operation),
+        run: runnerOf(eventSchema, document, operation),
         isSameForAll: isSameForAll(schema, document, operation),
         cursorVariable: cursorVariableOf(document, operation),
       }

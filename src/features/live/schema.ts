@@ -2,7 +2,7 @@ import type { Message as MessageRow } from '../../db/client.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
-import { sameForAll } from '../../graphql/shared.ts'
+import { eventAsItIs, sameForAll } from '../../graphql/shared.ts'
 import { encodeId } from '../../lib/ids.ts'
 import type { SessionEvent as Delivered, SessionSnapshot, ToldEvent } from './events.ts'
 
@@ -12,7 +12,7 @@ type Told<Type extends ToldEvent['type']> = {
   event: Extract<ToldEvent, { type: Type }>
 }
 
-const SessionEvent = builder.interfaceRef<Delivered>('SessionEvent').implement({
+export const SessionEvent = builder.interfaceRef<Delivered>('SessionEvent').implement({
   description: 'Something that happened in a session. Events come in one order, each once.',
   resolveType: (delivery) => ('reason' in delivery ? 'SessionSnapshot' : delivery.event.type),
   fields: (t) => ({
@@ -263,6 +263,7 @@ builder.subscriptionFields((t) => ({
     },
     subscribe: (_root, { sessionId, after }, context) =>
       context.services.live.share(viewerOf(context), sessionId, after),
+    extensions: eventAsItIs,
     resolve: (delivery) => delivery,
   }),
   messageAdded: t.prismaField({
@@ -271,6 +272,7 @@ builder.subscriptionFields((t) => ({
     args: { sessionId: t.arg.id({ required: true, description: 'The session.' }).validate(idOf('Session')) },
     subscribe: (_root, { sessionId }, context) =>
       context.services.live.followMessages(viewerOf(context), sessionId),
+    extensions: eventAsItIs,
     resolve: (_query, message) => message as MessageRow,
   }),
 }))

@@ -6,7 +6,7 @@ import { everybody, type Source, type Step } from '../../realtime/fan-out-source
 import type { Delivery } from '../../realtime/feed.ts'
 import { type SessionEvent, type SessionState, sessionEvents, toSessionEvent } from './events.ts'
 
-/** Text that is joined for a reader that has fallen behind stays below this many UTF-16 units in one event. */
+/** Text that is joined stays below this many UTF-16 units in one event. */
 const joinedMaxLength = 16_384
 
 /** What a session's live feed is to one viewer; without a cursor it begins with a snapshot. */
@@ -28,6 +28,7 @@ export function createSessionSource(
       const where = { tenantId: viewer.tenantId, id: sessionId, ...visibleSessions(viewer) }
       return (await viewer.db.prisma.session.count({ where })) > 0
     },
+    isOpen: (value) => !('reason' in value) && value.event.type === 'TextDelta',
     joined,
   }
 }

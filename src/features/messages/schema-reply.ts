@@ -2,6 +2,7 @@ import type { Message as MessageRow } from '../../db/client.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
+import { eventAsItIs } from '../../graphql/shared.ts'
 import { encodeId } from '../../lib/ids.ts'
 import { FinishReason, MessageStatus } from './schema.ts'
 
@@ -47,6 +48,7 @@ builder.subscriptionField('tokenStream', (t) =>
     },
     subscribe: (_root, { messageId, after }, context) =>
       context.services.live.followReply(viewerOf(context), messageId, after),
+    extensions: eventAsItIs,
     resolve: (piece) => piece,
   }),
 )
