@@ -18,6 +18,8 @@ export type FeedEvent =
     }
   | { type: 'SessionUpdated'; revision: number; session: WireRow }
   | { type: 'SessionDeleted'; revision: number; sessionId: string }
+  /** Who is present, or types, from now on; all of them. Nothing of it is stored. */
+  | { type: 'PresenceChanged' | 'TypingChanged'; users: readonly WireRow[] }
   /** For the feeds of this user, not for their readers. */
   | { type: 'ParticipantRemoved'; revision: number; userId: string }
   /** Something was changed that nobody told: readers take a snapshot. */
@@ -29,8 +31,10 @@ export type ReplyEvent = Extract<
   { type: 'TextDelta' | 'ToolCallStarted' | 'ToolCallDelta' | 'ToolCallFinished' }
 >
 
+export type PresenceEvent = Extract<FeedEvent, { type: 'PresenceChanged' | 'TypingChanged' }>
+
 /** What announces a committed change. */
-export type ChangeEvent = Exclude<FeedEvent, ReplyEvent>
+export type ChangeEvent = Exclude<FeedEvent, ReplyEvent | PresenceEvent>
 
 /** A database row as JSON: stamps are ISO text in fields whose name ends in `At`, decimals are text. */
 export type WireRow = { readonly id: string; readonly [field: string]: JsonValue }

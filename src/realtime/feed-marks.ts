@@ -1,5 +1,5 @@
 import type { Mark } from './broker.ts'
-import type { ChangeEvent } from './feed-events.ts'
+import type { ChangeEvent, PresenceEvent } from './feed-events.ts'
 
 /** The revision of the last change that was announced. */
 export const revisionMark = 'revision'
@@ -12,6 +12,9 @@ export const countMark = (messageId: string) => `count:${messageId}`
 
 /** How long the text of a reply is, as far as it was told. */
 export const textMark = (messageId: string) => `text:${messageId}`
+
+/** Up to which version it was told who is present, or types. */
+export const versionMark = (type: PresenceEvent['type']) => `version:${type}`
 
 /** The end or pause of a run shuts out whoever was still telling its reply; of one that never started there is nobody. */
 export function marksOfEnd(event: ChangeEvent): Mark[] {

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { closing } from '../lib/async.ts'
 import type { Broker, JsonValue, Mark, Position } from './broker.ts'
 import { type FeedCursor, formatCursor, parseCursor } from './feed-cursor.ts'
-import type { ChangeEvent, FeedEvent, ReplyEvent } from './feed-events.ts'
+import type { ChangeEvent, FeedEvent, PresenceEvent, ReplyEvent } from './feed-events.ts'
 import { eventOf, fold, isNewerThan } from './feed-fold.ts'
-import { countMark, fenceMark, marksOfEnd, revisionMark, textMark } from './feed-marks.ts'
+import { countMark, fenceMark, marksOfEnd, revisionMark, textMark, versionMark } from './feed-marks.ts'
 
 /**
  * The live feed of a session: events in one order, a cursor after each, and a snapshot where a reader starts or where
@@ -56,6 +56,8 @@ export type Feed = {
     reply: { count: number; textLength: number },
     events: readonly ReplyEvent[],
   ): Promise<number | 'overtaken'>
+  /** Tells who is present or types, unless that or a later version was told already. */
+  show(sessionId: string, event: PresenceEvent, version: number): Promise<void>
   /**
    * The state that `read` gives, completed by what was announced but not stored yet, and the cursor that matches it:
    * a follower that starts there misses nothing and sees nothing twice.
@@ -221,6 +223,10 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
       const { isAppended, marks } = await broker.append(channel, events as readonly JsonValue[], bounds)
       if (isAppended) return count + events.length
       return (marks[fenceMark] ?? 0) > fence ? 'overtaken' : (marks[countMark(messageId)] ?? count)
+    },
+    async show(sessionId, event, version) {
+      const mark = { name: versionMark(event.type), max: version - 1, to: version }
+      await broker.append(channelOf(sessionId), [event], [mark])
     },
     async observe(sessionId, read) {
       const channel = channelOf(sessionId)

@@ -1,0 +1,237 @@
+import { type Activity, activities, type Lease, type PresenceStore, type Standing } from './presence.ts'
+
+/**
+ * What this node has to say of who is present and who types: it holds the leases of those who are here, finds those of
+ * others that ended, and tells every change that it learns of, in batches. A change is told by all who learn of it, once:
+ * the feed takes each version only the first time. So a change is told although the node that caused it died with it.
+ */
+export type Rooms = {
+  /** The user looks at the session, until the function that this gives is called; leaving takes effect after a grace. */
+  enter(place: RoomName, userId: string): () => void
+  /** The user types, for some seconds; or does not any more. */
+  type(place: RoomName, userId: string, isTyping: boolean): void
+  start(): void
+  /** Leaves those who are here a grace to appear at another node. */
+  stop(): Promise<void>
+}
+
+export type RoomName = { readonly tenantId: string; readonly sessionId: string }
+
+export type Telling = RoomName & {
+  readonly activity: Activity
+  readonly userIds: readonly string[]
+  readonly version: number
+}
+
+/** All in milliseconds. */
+export type RoomTimes = {
+  /** Of a user who is present; a node that dies is noticed at the end of it. */
+  leaseMs: number
+  renewMs: number
+  /** A page that is loaded anew is back within this. */
+  graceMs: number
+  /** Of a user who types, unless it says so again. */
+  typingMs: number
+  /** Saying so again within this changes nothing. */
+  typingAgainMs: number
+}
+
+export const roomTimes: RoomTimes = {
+  leaseMs: 20_000,
+  renewMs: 8_000,
+  graceMs: 3_000,
+  typingMs: 6_000,
+  typingAgainMs: 2_000,
+}
+
+type Room = RoomName & {
+  /** How many subscriptions each has here. */
+  readonly users: Map<string, number>
+  /** Who has none left, and until when its lease is kept. */
+  readonly leaving: Map<string, number>
+  /** What the next exchange asks for beyond renewals. */
+  asked: Lease[]
+  readonly typedAtMs: Map<string, number>
+  readonly told: Record<Activity, number>
+  dueAtMs: number
+}
+
+type Options = {
+  store: PresenceStore
+  nodeId: string
+  /** Tells changes to the feeds; gives for each whether it is told now, by whomever. Never rejects. */
+  tell(tellings: readonly Telling[]): Promise<boolean[]>
+  onFailure(error: unknown): void
+  times?: RoomTimes
+}
+
+const tickMs = 250
+const retryMs = 1_000
+const roomsPerExchange = 200
+
+export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes }: Options): Rooms {
+  const rooms = new Map<string, Room>()
+  let ticking: NodeJS.Timeout | undefined
+  let working: Promise<void> | undefined
+  let isWoken = false
+
+  const present = (userId: string, ttlMs: number): Lease => ({
+    activity: 'present',
+    userId,
+    holder: nodeId,
+    ttlMs,
+  })
+
+  const open = ({ tenantId, sessionId }: RoomName): Room => {
+    const known = rooms.get(sessionId)
+    if (known) return known
+    const room: Room = {
+      ...{ tenantId, sessionId, users: new Map(), leaving: new Map(), asked: [], typedAtMs: new Map() },
+      told: { present: 0, typing: 0 },
+      dueAtMs: Number.POSITIVE_INFINITY,
+    }
+    rooms.set(sessionId, room)
+    return room
+  }
+
+  const due = (room: Room, atMs: number) => {
+    room.dueAtMs = Math.min(room.dueAtMs, atMs)
+  }
+
+  /** What comes in within one turn goes out together. */
+  const wake = () => {
+    if (isWoken) return
+    isWoken = true
+    setImmediate(() => {
+      isWoken = false
+      work()
+    })
+  }
+
+  const work = () => {
+    working ??= exchangeDue().finally(() => {
+      working = undefined
+    })
+  }
+
+  async function exchangeDue() {
+    for (;;) {
+      const now = performance.now()
+      const batch: Room[] = []
+      for (const room of rooms.values())
+        if (room.dueAtMs <= now && batch.push(room) === roomsPerExchange) break
+      if (batch.length === 0) return
+      await exchange(batch, now)
+    }
+  }
+
+  async function exchange(batch: readonly Room[], now: number) {
+    const asked = batch.map((room) => takeAsked(room, now))
+    for (const room of batch) room.dueAtMs = Number.POSITIVE_INFINITY
+    try {
+      const updates = batch.map((room, index) => ({
+        place: room.sessionId,
+        leases: [
+          ...(asked[index] ?? []),
+          ...[...room.users.keys(), ...room.leaving.keys()].map((id) => present(id, times.leaseMs)),
+        ],
+      }))
+      const standings = await store.exchange(updates)
+      const tellings = batch.map((room, index) => newsOf(room, standings[index]))
+      const flat = tellings.flat()
+      const isTold = flat.length > 0 ? await tell(flat) : []
+      for (const [index, { sessionId, activity, version }] of flat.entries()) {
+        const room = rooms.get(sessionId)
+        if (room && isTold[index]) room.told[activity] = version
+      }
+      for (const [index, room] of batch.entries()) settle(room, standings[index])
+    } catch (error) {
+      onFailure(error)
+      for (const [index, room] of batch.entries()) {
+        room.asked.unshift(...(asked[index] ?? []))
+        due(room, performance.now() + retryMs)
+      }
+    }
+  }
+
+  function takeAsked(room: Room, now: number): Lease[] {
+    for (const [userId, untilMs] of room.leaving) {
+      if (untilMs > now) continue
+      room.leaving.delete(userId)
+      room.asked.push(present(userId, 0))
+    }
+    return room.asked.splice(0)
+  }
+
+  const newsOf = ({ tenantId, sessionId, told }: Room, standing: Standing | undefined): Telling[] =>
+    activities.flatMap((activity) => {
+      const version = standing?.versions[activity] ?? 0
+      if (version <= told[activity]) return []
+      return { tenantId, sessionId, activity, version, userIds: standing?.[activity] ?? [] }
+    })
+
+  /** Comes back when a lease is to be renewed, may end or was to be ended; forgets a room with nobody in it. */
+  function settle(room: Room, standing: Standing | undefined) {
+    const now = performance.now()
+    const isUntold = newsOf(room, standing).length > 0
+    const isEmpty = room.users.size + room.leaving.size + room.asked.length === 0
+    if (isEmpty && !isUntold && !standing?.typing.length) {
+      rooms.delete(room.sessionId)
+      return
+    }
+    const endMs = standing?.nextEndMs ?? times.renewMs
+    due(room, now + (isUntold ? retryMs : Math.min(times.renewMs, endMs + 1)))
+    for (const untilMs of room.leaving.values()) due(room, untilMs)
+  }
+
+  function leave(room: Room, userId: string) {
+    const left = (room.users.get(userId) ?? 1) - 1
+    if (left > 0) room.users.set(userId, left)
+    else {
+      room.users.delete(userId)
+      const untilMs = performance.now() + times.graceMs
+      room.leaving.set(userId, untilMs)
+      due(room, untilMs)
+    }
+  }
+
+  return {
+    enter(name, userId) {
+      const room = open(name)
+      const isHeld = room.users.has(userId) || room.leaving.delete(userId)
+      room.users.set(userId, (room.users.get(userId) ?? 0) + 1)
+      if (!isHeld) {
+        due(room, 0)
+        wake()
+      }
+      let isInside = true
+      return () => {
+        if (isInside) leave(room, userId)
+        isInside = false
+      }
+    },
+    type(name, userId, isTyping) {
+      const room = open(name)
+      const now = performance.now()
+      if (isTyping && now - (room.typedAtMs.get(userId) ?? -Infinity) < times.typingAgainMs) return
+      if (isTyping) room.typedAtMs.set(userId, now)
+      else room.typedAtMs.delete(userId)
+      room.asked.push({ activity: 'typing', userId, holder: '', ttlMs: isTyping ? times.typingMs : 0 })
+      due(room, 0)
+      wake()
+    },
+    start() {
+      ticking = setInterval(work, tickMs)
+    },
+    async stop() {
+      clearInterval(ticking)
+      await working
+      const updates = [...rooms.values()].map(({ sessionId, users, leaving, asked }) => ({
+        place: sessionId,
+        leases: [...asked, ...[...users.keys(), ...leaving.keys()].map((id) => present(id, times.graceMs))],
+      }))
+      rooms.clear()
+      await store.exchange(updates).catch(onFailure)
+    },
+  }
+}
