@@ -11,6 +11,7 @@ import { createAccounts } from './features/accounts/service.ts'
 import { createAgents } from './features/agents/service.ts'
 import { createContextBuilder } from './features/context/service.ts'
 import { createLostChanges } from './features/live/lost-changes.ts'
+import { createPresence, createPresenceRooms } from './features/live/presence.ts'
 import { createLive } from './features/live/service.ts'
 import { createMessages } from './features/messages/service.ts'
 import { createModelCatalog } from './features/models/service.ts'
@@ -33,6 +34,7 @@ import { createSearch } from './features/search/service.ts'
 import type { Services } from './features/services.ts'
 import { createChanges } from './features/sessions/changes.ts'
 import { createSessions } from './features/sessions/service.ts'
+import { createSidebar } from './features/sessions/sidebar.ts'
 import { createStats } from './features/stats/service.ts'
 import { createTemplates } from './features/templates/service.ts'
 import { createImporting } from './features/transfer/importing.ts'
@@ -42,10 +44,10 @@ import { presentError } from './graphql/errors.ts'
 import { createJobs, type Jobs } from './jobs/queue.ts'
 import type { Provider } from './llm/provider.ts'
 import { createModels } from './llm/registry.ts'
-import type { Broker } from './realtime/broker.ts'
-import { createMemoryBroker } from './realtime/broker-memory.ts'
 import { createFanOut } from './realtime/fan-out.ts'
 import { createFeed } from './realtime/feed.ts'
+import { createListing } from './realtime/listing.ts'
+import { openShared, type Shared } from './realtime/open.ts'
 import { schema } from './schema.ts'
 import { createDoors } from './server/doors.ts'
 import { createExportDoor } from './server/exports.ts'
@@ -82,11 +84,12 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
   }
   try {
     const tokens = createTokens(config.auth)
-    const { broker, isReachable: isBrokerReachable } = await openBroker(config, log, opened)
+    const shared = await openShared(config, log)
+    opened.push(() => shared.close())
     const { database, jobs, isOnlyNode } = await openDatabase(config, log, opened)
     const { services, engine, recovery } = createServices(
       config,
-      broker,
+      shared,
       database,
       jobs,
       log,
@@ -99,7 +102,7 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
     opened.push(async () => recovery.stop())
     jobs.start()
     opened.push(() => jobs.stop())
-    const { url, doors } = await openDoors(config, { database, services, tokens, isBrokerReachable, log })
+    const { url, doors } = await openDoors(config, { database, services, tokens, shared, log })
     return {
       url,
       tokens,
@@ -118,20 +121,6 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
     await closeOpened()
     throw error
   }
-}
-
-async function openBroker({ redis, feed }: Config, log: Log, opened: (() => Promise<void>)[]) {
-  const limits = { ...feed, batchSize: 300 }
-  if (!redis.url) {
-    const broker = createMemoryBroker(limits)
-    opened.push(() => broker.close())
-    return { broker, isReachable: () => true }
-  }
-  // Loaded where it is used: one node alone starts without it.
-  const { createRedisBroker } = await import('./realtime/broker-redis.ts')
-  const broker = await createRedisBroker({ ...limits, url: redis.url, keyPrefix: redis.keyPrefix, log })
-  opened.push(() => broker.close())
-  return { broker, isReachable: broker.isReachable }
 }
 
 async function openDatabase(config: Config, log: Log, opened: (() => Promise<void>)[]) {
@@ -154,7 +143,7 @@ async function openDatabase(config: Config, log: Log, opened: (() => Promise<voi
 
 function createServices(
   config: Config,
-  broker: Broker,
+  { broker, presence: presenceStore }: Shared,
   database: Database,
   jobs: Jobs,
   log: Log,
@@ -163,7 +152,14 @@ function createServices(
   opened: (() => Promise<void>)[],
 ): { services: Services; engine: Engine; recovery: ReturnType<typeof createRecovery> } {
   const feed = createFeed(broker, { maxEntries: config.feed.maxEntries })
-  const changes = createChanges({ feed, log })
+  const rooms = createPresenceRooms({ store: presenceStore, feed, system: database.system, log })
+  rooms.start()
+  opened.push(() => rooms.stop())
+  const listing = createListing(broker, (error) =>
+    log.debug({ err: error }, 'lists could not be told of a change'),
+  )
+  opened.push(async () => listing.stop())
+  const changes = createChanges({ feed, listing, rooms, log })
   const models = createModels(config.llm, { log, providers })
   const catalog = createModelCatalog(models)
   const agents = createAgents({
@@ -176,8 +172,10 @@ function createServices(
     requireModel: catalog.require,
   })
   const sessions = createSessions({ config: config.sessions, agents, models: catalog, templates, changes })
+  const sidebar = createSidebar({ config: config.sessions, listing, list: sessions, log })
+  opened.push(async () => sidebar.stop())
   const participants = createParticipants({ sessions, changes })
-  const readMarks = createReadMarks({ sessions })
+  const readMarks = createReadMarks({ sessions, changes })
   const messages = createMessages({ config: config.sessions, sessions, changes })
   const context = createContextBuilder(config.sessions)
   const claims = createClaims({ database, changes, config: config.runs, nodeId: randomUUID() })
@@ -209,7 +207,8 @@ function createServices(
   const lostChanges = createLostChanges({ system: database.system, feed, log })
   lostChanges.start()
   opened.push(async () => lostChanges.stop())
-  const live = createLive({ feed, fanOut: createFanOut(), sessions, lostChanges })
+  const presence = createPresence({ rooms, store: presenceStore, sessions })
+  const live = createLive({ feed, fanOut: createFanOut(), sessions, lostChanges, presence })
   const search = createSearch()
   const stats = createStats()
   const importSessions = createImporting({ config, agents, models: catalog, changes })
@@ -226,6 +225,7 @@ function createServices(
       models: catalog,
       templates,
       sessions,
+      sidebar,
       participants,
       readMarks,
       messages,
@@ -235,6 +235,7 @@ function createServices(
       toolResults,
       revisions,
       live,
+      presence,
       search,
       stats,
       transfer,
@@ -249,11 +250,11 @@ type Parts = {
   database: Database
   services: Services
   tokens: Tokens
-  isBrokerReachable: () => boolean
+  shared: Shared
   log: Log
 }
 
-async function openDoors(config: Config, { database, services, tokens, isBrokerReachable, log }: Parts) {
+async function openDoors(config: Config, { database, services, tokens, shared, log }: Parts) {
   const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as {
     version: string
   }
@@ -264,7 +265,7 @@ async function openDoors(config: Config, { database, services, tokens, isBrokerR
     present: (error, requestId) =>
       presentError(error, requestId, (cause) => log.error({ err: cause, requestId }, 'an operation failed')),
     signIn: async (token) => services.accounts.signIn(await tokens.verify(token)),
-    health: createHealth({ version, ping: database.ping, isBrokerReachable }),
+    health: createHealth({ version, ping: database.ping, isBrokerReachable: shared.isReachable }),
     graphiql: config.server.graphiql
       ? createGraphiqlPage({
           directory: fileURLToPath(new URL('../web/dist', import.meta.url)),

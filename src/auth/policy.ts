@@ -3,7 +3,7 @@ import type { Viewer } from './viewer.ts'
 
 /** The row rules: which rows of the tenant a viewer may see and change. Services and node look-ups apply them. */
 
-export const actsForTenant = (viewer: Viewer): boolean => viewer.role !== 'USER'
+export const actsForTenant = (viewer: Pick<Viewer, 'role'>): boolean => viewer.role !== 'USER'
 
 /** Prisma filter: the sessions that the viewer may see. Deleted ones are left to the caller. */
 export const visibleSessions = (viewer: Viewer) =>

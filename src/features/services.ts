@@ -1,5 +1,6 @@
 import type { Accounts } from './accounts/service.ts'
 import type { Agents } from './agents/service.ts'
+import type { Presence } from './live/presence.ts'
 import type { Live } from './live/service.ts'
 import type { Messages } from './messages/service.ts'
 import type { ModelCatalog } from './models/service.ts'
@@ -13,6 +14,7 @@ import type { Runs } from './runs/service.ts'
 import type { ToolResults } from './runs/tool-results.ts'
 import type { Search } from './search/service.ts'
 import type { Sessions } from './sessions/service.ts'
+import type { Sidebar } from './sessions/sidebar.ts'
 import type { Stats } from './stats/service.ts'
 import type { Templates } from './templates/service.ts'
 import type { Transfer } from './transfer/service.ts'
@@ -24,6 +26,7 @@ export type Services = {
   readonly models: ModelCatalog
   readonly templates: Templates
   readonly sessions: Sessions
+  readonly sidebar: Sidebar
   readonly participants: Participants
   readonly readMarks: ReadMarks
   readonly messages: Messages
@@ -33,6 +36,7 @@ export type Services = {
   readonly toolResults: ToolResults
   readonly revisions: Revisions
   readonly live: Live
+  readonly presence: Presence
   readonly search: Search
   readonly stats: Stats
   readonly transfer: Transfer

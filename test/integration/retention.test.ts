@@ -6,6 +6,7 @@ import { createJobs } from '../../src/jobs/queue.ts'
 import { decodeId } from '../../src/lib/ids.ts'
 import { createMemoryBroker } from '../../src/realtime/broker-memory.ts'
 import { createFeed } from '../../src/realtime/feed.ts'
+import { createListing } from '../../src/realtime/listing.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { query } from '../support/postgres.ts'
@@ -31,7 +32,8 @@ async function withRetention<T>(afterDays: number, use: (retention: Retention) =
   })
   const log = createLog({ level: 'fatal' }, false)
   const broker = createMemoryBroker({ maxEntries: 100, maxAgeMs: 60_000, batchSize: 10 })
-  const changes = createChanges({ feed: createFeed(broker, { maxEntries: 100 }), log })
+  const feed = createFeed(broker, { maxEntries: 100 })
+  const changes = createChanges({ feed, listing: createListing(broker, onError), rooms: { type() {} }, log })
   try {
     return await use(createRetention({ system: database.system, changes, afterDays, log }))
   } finally {

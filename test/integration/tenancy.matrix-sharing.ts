@@ -69,6 +69,13 @@ export const makingAndSharing: Record<string, Case[]> = {
       ],
     ]),
   ),
+  'Mutation.setTyping': [
+    {
+      operation: mutation('setTyping', '... on SetTypingPayload { session { title } }'),
+      variables: (ids) => ({ input: { sessionId: ids.Session, isTyping: true } }),
+      refused: failed('setTyping'),
+    },
+  ],
   ...Object.fromEntries(
     ['addParticipant', 'updateParticipant', 'removeParticipant'].map((name) => [
       `Mutation.${name}`,

@@ -34,7 +34,7 @@ const failedAtOnce = { errors: [expect.objectContaining({ extensions: notFound }
 /** Everything that an object of each type tells, for whoever may see it. */
 const everything = `__typename id
   ... on Tenant { slug name } ... on User { externalId email } ... on Agent { key systemPrompt }
-  ... on Session { title prompt: systemPrompt metadata tags cursor messages { totalCount nodes { content } } user { externalId } }
+  ... on Session { title prompt: systemPrompt metadata tags cursor present { externalId } typing { externalId } messages { totalCount nodes { content } } user { externalId } }
   ... on Message { text: content metadata session { title } author { externalId } }
   ... on Template { name systemPrompt openingMessages { content } }
   ... on Run { error { message } userMessage { content } assistantMessage { content } session { title } }`
@@ -283,6 +283,17 @@ export const matrix: Record<string, Case[]> = {
       operation: 'subscription ($id: ID!) { messageAdded(sessionId: $id) { content } }',
       variables: (ids) => ({ id: ids.Session }),
       refused: failedAtOnce,
+    },
+  ],
+  'Subscription.sessionChanged': [
+    {
+      operation: `subscription ($filter: SessionFilter) { sessionChanged(filter: $filter) {
+        kind sessionId session { title } } }`,
+      variables: (ids) => ({
+        filter: { userId: ids.User, participant: ids.User, parentId: ids.Session, agent: ids.Agent },
+      }),
+      // What it tells of later is for session-changed.test.ts.
+      refused: { data: { sessionChanged: { kind: 'RESET', sessionId: null, session: null } } },
     },
   ],
   'Subscription.tokenStream': [

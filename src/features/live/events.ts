@@ -1,4 +1,4 @@
-import type { Message, Run, Session } from '../../db/client.ts'
+import type { Message, Run, Session, User } from '../../db/client.ts'
 import type { Delivery, StoredState } from '../../realtime/feed.ts'
 import { type FeedEvent, fromWire } from '../../realtime/feed-events.ts'
 
@@ -7,7 +7,10 @@ export type ToldEvent =
   | { type: 'MessageAdded' | 'MessageUpdated'; message: Message }
   | { type: 'RunQueued' | 'RunStarted' | 'RunRequiresAction' | 'RunFinished'; run: Run }
   | { type: 'SessionUpdated'; session: Session }
-  | Exclude<PublicEvent, { message: unknown } | { run: unknown } | { session: unknown }>
+  | ToldPresence
+  | Exclude<PublicEvent, { message: unknown } | { run: unknown } | { session: unknown } | { users: unknown }>
+
+export type ToldPresence = { type: 'PresenceChanged' | 'TypingChanged'; users: User[] }
 
 /** What readers are told; the rest is for the feed itself. */
 type PublicEvent = Exclude<FeedEvent, { type: 'ParticipantRemoved' | 'Lost' }>
@@ -59,6 +62,7 @@ export function toSessionEvent(delivery: Delivery<SessionState>): SessionEvent |
 function told(event: PublicEvent): ToldEvent {
   if ('message' in event) return { type: event.type, message: fromWire<Message>(event.message) }
   if ('run' in event) return { type: event.type, run: fromWire<Run>(event.run) }
+  if ('users' in event) return { type: event.type, users: event.users.map(fromWire<User>) }
   if ('session' in event) return { type: event.type, session: fromWire<Session>(event.session) }
   return event
 }

@@ -12,6 +12,7 @@ import { type MessagePageArgs, readMessagePage } from '../messages/page.ts'
 import type { Sessions } from '../sessions/service.ts'
 import { newMessages, type SessionEvent, type SessionState, withText } from './events.ts'
 import type { LostChanges } from './lost-changes.ts'
+import type { Presence } from './presence.ts'
 import { lastPiece, type ReplyPiece, replyPieces } from './reply.ts'
 import { createSessionSource, createShareable, iterate } from './shared.ts'
 
@@ -61,9 +62,15 @@ async function readReplies(prisma: Prisma.TransactionClient, tenantId: string, s
   }
 }
 
-type Dependencies = { feed: Feed; fanOut: FanOut; sessions: Sessions; lostChanges: LostChanges }
+type Dependencies = {
+  feed: Feed
+  fanOut: FanOut
+  sessions: Sessions
+  lostChanges: LostChanges
+  presence: Presence
+}
 
-export function createLive({ feed, fanOut, sessions, lostChanges }: Dependencies): Live {
+export function createLive({ feed, fanOut, sessions, lostChanges, presence }: Dependencies): Live {
   const observed = new WeakMap<Session, ObservedSession>()
 
   const readState = (viewer: Viewer, sessionId: string) => async (): Promise<SessionState> =>
@@ -123,10 +130,14 @@ export function createLive({ feed, fanOut, sessions, lostChanges }: Dependencies
     async share(viewer, sessionId, after) {
       const source = sourceOf(viewer, sessionId)
       const topic = `${viewer.tenantId}:${sessionId}`
-      if (after == null) return createShareable(fanOut, topic, source, { opened: await source.follow(null) })
+      const present = (feed: Shareable<SessionEvent>) => presence.whileFollowed(viewer, sessionId, feed)
+      if (after == null) {
+        const opened = await source.follow(null)
+        return present(createShareable(fanOut, topic, source, { opened }))
+      }
       parseCursor(after)
       await sessions.require(viewer, sessionId, 'VIEWER')
-      return createShareable(fanOut, topic, source, { after })
+      return present(createShareable(fanOut, topic, source, { after }))
     },
     async followMessages(viewer, sessionId) {
       const events = await follow(viewer, sessionId)

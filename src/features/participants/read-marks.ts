@@ -4,9 +4,10 @@ import type { Session, Statement } from '../../db/client.ts'
 import { createBatch } from '../../lib/batch.ts'
 import { check } from '../../lib/checks.ts'
 import { invalid } from '../../lib/errors.ts'
+import type { Changes } from '../sessions/changes.ts'
 import type { Sessions } from '../sessions/service.ts'
 
-/** How far somebody has read, which is nobody else's business: no event tells it. */
+/** How far somebody has read, which is nobody else's business: it is told to its own lists alone. */
 export type ReadMarks = {
   /** Marks the messages of a session as read up to `seq`, or all; a mark never goes back, whichever device is late. */
   mark(viewer: Viewer, input: { sessionId: string; seq?: number | null | undefined }): Promise<Session>
@@ -61,7 +62,9 @@ const sumUnread: Statement = {
 
 const inputCheck = z.object({ seq: z.int().min(0, 'is below 0').nullish() })
 
-export function createReadMarks({ sessions }: { sessions: Sessions }): ReadMarks {
+type Dependencies = { sessions: Sessions; changes: Pick<Changes, 'list'> }
+
+export function createReadMarks({ sessions, changes }: Dependencies): ReadMarks {
   const valuesBy = (statement: Statement) =>
     createBatch<Viewer, string, number>(async (viewer, sessionIds) => {
       const values = [viewer.tenantId, viewer.userId, sessionIds]
@@ -78,6 +81,7 @@ export function createReadMarks({ sessions }: { sessions: Sessions }): ReadMarks
       if (seq != null && seq > session.lastSeq)
         throw invalid('seq', `is above ${session.lastSeq}, the last message of the session`)
       await viewer.db.sql(markRead, [viewer.tenantId, sessionId, viewer.userId, seq ?? session.lastSeq])
+      changes.list(session, { only: viewer.userId })
       return session
     },
     lastReadSeq: async (viewer, sessionId) => (await markOf(viewer, sessionId)) ?? 0,

@@ -6,7 +6,7 @@ import { columnsOf } from '../../db/columns.ts'
 import { check, text } from '../../lib/checks.ts'
 import { invalid, LimitError, NotFoundError } from '../../lib/errors.ts'
 import type { ChangeEvent } from '../../realtime/feed-events.ts'
-import type { Changes } from '../sessions/changes.ts'
+import type { Changes, Listed } from '../sessions/changes.ts'
 import { ensureUser, refuseBoth, type UserReference } from '../sessions/people.ts'
 import { sessionColumns, sessionUpdated } from '../sessions/rows.ts'
 import type { Sessions } from '../sessions/service.ts'
@@ -26,6 +26,9 @@ export type Participants = {
   /** Ends a participation, for the owners and for the participant itself; its live feeds of the session end. */
   remove(viewer: Viewer, input: { sessionId: string; userId: string }): Promise<Participation>
 }
+
+/** What a change does beyond what the session tells. */
+type Effect = { event?: (session: Session) => ChangeEvent; listed?: Listed }
 
 type Role = Participant['role']
 type AddParticipant = UserReference & { sessionId: string; role: Role }
@@ -77,16 +80,14 @@ export function createParticipants({
     viewer: Viewer,
     sessionId: string,
     userId: string,
-    work: (sql: Sql) => Promise<readonly ((session: Session) => ChangeEvent)[]>,
+    work: (sql: Sql) => Promise<Effect>,
   ): Promise<Participation> =>
     changes.commit(viewer.db, sessionId, async (sql) => {
       const [session] = await sql<Session>(bumpSession, [viewer.tenantId, sessionId])
       if (!session) throw new NotFoundError('session')
-      const events = await work(sql)
-      return {
-        result: { session, userId },
-        events: [...events.map((event) => event(session)), sessionUpdated(session)],
-      }
+      const { event, listed } = await work(sql)
+      const events = event ? [event(session), sessionUpdated(session)] : [sessionUpdated(session)]
+      return { result: { session, userId }, events, ...(listed && { listed }) }
     })
 
   async function userOf(viewer: Viewer, asked: UserReference): Promise<string> {
@@ -120,11 +121,11 @@ export function createParticipants({
             'role',
             `is another than ${known.role}, as which the user takes part; update it instead`,
           )
-        if (known) return []
+        if (known) return {}
         if (present.length >= maxParticipants)
           throw new LimitError(`A session has at most ${maxParticipants} participants.`, maxParticipants)
         await sql(insertParticipant, [...key, userId, input.role])
-        return []
+        return { listed: { shown: [userId] } }
       })
     },
     async update(viewer, { sessionId, userId, role }) {
@@ -132,7 +133,7 @@ export function createParticipants({
       return change(viewer, sessionId, userId, async (sql) => {
         const [found] = await sql(updateParticipant, [viewer.tenantId, sessionId, userId, role])
         if (!found) throw new NotFoundError('participant')
-        return []
+        return {}
       })
     },
     async remove(viewer, { sessionId, userId }) {
@@ -141,7 +142,10 @@ export function createParticipants({
       return change(viewer, sessionId, userId, async (sql) => {
         const [found] = await sql(deleteParticipant, [viewer.tenantId, sessionId, userId])
         if (!found) throw new NotFoundError('participant')
-        return [({ revision }) => ({ type: 'ParticipantRemoved', revision, userId })]
+        return {
+          event: ({ revision }) => ({ type: 'ParticipantRemoved', revision, userId }),
+          listed: { hidden: [userId] },
+        }
       })
     },
   }

@@ -174,9 +174,7 @@ export function createErasure({ sessions, participants, runs, accounts, changes 
       if (!own) return
       const forks = await viewer.db.sql<Session>(clearForks, [viewer.tenantId, own.id])
       for (const fork of forks)
-        await changes.announce(fork.id, [
-          fork.deletedAt === null ? sessionUpdated(fork) : changedUnseen(fork),
-        ])
+        await changes.announce(fork, [fork.deletedAt === null ? sessionUpdated(fork) : changedUnseen(fork)])
       await sessions.purge(viewer, own.id)
       receipt.sessions += 1
       receipt.messages += own.messages

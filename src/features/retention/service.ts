@@ -59,7 +59,7 @@ type Dependencies = { system: SystemDatabase; changes: Changes; afterDays: numbe
 export function createRetention({ system, changes, afterDays, log }: Dependencies): Retention {
   async function deactivateBatch(): Promise<number> {
     const sessions = await system.sql<Session>(deactivateQuiet, [afterDays])
-    for (const session of sessions) await changes.announce(session.id, [sessionUpdated(session)])
+    for (const session of sessions) await changes.announce(session, [sessionUpdated(session)])
     return sessions.length
   }
 

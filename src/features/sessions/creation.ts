@@ -74,9 +74,9 @@ export function createCreation({
     const made = await changes.commit(viewer.db, draft.id, async (sql) => {
       await limit.hold(sql, draft.userId)
       const deactivated = await limit.makeRoom(sql, draft)
-      return { result: { session: await make(sql), deactivated }, events: [] }
+      return { result: { session: await make(sql), deactivated }, events: [], listed: { shown: true } }
     })
-    for (const session of made.deactivated) await changes.announce(session.id, [sessionUpdated(session)])
+    for (const session of made.deactivated) await changes.announce(session, [sessionUpdated(session)])
     return made
   }
 

@@ -48,6 +48,11 @@ const releaseForks: Statement = {
   text: 'UPDATE sessions SET parent_id = NULL, forked_at_seq = NULL WHERE tenant_id = $1 AND parent_id = $2',
 }
 
+const findPeople: Statement = {
+  name: 'session-people-of-erased',
+  text: 'SELECT user_id AS id FROM participants WHERE tenant_id = $1 AND session_id = $2',
+}
+
 const erase: Statement = {
   name: 'session-erase',
   text: `DELETE FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 RETURNING ${sessionColumns}`,
@@ -69,7 +74,8 @@ export function createLifecycle({ limit, changes }: { limit: ActiveLimit; change
         await limit.hold(sql, userId)
         const hasRoom = await limit.hasRoom(sql, { tenantId, userId, agentId })
         const [session] = await sql<Session>(markRestored, [tenantId, sessionId, hasRoom, agentId])
-        return { result: session, events: session ? [sessionUpdated(session)] : [] }
+        if (!session) return { result: session, events: [] }
+        return { result: session, events: [sessionUpdated(session)], listed: { shown: true } }
       })
       return restored ?? requireSession(viewer, sessionId, 'OWNER')
     },
@@ -78,11 +84,13 @@ export function createLifecycle({ limit, changes }: { limit: ActiveLimit; change
       return changes.commit(viewer.db, sessionId, async (sql) => {
         const key = [viewer.tenantId, sessionId]
         for (const statement of [lockRuns, lockSession, releaseForks]) await sql(statement, key)
+        const people = await sql<{ id: string }>(findPeople, key)
         const [session] = await sql<Session>(erase, key)
         if (!session) throw new NotFoundError('session')
         // As if the erasure were a change of its own, so that no reader takes it for one that it has seen.
         const event = sessionDeleted({ ...session, revision: session.revision + 1 })
-        return { result: { id: sessionId }, events: [event] }
+        const hidden = session.deletedAt === null ? [session.userId, ...people.map(({ id }) => id)] : []
+        return { result: { id: sessionId }, events: [event], listed: { hidden } }
       })
     },
   }

@@ -19,6 +19,8 @@ export type SessionPageArgs = PageArgs & { filter?: unknown; orderBy: SessionOrd
 export type SessionList = {
   /** A page of the sessions that the viewer may see. Where the selection needs no more, only the head of each is read. */
   page(viewer: Viewer, args: SessionPageArgs, selection: Selection): Promise<Page<Session>>
+  /** The ids of the sessions that the viewer may see and the filter fits; null where they are more than `atMost`. */
+  idsOf(viewer: Viewer, filter: SessionFilter, atMost: number): Promise<string[] | null>
   /** The parent of a fork, unless the viewer may not see it; for many at once, it is one statement. */
   parentOf(viewer: Viewer, session: Session): Promise<Session | null>
 }
@@ -42,7 +44,7 @@ type Branch = { from: string; where: string }
 
 /** Lists sessions: they are read in SQL, what hangs on them beyond their agents by Prisma. */
 export function createSessionList(config: Config['sessions'], checks: SessionChecks): SessionList {
-  const nameOf = createStatementNames()
+  const nameOf = createStatementNames('session-list')
   const statement = (text: string): Statement => ({ name: nameOf(text), text })
 
   const visible = createBatch<Viewer, string, Session>(async (viewer, ids) => {
@@ -55,6 +57,11 @@ export function createSessionList(config: Config['sessions'], checks: SessionChe
   return {
     parentOf: async (viewer, { parentId }) =>
       parentId === null ? null : ((await visible(viewer, parentId)) ?? null),
+    async idsOf(viewer, given, atMost) {
+      const { text, values } = idsQuery(viewer, await resolveTerms(viewer, given), atMost + 1)
+      const rows = await viewer.db.sql<{ id: string }>(statement(text), values)
+      return rows.length > atMost ? null : rows.map(({ id }) => id)
+    },
     async page(viewer, { filter: asked, orderBy, ...args }, { query, fields }) {
       const { filter: given } = check(checks.list, { filter: asked ?? {} })
       const column: Column = columns[orderBy.field]
@@ -129,6 +136,17 @@ function countQuery(viewer: Viewer, filter: ResolvedFilter) {
   return { text: `SELECT (${counts.join(' + ')})::int AS count`, values: parameters.values }
 }
 
+function idsQuery(viewer: Viewer, filter: ResolvedFilter, most: number) {
+  const parameters = createParameters()
+  const branches = branchesOf(viewer, filter, parameters)
+  const limit = parameters.add(most, 'int')
+  const parts = branches.map(({ from, where }) => `(SELECT s.id FROM ${from} WHERE ${where} LIMIT ${limit})`)
+  return {
+    text: `SELECT id FROM (${parts.join(' UNION ALL ')}) AS place LIMIT ${limit}`,
+    values: parameters.values,
+  }
+}
+
 /**
  * What the viewer may see and the filter wants. A deleted session is there for its owners only. An admin who asks for
  * somebody's sessions gets them from the same indexes as that person would.
@@ -178,12 +196,12 @@ function beyondOf(column: Column, { keys, beyond, backward }: PagePlan, paramete
 }
 
 /** Named statements stay prepared; the combinations of filters that are really used are few, but many are possible. */
-function createStatementNames() {
+export function createStatementNames(prefix: string) {
   const names = new Map<string, string>()
   return (text: string): string => {
     const known = names.get(text)
     if (known !== undefined) return known
-    const name = names.size < 200 ? `session-list-${digestOf(text).slice(0, 16)}` : ''
+    const name = names.size < 200 ? `${prefix}-${digestOf(text).slice(0, 16)}` : ''
     if (name !== '') names.set(text, name)
     return name
   }

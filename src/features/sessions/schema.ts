@@ -104,7 +104,7 @@ export const Session = builder.prismaNode('Session', {
   }),
 })
 
-const SessionFilterInput = builder.inputType('SessionFilter', {
+export const SessionFilterInput = builder.inputType('SessionFilter', {
   description: 'Which sessions to list; conditions add up.',
   fields: (t) => ({
     userId: t.id({ description: 'Of this owner.' }).validate(idOf('User').nullish()),

@@ -84,7 +84,7 @@ export function createSessions({ config, agents, models, templates, changes }: D
         if (!session) throw new NotFoundError('session')
         return { result: { session, deactivated }, events: [sessionUpdated(session)] }
       })
-      for (const session of updated.deactivated) await changes.announce(session.id, [sessionUpdated(session)])
+      for (const session of updated.deactivated) await changes.announce(session, [sessionUpdated(session)])
       return updated
     },
   }

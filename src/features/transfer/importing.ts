@@ -90,6 +90,7 @@ export function createImporting({ config, agents, models, changes }: Dependencie
     return changes.commit(viewer.db, id, async (sql) => ({
       result: await storeDocument(sql, document, session, names),
       events: [],
+      listed: { shown: true },
     }))
   }
 

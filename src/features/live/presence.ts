@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto'
+import type { Viewer } from '../../auth/viewer.ts'
+import type { Session, Statement, SystemDatabase, User } from '../../db/client.ts'
+import { columnsOf } from '../../db/columns.ts'
+import { createBatch } from '../../lib/batch.ts'
+import type { Shareable } from '../../realtime/fan-out.ts'
+import type { Feed } from '../../realtime/feed.ts'
+import { type PresenceEvent, toWire, type WireRow } from '../../realtime/feed-events.ts'
+import type { Activity, PresenceStore } from '../../realtime/presence.ts'
+import { createRooms, type Rooms, type Telling } from '../../realtime/presence-rooms.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { Sessions } from '../sessions/service.ts'
+
+/** Who has a session open, and who is typing in it. Nothing of it is stored. */
+export type Presence = {
+  /** The feed, whose reader is present for as long as it follows. */
+  whileFollowed<Value>(viewer: Viewer, sessionId: string, feed: Shareable<Value>): Shareable<Value>
+  /** Tells that the viewer types, until it says otherwise, sends a message or says nothing more of it for some seconds. */
+  setTyping(viewer: Viewer, input: { sessionId: string; isTyping: boolean }): Promise<Session>
+  /** Who is present, or types; for many sessions at once, it is one look and one statement. */
+  usersOf(viewer: Viewer, session: Session, activity: Activity): Promise<User[]>
+}
+
+type Here = Readonly<Record<Activity, User[]>>
+
+type Dependencies = { rooms: Rooms; store: PresenceStore; sessions: Sessions }
+
+export function createPresence({ rooms, store, sessions }: Dependencies): Presence {
+  const here = createBatch<Viewer, string, Here>(async ({ db, tenantId }, sessionIds) => {
+    const occupants = await store.read(sessionIds)
+    const ids = new Set(occupants.flatMap(({ present, typing }) => [...present, ...typing]))
+    const where = { tenantId, id: { in: [...ids] } }
+    const rows = ids.size > 0 ? await db.prisma.user.findMany({ where }) : []
+    const users = new Map(rows.map((user) => [user.id, user]))
+    const known = (userIds: readonly string[] = []) => userIds.flatMap((id) => users.get(id) ?? [])
+    return new Map(
+      sessionIds.map((sessionId, index) => {
+        const found = occupants[index]
+        return [sessionId, { present: known(found?.present), typing: known(found?.typing) }]
+      }),
+    )
+  })
+
+  return {
+    whileFollowed({ tenantId, userId }, sessionId, feed) {
+      const enter = () => rooms.enter({ tenantId, sessionId }, userId)
+      return whileFollowed(feed, enter)
+    },
+    async setTyping(viewer, { sessionId, isTyping }) {
+      const session = await sessions.require(viewer, sessionId, 'EDITOR')
+      rooms.type({ tenantId: viewer.tenantId, sessionId }, viewer.userId, isTyping)
+      return session
+    },
+    usersOf: async (viewer, { id }, activity) => (await here(viewer, id))?.[activity] ?? [],
+  }
+}
+
+function whileFollowed<Value>(feed: Shareable<Value>, enter: () => () => void): Shareable<Value> {
+  return {
+    topic: feed.topic,
+    join(sharing, reader) {
+      const leave = enter()
+      const { resume, leave: leaveFeed } = feed.join(sharing, {
+        take: reader.take,
+        end() {
+          leave()
+          reader.end()
+        },
+        fail(error) {
+          leave()
+          reader.fail(error)
+        },
+      })
+      return {
+        resume,
+        leave() {
+          leave()
+          leaveFeed()
+        },
+      }
+    },
+    close: feed.close,
+    [Symbol.asyncIterator]() {
+      const leave = enter()
+      const values = feed[Symbol.asyncIterator]()
+      const left = async (step: Promise<IteratorResult<Value>>) => {
+        try {
+          const result = await step
+          if (result.done) leave()
+          return result
+        } catch (error) {
+          leave()
+          throw error
+        }
+      }
+      return {
+        next: () => left(values.next()),
+        async return() {
+          leave()
+          return (await values.return?.()) ?? { done: true, value: undefined }
+        },
+      }
+    },
+  }
+}
+
+const findUsers: Statement = {
+  name: 'presence-users',
+  text: `SELECT ${columnsOf('User', 'u')} FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, id)
+    JOIN users u ON u.tenant_id = wanted.tenant_id AND u.id = wanted.id`,
+}
+
+const eventTypes = { present: 'PresenceChanged', typing: 'TypingChanged' } as const satisfies Record<
+  Activity,
+  PresenceEvent['type']
+>
+
+type RoomDependencies = { store: PresenceStore; feed: Feed; system: SystemDatabase; log: Log }
+
+/** The part of this node in it all, which tells the feeds of the sessions. */
+export const createPresenceRooms = ({ store, feed, system, log }: RoomDependencies): Rooms =>
+  createRooms({
+    store,
+    nodeId: randomUUID(),
+    tell: createTelling({ feed, system, log }),
+    onFailure: (error) => log.debug({ err: error }, 'it could not be settled who is present'),
+  })
+
+function createTelling({ feed, system, log }: Omit<RoomDependencies, 'store'>) {
+  async function findRows(tellings: readonly Telling[]): Promise<ReadonlyMap<string, WireRow>> {
+    const tenants = new Map(
+      tellings.flatMap(({ tenantId, userIds }) => userIds.map((id) => [id, tenantId] as const)),
+    )
+    if (tenants.size === 0) return new Map()
+    const rows = await system.sql<User>(findUsers, [[...tenants.values()], [...tenants.keys()]])
+    return new Map(rows.map((user) => [user.id, toWire(user)]))
+  }
+
+  return async (tellings: readonly Telling[]): Promise<boolean[]> => {
+    const rows = await findRows(tellings).catch((error: unknown) => {
+      log.debug({ err: error }, 'those who are present could not be read')
+      return null
+    })
+    if (!rows) return tellings.map(() => false)
+    return Promise.all(
+      tellings.map(async ({ sessionId, activity, userIds, version }) => {
+        const users = userIds.flatMap((id) => rows.get(id) ?? [])
+        try {
+          await feed.show(sessionId, { type: eventTypes[activity], users }, version)
+          return true
+        } catch (error) {
+          log.debug({ err: error, sessionId }, 'it could not be told who is present')
+          return false
+        }
+      }),
+    )
+  }
+}

@@ -1,0 +1,204 @@
+import type { Viewer } from '../../auth/viewer.ts'
+import type { Config } from '../../config.ts'
+import { closing } from '../../lib/async.ts'
+import { check } from '../../lib/checks.ts'
+import { digestOf } from '../../lib/digest.ts'
+import { type ListChange, type Listing, mergeInto } from '../../realtime/listing.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { createSessionChecks, type SessionFilter } from './checks.ts'
+import { conditionsOf, createParameters } from './filter.ts'
+import type { SessionList } from './list.ts'
+import { createMatching } from './matching.ts'
+import {
+  fittingAtMost,
+  type SessionChange,
+  type SidebarReader,
+  tellChange,
+  tellReset,
+} from './sidebar-reader.ts'
+
+/** Lists of sessions that are kept up to date: changes of what the viewer may see and its filter fits. */
+export type Sidebar = {
+  /**
+   * Begins with a RESET once it is attached: a list that is read then and kept up to date with what follows misses
+   * nothing. A slow reader is told the latest of each session.
+   */
+  follow(viewer: Viewer, filter: unknown): Promise<AsyncIterableIterator<SessionChange>>
+  stop(): void
+}
+
+/** The readers of a tenant on this node, who share one look at each change. */
+type Group = {
+  readonly readers: Set<Reader>
+  readonly changed: Map<string, ListChange>
+  /** Ends the reading of the channel; null until it is attached. */
+  end: (() => void) | null
+  attached: Promise<void>
+  timer: NodeJS.Timeout | undefined
+  /** What is done with the readers of the group, one after another. */
+  turn: Promise<void>
+}
+
+type Reader = SidebarReader & { readonly viewer: Viewer; readonly filterKey: string }
+
+/** What happens to a session within this is told once. */
+const burstMs = 100
+
+type Dependencies = {
+  config: Config['sessions']
+  listing: Listing
+  list: Pick<SessionList, 'idsOf'>
+  log: Log
+}
+
+export function createSidebar({ config, listing, list, log }: Dependencies): Sidebar {
+  const checks = createSessionChecks(config)
+  const groups = new Map<string, Group>()
+  const match = createMatching()
+
+  const inTurn = (group: Group, work: () => Promise<void>) => {
+    group.turn = group.turn.then(work).catch((error: unknown) => {
+      log.debug({ err: error }, 'changes of sessions could not be told to lists')
+      // They read their lists anew, then or whenever that is possible again.
+      for (const reader of group.readers) tellReset(reader)
+    })
+    return group.turn
+  }
+
+  async function tell(group: Group) {
+    clearTimeout(group.timer)
+    group.timer = undefined
+    const changes = [...group.changed.values()]
+    group.changed.clear()
+    const [first] = group.readers
+    if (!first || changes.length === 0) return
+    const filters = new Map<string, { filter: SessionFilter; index: number }>()
+    for (const { filterKey, filter } of group.readers)
+      if (!filters.has(filterKey)) filters.set(filterKey, { filter, index: filters.size })
+    const ids = changes.map(({ sessionId }) => sessionId)
+    const wanted = [...filters.values()].map(({ filter }) => filter)
+    const matches = await match(first.viewer.db, ids, wanted)
+    for (const reader of group.readers) {
+      const index = filters.get(reader.filterKey)?.index ?? 0
+      for (const change of changes) {
+        const found = matches.get(change.sessionId)
+        tellChange(reader, change, found, found?.fits[index] === true)
+      }
+    }
+  }
+
+  /** A filter with conditions lets sessions go that it cannot tell from those it never had: so they are noted. */
+  async function noteFitting(reader: Reader) {
+    const { deleted, ...conditions } = reader.filter
+    const isPlain = !deleted && Object.values(conditions).every((value) => value == null)
+    const ids = isPlain ? null : await list.idsOf(reader.viewer, reader.filter, fittingAtMost)
+    reader.fitting = ids && new Set(ids)
+  }
+
+  async function startOver(group: Group) {
+    group.changed.clear()
+    for (const reader of group.readers) {
+      await noteFitting(reader)
+      tellReset(reader)
+    }
+  }
+
+  async function read(tenantId: string, group: Group) {
+    const batches = await listing.follow(tenantId)
+    group.end = () => void batches.return?.()
+    const reading = async () => {
+      for await (const changes of batches) {
+        if (changes === null) void inTurn(group, () => startOver(group))
+        for (const change of changes ?? []) mergeInto(group.changed, change)
+        group.timer ??= setTimeout(() => void inTurn(group, () => tell(group)), burstMs)
+      }
+      drop(tenantId, group)
+      for (const reader of group.readers) reader.wake()
+    }
+    void reading()
+  }
+
+  function drop(tenantId: string, group: Group) {
+    if (groups.get(tenantId) === group) groups.delete(tenantId)
+    clearTimeout(group.timer)
+  }
+
+  function join(tenantId: string): Group {
+    const known = groups.get(tenantId)
+    if (known) return known
+    const group: Group = {
+      readers: new Set(),
+      changed: new Map(),
+      end: null,
+      attached: Promise.resolve(),
+      timer: undefined,
+      turn: Promise.resolve(),
+    }
+    groups.set(tenantId, group)
+    group.attached = read(tenantId, group)
+    group.attached.catch(() => drop(tenantId, group))
+    return group
+  }
+
+  function leave(tenantId: string, group: Group, reader: Reader) {
+    group.readers.delete(reader)
+    if (group.readers.size > 0) return
+    drop(tenantId, group)
+    group.end?.()
+  }
+
+  return {
+    async follow(viewer, asked) {
+      const { filter } = check(checks.list, { filter: asked ?? {} })
+      // Its faults are the caller's, now, and not of whoever is told something later.
+      conditionsOf(filter, '', createParameters())
+      const { tenantId, userId, role } = viewer
+      const reader = newReader({ viewer, userId, role, filter, filterKey: digestOf(filter) })
+      const group = join(tenantId)
+      group.readers.add(reader)
+      try {
+        await group.attached
+        await inTurn(group, async () => {
+          // What waits to be told happened before, and its list shall have it.
+          await tell(group)
+          await noteFitting(reader)
+          tellReset(reader)
+        })
+      } catch (error) {
+        leave(tenantId, group, reader)
+        throw error
+      }
+      const isOver = () => groups.get(tenantId) !== group || !group.readers.has(reader)
+      return closing(changesOf(reader, isOver), () => {
+        leave(tenantId, group, reader)
+        reader.wake()
+      })
+    },
+    stop() {
+      for (const group of groups.values()) group.end?.()
+    },
+  }
+}
+
+type Given = Pick<Reader, 'viewer' | 'userId' | 'role' | 'filter' | 'filterKey'>
+
+const newReader = (given: Given): Reader => ({
+  ...given,
+  fitting: null,
+  dropped: new Set(),
+  waiting: new Map(),
+  wake() {},
+})
+
+async function* changesOf(reader: Reader, isOver: () => boolean): AsyncGenerator<SessionChange> {
+  while (!isOver()) {
+    const [first] = reader.waiting
+    if (first) {
+      reader.waiting.delete(first[0])
+      yield first[1]
+    } else
+      await new Promise<void>((resolve) => {
+        reader.wake = resolve
+      })
+  }
+}
