@@ -30,7 +30,8 @@ export async function watchRuns(app: TestApp, sessionId: string): Promise<Watch>
     `subscription ($sessionId: ID!) { sessionEvents(sessionId: $sessionId) {
       __typename cursor
       ... on RunQueued { run { id status } } ... on RunStarted { run { id status } }
-      ... on RunFinished { run { id status } }
+      ... on RunRequiresAction { run { id status } } ... on RunFinished { run { id status } }
+      ... on MessageRemoved { messageId }
       ... on MessageUpdated { message { id seq status content finishReason } }
       ... on TextDelta { messageId offset text }
       ... on ToolCallStarted { messageId toolCallId name }

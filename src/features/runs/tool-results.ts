@@ -78,7 +78,9 @@ export function createToolResults(dependencies: Dependencies): ToolResults {
     const { session, messages } = await appendMessages(sql, place, drafts)
     const run = await claims.resume(sql, { ...paused, assistantMessageId: reply.id })
     const assistantMessage = messages.at(-1)
-    if (!run || !assistantMessage) throw new Error(`The run ${id} was changed from under its session's lock.`)
+    // The wish to cancel is stored without the session's lock.
+    if (!run || !assistantMessage)
+      throw invalid('runId', 'waits for no results of tools: it is being cancelled')
     const { revision } = session
     return {
       result: { run, toolMessages: messages.slice(0, -1), assistantMessage, revision },
