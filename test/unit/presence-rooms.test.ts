@@ -1,0 +1,221 @@
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { PresenceStore } from '../../src/realtime/presence.ts'
+import { createMemoryPresence } from '../../src/realtime/presence-memory.ts'
+import { createRooms, type Rooms, roomTimes, type Telling } from '../../src/realtime/presence-rooms.ts'
+
+const times = { leaseMs: 600, renewMs: 200, graceMs: 150, typingMs: 300, typingAgainMs: 100 }
+const place = { tenantId: 'tenant', sessionId: 'session' }
+
+type Node = {
+  rooms: Rooms
+  /** How many places each exchange was for. */
+  exchanges: number[]
+  /** As a node that dies: it does nothing any more, and its leases stay. */
+  die(): void
+}
+
+/** Nodes on one store, and one log of what they tell, which takes each version once. */
+function createNodes() {
+  const store = createMemoryPresence({ memoryMs: 60_000 })
+  const log: Telling[] = []
+  let isLogAway = false
+  let isStoreAway = false
+  let nodes = 0
+  const failures: unknown[] = []
+  const started: Rooms[] = []
+
+  const startNode = (): Node => {
+    const exchanges: number[] = []
+    let isDead = false
+    const reachable: PresenceStore = {
+      ...store,
+      exchange(updates) {
+        if (isDead) return new Promise(() => {})
+        if (isStoreAway) return Promise.reject(new Error('The store is away.'))
+        exchanges.push(updates.length)
+        return store.exchange(updates)
+      },
+    }
+    const rooms = createRooms({
+      store: reachable,
+      nodeId: `node${++nodes}`,
+      times,
+      onFailure: (error) => failures.push(error),
+      tell: async (tellings) =>
+        tellings.map((telling) => {
+          if (isLogAway) return false
+          const isNew = log.every(
+            ({ sessionId, activity, version }) =>
+              sessionId !== telling.sessionId || activity !== telling.activity || version < telling.version,
+          )
+          if (isNew) log.push(telling)
+          return true
+        }),
+    })
+    rooms.start()
+    started.push(rooms)
+    return {
+      rooms,
+      exchanges,
+      die() {
+        isDead = true
+      },
+    }
+  }
+  return {
+    startNode,
+    store,
+    failures,
+    /** Who was told to be present, in turn. */
+    told: () => log.filter(({ activity }) => activity === 'present').map(({ userIds }) => userIds.join('+')),
+    typing: () => log.filter(({ activity }) => activity === 'typing').map(({ userIds }) => userIds.join('+')),
+    takeLog(isAway: boolean) {
+      isLogAway = isAway
+    },
+    takeStore(isAway: boolean) {
+      isStoreAway = isAway
+    },
+    stop: () => Promise.all(started.map((rooms) => Promise.race([rooms.stop(), Promise.resolve()]))),
+  }
+}
+
+const until = (holds: () => void) => vi.waitFor(holds, { timeout: 10_000, interval: 10 })
+
+describe('rooms of several nodes', () => {
+  const opened: ReturnType<typeof createNodes>[] = []
+  const create = () => {
+    const nodes = createNodes()
+    opened.push(nodes)
+    return nodes
+  }
+  afterEach(async () => {
+    for (const nodes of opened.splice(0)) {
+      await nodes.stop()
+      await nodes.store.close()
+    }
+  })
+
+  it('tell each change once, whoever hears of it', async () => {
+    const nodes = create()
+    const [one, two] = [nodes.startNode(), nodes.startNode()]
+    one.rooms.enter(place, 'alice')
+    const leave = two.rooms.enter(place, 'bob')
+    await until(() => expect(nodes.told()).toEqual(['alice+bob']))
+    leave()
+    leave()
+    await until(() => expect(nodes.told()).toEqual(['alice+bob', 'alice']))
+    const before = one.exchanges.length
+    await until(() => expect(one.exchanges.length).toBeGreaterThan(before + 2))
+    expect(nodes.told()).toEqual(['alice+bob', 'alice'])
+  })
+
+  it('see a node that died, and what it left half done', async () => {
+    const nodes = create()
+    const [one, two] = [nodes.startNode(), nodes.startNode()]
+    one.rooms.enter(place, 'alice')
+    two.rooms.enter(place, 'bob')
+    two.rooms.type(place, 'bob', true)
+    await until(() => expect(nodes.typing()).toEqual(['bob']))
+    two.die()
+    await until(() => expect(nodes.typing()).toEqual(['bob', '']))
+    await until(() => expect(nodes.told()).toEqual(['alice+bob', 'alice']))
+    const three = nodes.startNode()
+    // It dies with what it caused in the store, before it could tell.
+    nodes.takeLog(true)
+    three.rooms.enter(place, 'carol')
+    await until(async () =>
+      expect(await nodes.store.read([place.sessionId])).toMatchObject([{ present: ['alice', 'carol'] }]),
+    )
+    three.die()
+    nodes.takeLog(false)
+    await until(() => expect(nodes.told().slice(2)).toEqual(['alice+carol', 'alice']))
+  })
+
+  it('keep who comes back within the grace, here or at another node', async () => {
+    const nodes = create()
+    const [one, two] = [nodes.startNode(), nodes.startNode()]
+    one.rooms.enter(place, 'alice')
+    let leave = one.rooms.enter(place, 'bob')
+    await until(() => expect(nodes.told()).toEqual(['alice+bob']))
+    for (const node of [one, two, one, two]) {
+      leave()
+      leave = node.rooms.enter(place, 'bob')
+    }
+    const before = one.exchanges.length
+    await until(() => expect(one.exchanges.length).toBeGreaterThan(before + 3))
+    expect(nodes.told()).toEqual(['alice+bob'])
+    leave()
+    await until(() => expect(nodes.told()).toEqual(['alice+bob', 'alice']))
+  })
+
+  it('leave those of a node that stops the time to come elsewhere', async () => {
+    const nodes = create()
+    const [one, two] = [nodes.startNode(), nodes.startNode()]
+    one.rooms.enter(place, 'alice')
+    two.rooms.enter(place, 'bob')
+    two.rooms.enter(place, 'carol')
+    await until(() => expect(nodes.told().at(-1)).toBe('alice+bob+carol'))
+    const before = nodes.told().length
+    await two.rooms.stop()
+    one.rooms.enter(place, 'bob')
+    await until(() => expect(nodes.told().slice(before)).toEqual(['alice+bob']))
+  })
+
+  it('make good what could not be settled while the store was away', async () => {
+    const nodes = create()
+    const [one, two] = [nodes.startNode(), nodes.startNode()]
+    one.rooms.enter(place, 'alice')
+    const leave = two.rooms.enter(place, 'bob')
+    await until(() => expect(nodes.told()).toEqual(['alice+bob']))
+    nodes.takeStore(true)
+    leave()
+    two.rooms.enter(place, 'carol')
+    two.rooms.type(place, 'carol', true)
+    await until(() => expect(nodes.failures.length).toBeGreaterThan(1))
+    nodes.takeStore(false)
+    await until(() => expect(nodes.told().at(-1)).toBe('alice+carol'))
+    await until(() => expect(nodes.typing()).toEqual(['carol', '']))
+  })
+
+  it('ask for many at once, and hold nothing of those who left', async () => {
+    const nodes = create()
+    const { rooms, exchanges } = nodes.startNode()
+    const count = 5_000
+    const leave = Array.from({ length: count }, (_, index) =>
+      rooms.enter({ tenantId: 'tenant', sessionId: `session${index}` }, 'alice'),
+    )
+    await until(() => expect(exchanges.reduce((sum, each) => sum + each, 0)).toBeGreaterThanOrEqual(count))
+    expect(exchanges.length).toBeLessThan(60)
+    for (const each of leave) each()
+    await until(async () => {
+      const places = Array.from({ length: count }, (_, index) => `session${index}`)
+      const present = (await nodes.store.read(places)).flatMap((each) => each.present)
+      expect(present).toEqual([])
+    })
+    const before = exchanges.length
+    const bystander = nodes.startNode()
+    bystander.rooms.enter(place, 'bob')
+    await until(() => expect(bystander.exchanges.length).toBeGreaterThan(3))
+    expect(exchanges.slice(before)).toEqual([])
+    expect(nodes.told()).toEqual([])
+  })
+
+  it('say nothing again of one who goes on typing', async () => {
+    const nodes = create()
+    const { rooms, exchanges } = nodes.startNode()
+    rooms.enter(place, 'alice')
+    for (let count = 0; count < 50; count += 1) rooms.type(place, 'bob', true)
+    await until(() => expect(nodes.typing()).toEqual(['bob']))
+    for (let count = 0; count < 4; count += 1) {
+      const before = exchanges.length
+      rooms.type(place, 'bob', true)
+      await until(() => expect(exchanges.length).toBeGreaterThan(before))
+    }
+    await until(() => expect(nodes.typing()).toEqual(['bob', '']))
+  })
+})
+
+it('a node that dies is noticed within 30 s, and renews twice before that', () => {
+  expect(roomTimes.leaseMs).toBeLessThanOrEqual(30_000)
+  expect(roomTimes.renewMs * 2).toBeLessThan(roomTimes.leaseMs)
+})
