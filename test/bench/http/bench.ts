@@ -75,7 +75,8 @@ async function readSample(url: string): Promise<Sample & { tenant: { id: string;
     ).rows
     if (!tenant) throw new Error('There is no tenant in the database; seed it first.')
     const users = await client.query<Sample['users'][number]>(
-      'SELECT id, external_id AS "externalId" FROM users WHERE tenant_id = $1 ORDER BY id LIMIT 200',
+      `SELECT id, external_id AS "externalId" FROM users u WHERE tenant_id = $1 AND EXISTS
+         (SELECT FROM sessions s WHERE s.tenant_id = u.tenant_id AND s.user_id = u.id) ORDER BY id LIMIT 200`,
       [tenant.id],
     )
     const sessions = await client.query<Sample['sessions'][number]>(

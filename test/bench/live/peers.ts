@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { Redis } from 'ioredis'
 import type { BenchDatabases } from '../database.ts'
 import { freePort, type ServerProcess, startServer } from '../server.ts'
 import { type Control, openControl } from './control.ts'
@@ -90,6 +91,7 @@ async function startParley(
 ): Promise<Running> {
   const { given = {}, redisUrl = '', nodes = 1 } = options
   const fromOutside = Object.keys(parleySettings).filter((key) => process.env[key] && !kept.includes(key))
+  const prefix = `parley-bench-${randomBytes(4).toString('hex')}:`
   const settings = {
     ...parleySettings,
     ...given,
@@ -97,7 +99,7 @@ async function startParley(
     JWT_SECRET: randomBytes(32).toString('hex'),
     DATABASE_URL: given.DATABASE_URL ?? (await databases.create()),
     REDIS_URL: redisUrl,
-    ...(redisUrl ? { REDIS_KEY_PREFIX: `parley-bench-${randomBytes(4).toString('hex')}:` } : {}),
+    ...(redisUrl ? { REDIS_KEY_PREFIX: prefix } : {}),
   }
   const started = []
   for (let node = 0; node < nodes; node += 1) started.push(await startNode('parley', settings))
@@ -105,7 +107,23 @@ async function startParley(
   if (!first || !last) throw new Error('No node was asked for.')
   for (const other of started.slice(1)) other.control.end()
   const servers = started.map(({ server }) => server)
-  return combine({ name, dialect: dialects.parley, port: last.port, control: first.control, servers })
+  const { port } = last
+  const running = combine({ name, dialect: dialects.parley, port, control: first.control, servers })
+  if (!redisUrl) return running
+  const { stop } = running
+  // Added to what is there: a copy would freeze its getter.
+  return Object.assign(running, { stop: () => stop().then(() => forget(redisUrl, prefix)) })
+}
+
+/** Nothing of a bench stays in a Redis that others use. */
+async function forget(redisUrl: string, prefix: string): Promise<void> {
+  const redis = new Redis(redisUrl)
+  try {
+    for await (const keys of redis.scanStream({ match: `${prefix}*`, count: 1_000 }))
+      if (keys.length > 0) await redis.unlink(keys)
+  } finally {
+    redis.disconnect()
+  }
 }
 
 async function startNode(file: string, settings: Settings) {
