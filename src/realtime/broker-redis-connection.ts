@@ -8,8 +8,8 @@ export type RedisConnection = {
    * it may have been done all the same.
    */
   run(script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>
-  /** Resolves when messages of these channels come; false where Redis does not answer. */
-  subscribe(channels: readonly string[]): Promise<boolean>
+  /** Resolves when messages of these channels come. */
+  subscribe(channels: readonly string[]): Promise<void>
   unsubscribe(channel: string): void
   /** Tells a server that restarted from the one before it; asked for once per connection. */
   serverRun(): Promise<string>
@@ -58,12 +58,7 @@ export async function connectRedis(options: Options): Promise<RedisConnection> {
     run: (script, keys, args) =>
       call(commands, () => scripts[script]?.call(scripts, keys.length, ...keys, ...args) as Promise<unknown>),
     async subscribe(channels) {
-      try {
-        await call(subscriber, () => subscriber.redis.subscribe(...channels))
-        return true
-      } catch {
-        return false
-      }
+      await call(subscriber, () => subscriber.redis.subscribe(...channels))
     },
     unsubscribe(channel) {
       // Where it fails the connection is gone, and its subscriptions with it.
@@ -101,7 +96,6 @@ const settings: RedisOptions = {
   // A call fails rather than waits or happens twice; subscriptions are renewed by the broker, which knows them.
   enableOfflineQueue: false,
   maxRetriesPerRequest: 0,
-  autoResendUnfulfilledCommands: false,
   autoResubscribe: false,
   disconnectTimeout: 500,
   // A primary that became a replica would refuse every append for as long as the connection stands.

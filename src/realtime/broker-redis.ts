@@ -1,8 +1,8 @@
 import type { Broker, BrokerLimits } from './broker.ts'
-import { connectRedis, type RedisLog } from './broker-redis-connection.ts'
+import { connectRedis, type RedisConnection, type RedisLog } from './broker-redis-connection.ts'
 import { attachFollower } from './broker-redis-follower.ts'
-import { createRedisLogs, type Push, scripts } from './broker-redis-log.ts'
-import { createReader, type Reader } from './broker-redis-reader.ts'
+import { createRedisLogs, type RedisLogs, scripts } from './broker-redis-log.ts'
+import { createReaders } from './broker-redis-readers.ts'
 
 export type RedisBroker = Broker & {
   /** False while Redis is away: calls fail, followers wait. */
@@ -19,89 +19,41 @@ type Options = BrokerLimits & {
   windowEntries?: number
 }
 
-/** How long a push that was lost stays unseen. */
-const longestCheckIntervalMs = 1_000
-const channelsPerCheck = 200
-const channelsPerSubscribe = 500
+const trialChannel = 'trial'
 
 /**
  * A broker for many nodes: logs live in Redis, pushes come by its pub/sub. Rejects where Redis cannot be reached; once
  * it stood, an outage is waited for. A Redis that restarted, or another that took over, begins every log anew, whatever
  * it kept: what it lacks is not known.
  */
-export async function createRedisBroker({
-  url,
-  keyPrefix,
-  log,
-  windowEntries = 256,
-  ...limits
-}: Options): Promise<RedisBroker> {
-  const readers = new Map<string, Reader>()
-  const channelOfPush = new Map<string, string>()
-  let closed = false
-
+export async function createRedisBroker(options: Options): Promise<RedisBroker> {
+  const { url, keyPrefix, log, windowEntries = 256, maxEntries, maxAgeMs, batchSize } = options
   const connection = await connectRedis({
     url,
     scripts,
     log,
-    onMessage(name, message) {
-      readers.get(channelOfPush.get(name) ?? '')?.pushed(JSON.parse(message) as Push)
-    },
-    onReconnect() {
-      void subscribeAll().then(check)
-    },
+    onMessage: (name, message) => readers.deliver(name, message),
+    onReconnect: () => void readers.resubscribe(),
   })
-  const logs = createRedisLogs({ connection, keyPrefix, ...limits })
+  const logs = createRedisLogs({ connection, keyPrefix, maxEntries, maxAgeMs })
+  const readers = createReaders({ connection, logs, windowEntries, maxEntries, maxAgeMs, batchSize })
+  let closed = false
 
-  const subscribeAll = async () => {
-    for (const names of chunksOf([...channelOfPush.keys()], channelsPerSubscribe))
-      await connection.subscribe(names)
+  const close = async () => {
+    if (closed) return
+    closed = true
+    readers.close()
+    await connection.close()
   }
-
-  /** Heals lost pushes, and keeps followed channels from being forgotten. */
-  const checkAll = async () => {
-    for (const chunk of chunksOf([...readers.values()], channelsPerCheck)) {
-      const standings = await logs.standings(chunk.map(({ channel }) => channel))
-      for (const [index, standing] of standings.entries()) {
-        const reader = chunk[index]
-        if (reader && reader.followers.size > 0) reader.sync(standing)
-      }
-    }
-  }
-
-  let isChecking = false
-  const check = async () => {
-    if (isChecking || closed) return
-    isChecking = true
-    // Where Redis is away the connection says so, and the next turn does what this one could not.
-    await Promise.allSettled([connection.beat(), checkAll()])
-    isChecking = false
-  }
-  const timer = setInterval(() => void check(), Math.min(longestCheckIntervalMs, limits.maxAgeMs / 4)).unref()
-
-  const hold = (channel: string): Reader => {
-    let reader = readers.get(channel)
-    if (!reader) {
-      const name = logs.pushNameOf(channel)
-      channelOfPush.set(name, channel)
-      reader = createReader({ channel, logs, windowEntries, opened: connection.subscribe([name]), ...limits })
-      readers.set(channel, reader)
-    }
-    reader.holders += 1
-    return reader
-  }
-
-  const release = (reader: Reader) => {
-    reader.holders -= 1
-    if (reader.holders > 0) return
-    const name = logs.pushNameOf(reader.channel)
-    readers.delete(reader.channel)
-    channelOfPush.delete(name)
-    connection.unsubscribe(name)
-  }
-
   const refuseClosed = () => {
     if (closed) throw new Error('The broker is closed.')
+  }
+
+  try {
+    await tryOut(connection, logs)
+  } catch (error) {
+    await close()
+    throw error
   }
 
   return {
@@ -111,7 +63,7 @@ export async function createRedisBroker({
       const { at, ...appended } = await logs.append(channel, entries, marks)
       const { epoch, offset: last } = appended.position
       if (appended.isAppended && entries.length > 0)
-        readers.get(channel)?.appended({ epoch, last, at, entries })
+        readers.find(channel)?.appended({ epoch, last, at, entries })
       return appended
     },
     async position(channel) {
@@ -128,30 +80,27 @@ export async function createRedisBroker({
     },
     async follow(channel, { after, signal }) {
       refuseClosed()
-      const reader = hold(channel)
+      const reader = readers.hold(channel)
+      const release = () => readers.release(reader)
       try {
-        // Where it fails, position checks bring the entries until the connection is back and subscribed.
         await reader.opened
         const standing = await logs.standing(channel)
         refuseClosed()
         reader.sync(standing)
-        const { batchSize } = limits
-        return attachFollower({ reader, standing, after, batchSize, signal, release: () => release(reader) })
+        return attachFollower({ reader, standing, after, batchSize, signal, release })
       } catch (error) {
-        release(reader)
+        release()
         throw error
       }
     },
-    async close() {
-      if (closed) return
-      closed = true
-      clearInterval(timer)
-      for (const reader of [...readers.values()]) for (const end of [...reader.followers]) end()
-      await connection.close()
-    },
+    close,
   }
 }
 
-function* chunksOf<T>(items: readonly T[], size: number): Generator<T[]> {
-  for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size)
+/** What the user of the address may not do shows at the start, not halfway through an append. */
+async function tryOut(connection: RedisConnection, logs: RedisLogs) {
+  const pushName = logs.pushNameOf(trialChannel)
+  await connection.subscribe([pushName])
+  connection.unsubscribe(pushName)
+  await logs.append(trialChannel, ['start'], [])
 }

@@ -73,8 +73,15 @@ test('an append that is too large for a push arrives all the same', async () => 
   const [one, two] = [await startNode(), await startNode()]
   const followers = [await collect(one), await collect(two)]
   const large = 'ü'.repeat(40_000)
+  const pushes: string[] = []
+  const listener = redis().admin.duplicate()
+  listener.on('message', (_, message) => void pushes.push(message))
+  await listener.subscribe(pushName)
   await one.append(channel, ['before', large])
   await one.append(channel, ['after'])
+  await vi.waitUntil(() => pushes.length === 2)
+  listener.disconnect()
+  expect(pushes.every((push) => push.length < 200)).toBe(true)
   for (const follower of followers) {
     await follower.until('after', 900)
     expect(follower.data()).toEqual(['before', large, 'after'])
@@ -105,12 +112,27 @@ test('every key has an end', async () => {
   await node.read('read', { epoch: 'elsewhere', offset: 0 }, 1)
   await node.follow('followed', { signal: never })
   const keys = await redis().admin.keys('*')
-  expect(keys).toHaveLength(7)
+  // A hash each, and a stream where something was appended: here, and by the trial at the start.
+  expect(keys).toHaveLength(6 + 1 + 2)
   for (const key of keys) {
     const left = await redis().admin.pttl(key)
     expect(left).toBeGreaterThan(0)
     expect(left).toBeLessThanOrEqual(2 * maxAgeMs)
   }
+})
+
+test('entries of a followed channel end at their own age, not with the newest', async () => {
+  const maxAgeMs = 1_000
+  const node = await startNode({ maxAgeMs })
+  await node.follow(channel, { signal: never })
+  const startedAt = Date.now()
+  await node.append(channel, ['a'])
+  await vi.waitUntil(() => Date.now() - startedAt > maxAgeMs * 0.6)
+  await node.append(channel, ['b'])
+  const kept = async () => dataOf((await node.tail(channel, 9)).entries)
+  expect(await kept()).toEqual(['a', 'b'])
+  await vi.waitUntil(async () => (await kept())?.length !== 2, { interval: 10 })
+  expect(await kept()).toEqual(['b'])
 })
 
 test('close leaves no connection, and nothing that keeps the process running', async () => {
