@@ -54,41 +54,44 @@ const maxAttempts = 3
 /** Candidates that `waiting` gives at most. */
 export const waitingAtMost = 50
 
-const isNextInSession = `NOT EXISTS (SELECT FROM runs o WHERE o.tenant_id = r.tenant_id AND o.session_id = r.session_id
-    AND o.status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION')
+const isNextIn = (sessionId: string) => `NOT EXISTS (SELECT FROM runs o WHERE o.tenant_id = r.tenant_id
+    AND o.session_id = ${sessionId} AND o.status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION')
     AND (o.status <> 'QUEUED' OR (o.queue_rank, o.id) < (r.queue_rank, r.id)))`
 
 const leaseEnd = (leaseMs: string) => `clock_timestamp() + ${leaseMs} * interval '1 ms'`
 
+// What is settled is settled once: without MATERIALIZED the counts are made anew wherever they are named.
 const insertRun: Statement = {
   name: 'run-insert',
-  text: `INSERT INTO runs AS r (tenant_id, id, session_id, user_id, model, parameters, user_message_id,
+  text: `WITH line AS (
+      SELECT count(*) AS open, count(*) FILTER (WHERE o.status = 'QUEUED') AS queued, max(o.queue_rank) AS last,
+        min(o.queue_rank) FILTER (WHERE o.status = 'QUEUED') AS first
+      FROM runs o WHERE o.tenant_id = $1 AND o.session_id = $3
+        AND o.status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION')
+    ), now AS MATERIALIZED (
+      SELECT queued, CASE WHEN $13 THEN coalesce(first, 1) - 1 ELSE coalesce(last, 0) + 1 END AS rank,
+        $9::text IS NOT NULL AND open = 0 AND ${userHasRoom('$1', '$4', '$10')} AND ${tenantHasRoom('$1', '$11')} AS is_turn
+      FROM line)
+    INSERT INTO runs AS r (tenant_id, id, session_id, user_id, model, parameters, user_message_id,
       assistant_message_id, queue_rank, status, node_id, attempt, started_at, lease_until)
     SELECT $1, $2, $3, $4, $5, $6, $7, $8, rank, (CASE WHEN is_turn THEN 'RUNNING' ELSE 'QUEUED' END)::"RunStatus",
       CASE WHEN is_turn THEN $9 END, is_turn::int, CASE WHEN is_turn THEN clock_timestamp() END,
       CASE WHEN is_turn THEN ${leaseEnd('$14')} END
-    FROM (SELECT queued, CASE WHEN $13 THEN coalesce(first, 1) - 1 ELSE coalesce(last, 0) + 1 END AS rank,
-        $9::text IS NOT NULL AND open = 0 AND ${userHasRoom('$10')} AND ${tenantHasRoom('$11')} AS is_turn
-      FROM (SELECT $1::uuid AS tenant_id, $4::uuid AS user_id, count(*) AS open, max(o.queue_rank) AS last,
-          count(*) FILTER (WHERE o.status = 'QUEUED') AS queued,
-          min(o.queue_rank) FILTER (WHERE o.status = 'QUEUED') AS first
-        FROM runs o WHERE o.tenant_id = $1 AND o.session_id = $3
-          AND o.status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION')) AS r) AS now
-    WHERE is_turn OR queued < $12
+    FROM now WHERE is_turn OR queued < $12
     RETURNING ${runColumns}`,
 }
 
 const resumeRun: Statement = {
   name: 'run-resume',
-  text: `UPDATE runs r SET status = (CASE WHEN is_turn THEN 'RUNNING' ELSE 'QUEUED' END)::"RunStatus",
+  text: `WITH now AS MATERIALIZED (
+      SELECT coalesce(min(o.queue_rank), 1) - 1 AS rank,
+        $6::text IS NOT NULL AND ${userHasRoom('$1', '$3', '$7')} AND ${tenantHasRoom('$1', '$8')} AS is_turn
+      FROM runs o WHERE o.tenant_id = $1 AND o.session_id = $10 AND o.status = 'QUEUED')
+    UPDATE runs r SET status = (CASE WHEN is_turn THEN 'RUNNING' ELSE 'QUEUED' END)::"RunStatus",
       node_id = CASE WHEN is_turn THEN $6 END, attempt = attempt + is_turn::int, has_begun = false,
       lease_until = CASE WHEN is_turn THEN ${leaseEnd('$9')} END, queue_rank = rank, tool_rounds = tool_rounds + 1,
       assistant_message_id = $5, pending_tool_calls = '[]', action_expires_at = NULL, updated_at = clock_timestamp()
-    FROM (SELECT coalesce(min(o.queue_rank), 1) - 1 AS rank,
-        $6::text IS NOT NULL AND ${userHasRoom('$7')} AND ${tenantHasRoom('$8')} AS is_turn
-      FROM (SELECT $1::uuid AS tenant_id, $3::uuid AS user_id) AS r
-      LEFT JOIN runs o ON o.tenant_id = $1 AND o.session_id = $10 AND o.status = 'QUEUED'
-      GROUP BY r.tenant_id, r.user_id) AS now
+    FROM now
     WHERE r.tenant_id = $1 AND r.id = $2 AND r.attempt = $4 AND r.status = 'REQUIRES_ACTION'
       AND r.cancel_requested_at IS NULL
     RETURNING ${runColumns}`,
@@ -111,7 +114,7 @@ const claiming = (name: string, condition: string): Statement => ({
 
 const claimRun = claiming(
   'run-claim',
-  `r.status = 'QUEUED' AND ${isNextInSession} AND ${userHasRoom('$5')} AND ${tenantHasRoom('$6')}`,
+  `r.status = 'QUEUED' AND ${isNextIn('$8')} AND ${userHasRoom('$1', '$7', '$5')} AND ${tenantHasRoom('$1', '$6')}`,
 )
 
 const takeOverRun = claiming(
@@ -146,7 +149,7 @@ const findWaiting: Statement = {
       CROSS JOIN LATERAL (SELECT r.tenant_id, r.id, r.session_id, r.user_id,
           n.running + row_number() OVER (ORDER BY r.id) AS turn
         FROM (SELECT r.* FROM runs r WHERE r.tenant_id = u.tenant_id AND r.user_id = u.user_id AND r.status = 'QUEUED'
-            AND ${isNextInSession} ORDER BY r.id LIMIT greatest($2 - n.running, 0)) AS r) AS q) AS w
+            AND ${isNextIn('r.session_id')} ORDER BY r.id LIMIT greatest($2 - n.running, 0)) AS r) AS q) AS w
     WHERE w.running + w.place <= $3
     ORDER BY w.turn, w.id LIMIT ${waitingAtMost}`,
 }
@@ -208,7 +211,12 @@ export function createClaims({ database, changes, config, nodeId }: Dependencies
     },
     async claim(place) {
       if (isClosed) return null
-      return move(claimRun, place, [place.id, nodeId, leaseMs, perUser, perTenant], runStarted)
+      return move(
+        claimRun,
+        place,
+        [place.id, nodeId, leaseMs, perUser, perTenant, place.userId, place.sessionId],
+        runStarted,
+      )
     },
     async takeOver(run, { isCertain }) {
       if (isClosed) return null

@@ -33,8 +33,9 @@ const maxLanes = 16
 
 export const lanesOf = (perTenant: number) => Math.max(1, Math.min(maxLanes, Math.floor(perTenant / 3)))
 
-export const userHasRoom = (limit: string) => `(SELECT count(*) FROM runs u WHERE u.tenant_id = r.tenant_id
-    AND u.user_id = r.user_id AND u.status = 'RUNNING') < ${limit}`
+export const userHasRoom = (tenantId: string, userId: string, limit: string) =>
+  `(SELECT count(*) FROM runs u WHERE u.tenant_id = ${tenantId} AND u.user_id = ${userId} AND u.status = 'RUNNING')
+    < ${limit}`
 
-export const tenantHasRoom = (limit: string) =>
-  `(SELECT count(*) FROM runs t WHERE t.tenant_id = r.tenant_id AND t.status = 'RUNNING') < ${limit}`
+export const tenantHasRoom = (tenantId: string, limit: string) =>
+  `(SELECT count(*) FROM runs t WHERE t.tenant_id = ${tenantId} AND t.status = 'RUNNING') < ${limit}`
