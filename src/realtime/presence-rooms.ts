@@ -10,6 +10,8 @@ export type Rooms = {
   enter(place: RoomName, userId: string): () => void
   /** The user types, for some seconds; or does not any more. */
   type(place: RoomName, userId: string, isTyping: boolean): void
+  /** How many sessions have anything to be renewed, ended or told here. */
+  size(): number
   start(): void
   /** Leaves those who are here a grace to appear at another node. */
   stop(): Promise<void>
@@ -220,6 +222,7 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
       due(room, 0)
       wake()
     },
+    size: () => rooms.size,
     start() {
       ticking = setInterval(work, tickMs)
     },
