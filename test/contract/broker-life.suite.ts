@@ -77,8 +77,7 @@ export function describeEnds(create: CreateHarness) {
   })
 }
 
-export function describeAge(create: CreateHarness) {
-  const maxAgeMs = 400
+export function describeAge(create: CreateHarness, maxAgeMs: number) {
   const withinMs = maxAgeMs * 0.6
   const beyondMs = maxAgeMs * 2.5
 

@@ -16,7 +16,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-brokerSuite('memory', { pauses: 25 }, async (limits) => ({
+brokerSuite('memory', { ageMs: 400, pauses: 25 }, async (limits) => ({
   broker: createMemoryBroker(limits),
   passTime: async (ms) => {
     vi.advanceTimersByTime(ms)

@@ -122,16 +122,16 @@ test('every key has an end', async () => {
 })
 
 test('entries of a followed channel end at their own age, not with the newest', async () => {
-  const maxAgeMs = 1_000
+  const maxAgeMs = 2_000
   const node = await startNode({ maxAgeMs })
   await node.follow(channel, { signal: never })
   const startedAt = Date.now()
   await node.append(channel, ['a'])
-  await vi.waitUntil(() => Date.now() - startedAt > maxAgeMs * 0.6)
+  await vi.waitUntil(() => Date.now() - startedAt > maxAgeMs * 0.6, { timeout: 2_000 })
   await node.append(channel, ['b'])
   const kept = async () => dataOf((await node.tail(channel, 9)).entries)
   expect(await kept()).toEqual(['a', 'b'])
-  await vi.waitUntil(async () => (await kept())?.length !== 2, { interval: 10 })
+  await vi.waitUntil(async () => (await kept())?.length !== 2, { timeout: 3_000, interval: 10 })
   expect(await kept()).toEqual(['b'])
 })
 

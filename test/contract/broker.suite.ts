@@ -16,6 +16,8 @@ import { describeModel } from './broker-model.suite.ts'
 const defaultLimits = { maxEntries: 100, maxAgeMs: 60_000, batchSize: 10 }
 
 type Options = {
+  /** The age of entries in tests of it: long enough that the broker's clock is not ahead of the test. */
+  ageMs: number
   /** Histories with a long pause in them; 0 leaves out everything that needs time to pass. */
   pauses: number
 }
@@ -23,7 +25,7 @@ type Options = {
 /** Every guarantee of `broker.ts`; each call of `createHarness` gives a broker that shares no channel with another. */
 export function brokerSuite(
   name: string,
-  { pauses }: Options,
+  { ageMs, pauses }: Options,
   createHarness: (limits: BrokerLimits) => Promise<BrokerHarness>,
 ) {
   describe(`broker contract: ${name}`, () => {
@@ -42,7 +44,7 @@ export function brokerSuite(
     describe('following', () => describeFollowing(create))
     describe('a gap', () => describeGaps(create))
     describe('an end', () => describeEnds(create))
-    if (pauses > 0) describe('age', () => describeAge(create))
+    if (pauses > 0) describe('age', () => describeAge(create, ageMs))
     describe('any interleaving', () => describeModel(create, pauses))
   })
 }
