@@ -1,0 +1,88 @@
+import { getOperationAST, isObjectType, parse } from 'graphql'
+import { describe, expect, it } from 'vitest'
+import { isSameForAll, readsParentOnly } from '../../src/graphql/shared.ts'
+import { schema } from '../../src/schema.ts'
+
+/** Of the types that events are made of: the fields that are not the same for all, each with its reason in the schema. */
+const perViewer: Record<string, readonly string[]> = {
+  SessionSnapshot: [],
+  MessageAdded: [],
+  MessageUpdated: [],
+  MessageRemoved: [],
+  TextDelta: [],
+  ToolCallStarted: [],
+  ToolCallDelta: [],
+  ToolCallFinished: [],
+  RunQueued: [],
+  RunStarted: [],
+  RunFinished: [],
+  SessionUpdated: [],
+  SessionDeleted: [],
+  ToolCall: [],
+  RunError: [],
+  RunUsage: [],
+  SessionUsage: [],
+}
+
+const fieldsOf = (name: string) => {
+  const type = schema.getType(name)
+  if (!isObjectType(type)) throw new Error(`${name} is no object type.`)
+  const fields = Object.values(type.getFields())
+  return {
+    same: fields.filter((field) => readsParentOnly(type, field)).map((field) => field.name),
+    all: fields,
+  }
+}
+
+describe('what readers of a session may share', () => {
+  it.each(Object.entries(perViewer))('%s, but for %j', (name, expected) => {
+    const { same, all } = fieldsOf(name)
+    expect(all.map((field) => field.name).filter((field) => !same.includes(field))).toEqual(expected)
+  })
+
+  // Whatever is added to these is apart until it is listed here.
+  it.each([
+    [
+      'Message',
+      `id seq role content toolCalls toolCallId status finishReason model inputTokens outputTokens cost metadata
+       clientId editedAt replacedAt createdAt updatedAt`,
+    ],
+    [
+      'Run',
+      `id status model parameters error usage queuedAt startedAt firstTokenAt finishedAt timeToFirstTokenMs createdAt
+       updatedAt`,
+    ],
+    [
+      'Session',
+      `id title titleSource model systemPrompt parameters metadata tags isActive lastMessageAt messageCount usage key
+       deletedAt createdAt updatedAt`,
+    ],
+  ])('of %s: its plain fields', (name, names) => {
+    expect(fieldsOf(name).same.sort()).toEqual(names.split(/\s+/).sort())
+  })
+
+  const judge = (selection: string, fragments = '') => {
+    const document = parse(
+      `subscription ($id: ID!) { sessionEvents(sessionId: $id) { ${selection} } } ${fragments}`,
+    )
+    const operation = getOperationAST(document)
+    return operation && isSameForAll(schema, document, operation)
+  }
+
+  it.each([
+    ['__typename cursor at', '', true],
+    ['... on TextDelta { messageId offset text } ... { cursor }', '', true],
+    ['... on SessionUpdated { session { title usage { cost } } }', '', true],
+    ['... on SessionUpdated { session { title viewerRole } }', '', false],
+    ['... on SessionUpdated { session { user { id } } }', '', false],
+    ['...A', 'fragment A on SessionEvent { ...B } fragment B on MessageAdded { message { content } }', true],
+    [
+      '...A',
+      'fragment A on SessionEvent { ...B } fragment B on MessageAdded { message { author { id } } }',
+      false,
+    ],
+    ['... on SessionSnapshot { messages { session { messages { totalCount } } } }', '', false],
+  ])('%s %s: %s', (selection, fragments, expected) => {
+    expect(judge(selection, fragments)).toBe(expected)
+  })
+})
