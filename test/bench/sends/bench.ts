@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { decodeId } from '../../../src/lib/ids.ts'
 import { query } from '../../support/postgres.ts'
 import { type BenchDatabases, openDatabases } from '../database.ts'
 import type { Opened } from '../live/control.ts'
@@ -39,7 +40,7 @@ export async function benchSends(options: Options): Promise<Row[]> {
     const url = await databases.create()
     const parley = await startParley(databases, url)
     servers.push(parley)
-    servers.push(await startSql(url))
+    servers.push(await startSql(url, parley.others))
     const rows: Row[] = []
     for (const server of servers)
       await load(server, url, { ...options, seconds: Math.min(warmSeconds, options.seconds) })
@@ -63,31 +64,35 @@ export async function benchSends(options: Options): Promise<Row[]> {
   }
 }
 
-async function startParley(databases: BenchDatabases, url: string): Promise<Server> {
+/** `others` are sessions that Parley leaves alone: it would look for the changes that nobody told it of. */
+async function startParley(
+  databases: BenchDatabases,
+  url: string,
+): Promise<Server & { others: readonly string[] }> {
   const peer = createPeers(databases).find(({ name }) => name === 'parley')
   if (!peer) throw new Error('Parley is not among the peers.')
   const running = await peer.start({ DATABASE_URL: url })
   const opened = await running.control.ask<Opened>({
     do: 'open',
-    streams: sessions,
+    streams: 2 * sessions,
     followers: 1,
     isIdle: true,
   })
-  const requests = opened.streams.map(({ id, tokens }) => ({
+  const others = opened.streams.slice(sessions).map(({ id }) => decodeId(id).uuid)
+  const requests = opened.streams.slice(0, sessions).map(({ id, tokens }) => ({
     path: '/graphql',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${tokens[0]}` },
     body: JSON.stringify({ query: sendMessage, variables: { sessionId: id, content } }),
   }))
-  return { ...running, requests }
+  return { ...running, requests, others }
 }
 
-async function startSql(url: string): Promise<Server> {
+async function startSql(url: string, ids: readonly string[]): Promise<Server> {
   const port = await freePort()
-  const ids = await query<{ id: string }>(url, 'SELECT id FROM sessions ORDER BY id')
   const server = await startServer('sends/peers/sql.ts', {
     env: { PORT: String(port), DATABASE_URL: url },
   })
-  const requests = ids.map(({ id }) => ({
+  const requests = ids.map((id) => ({
     path: '/',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ sessionId: id, content }),
