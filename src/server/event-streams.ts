@@ -79,7 +79,7 @@ export function createEventStreams({
     beatEvery: beatEveryS,
     beat: (stream) => door.comment(stream),
     due: cut,
-    stalled: cut,
+    stalled: ({ stream }) => stream.destroy(),
   })
 
   /** Counts it as a connection of its user; without one, whatever there is to say the operation says. */
@@ -141,8 +141,9 @@ export function createEventStreams({
   }
 }
 
-/** What the reader has not taken yet is still sent. */
+/** What the reader has not taken yet is still sent, unless it takes nothing. */
 function cut(stream: EventStream): void {
+  stream.dueAtMs = Number.POSITIVE_INFINITY
   endOperation(stream)
   if (stream.response.writableCorked > 0) stream.response.uncork()
   stream.stream.destroySoon()

@@ -1,0 +1,137 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { startTestApp, type TestApp } from '../support/app.ts'
+import { type Frames, openFrames } from '../support/frames.ts'
+import { serverSocketsOf } from '../support/server-sockets.ts'
+import { bySeq, createSessionReader, storedMessages, watchSession } from '../support/session-reader.ts'
+
+let app: TestApp
+beforeAll(async () => {
+  app = await startTestApp({ env: { CHAT_MESSAGE_MAX_LENGTH: '200000' } })
+})
+
+const addMessages = `mutation ($input: AddMessagesInput!) {
+  addMessages(input: $input) { __typename ... on Error { message } }
+}`
+
+const mib = 1_048_576
+
+/** 15 MB of messages: more than the network keeps between two sockets of one machine. Calls back after each. */
+async function write(sessionId: string, written: () => void = () => {}) {
+  for (let index = 0; index < 150; index += 1) {
+    const content = `${index} ${'x'.repeat(100_000)}`
+    const { addMessages: added } = await app
+      .api()
+      .run(addMessages, { input: { sessionId, messages: [{ role: 'USER', content }] } })
+    expect(added.message).toBeUndefined()
+    written()
+  }
+}
+
+/** A subscription whose reader takes nothing any more, and the server's end of it. */
+async function openStopped(sessionId: string): Promise<{ frames: Frames; served: Socket }> {
+  const { result, sockets } = await serverSocketsOf(app.url, () =>
+    openFrames(app.url, { params: { authorization: `Bearer ${app.token()}` } }),
+  )
+  result.subscribe('s', watchSession, { sessionId })
+  await result.until(({ id }) => id === 's')
+  result.socket.pause()
+  const [served] = sockets
+  if (!served) throw new Error('The server saw no connection.')
+  return { frames: result, served }
+}
+
+/** The same as server-sent events. */
+async function openStoppedStream(sessionId: string): Promise<Socket> {
+  const { hostname, port, host } = new URL(app.url)
+  const { sockets } = await serverSocketsOf(app.url, async () => {
+    const socket = connect({ host: hostname, port: Number(port) })
+    const body = JSON.stringify({ query: watchSession, variables: { sessionId } })
+    const lines = [
+      'POST /graphql HTTP/1.1',
+      `host: ${host}`,
+      'accept: text/event-stream',
+      'content-type: application/json',
+      `authorization: Bearer ${app.token()}`,
+      `content-length: ${Buffer.byteLength(body)}`,
+    ]
+    socket.write(`${lines.join('\r\n')}\r\n\r\n${body}`)
+    let seen = ''
+    while (!seen.includes('SessionSnapshot')) seen += String((await once(socket, 'data'))[0])
+    socket.pause()
+  })
+  const [served] = sockets
+  if (!served) throw new Error('The server saw no connection.')
+  return served
+}
+
+describe('a reader that stops', () => {
+  it('keeps the rest in the log, not in memory, and gets all of it once when it goes on', async () => {
+    const sessionId = await app.api().createSession()
+    const healthy = app.socket().watch(watchSession, { sessionId })
+    await healthy.at(0)
+    const stopped = await openStopped(sessionId)
+    const stream = await openStoppedStream(sessionId)
+    let most = 0
+    await write(sessionId, () => {
+      most = Math.max(most, stopped.served.writableLength, stream.writableLength)
+    })
+    // It was full, and then got nothing more.
+    expect(most).toBeGreaterThan(mib / 4)
+    expect(most).toBeLessThan(mib / 2)
+    const isLast = ({ message }: { message?: { content: string } }) =>
+      message?.content.startsWith('149 ') === true
+    await healthy.until(isLast)
+
+    stopped.frames.socket.resume()
+    await stopped.frames.until(({ payload }) => isLast(payload?.data?.sessionEvents ?? {}))
+    const reader = createSessionReader()
+    for (const { payload, id } of stopped.frames.received)
+      if (id === 's') reader.take(payload.data.sessionEvents)
+    expect(reader.names).not.toContain('GAP')
+    expect(bySeq(reader.messages.values())).toEqual(await storedMessages(app, sessionId))
+    stopped.frames.socket.terminate()
+    stream.destroy()
+  })
+
+  it('is cut after ten seconds, with a reason that it can still read', async () => {
+    const sessionId = await app.api().createSession()
+    const one = await openStopped(sessionId)
+    const stream = await openStoppedStream(sessionId)
+    const cutStream = once(stream, 'close')
+    await write(sessionId)
+    const startedAtMs = performance.now()
+    const held = one.served.writableLength
+    expect(held).toBeGreaterThan(mib / 4)
+    // The frame with the reason comes last.
+    await expect
+      .poll(() => one.served.writableLength, { interval: 20, timeout: 15_000 })
+      .toBeGreaterThan(held)
+    one.frames.socket.resume()
+    expect(await one.frames.closed).toEqual({
+      code: 1013,
+      reason: 'The reader is too slow: connect again and go on from the last cursor',
+    })
+    await cutStream
+    expect(performance.now() - startedAtMs).toBeLessThan(15_000)
+  })
+
+  it('is cut when it asks for more and more all the same', async () => {
+    const sessionId = await app.api().createSession()
+    await write(sessionId)
+    const { frames, served } = await openStopped(sessionId)
+    const gone = once(served, 'close')
+    let most = 0
+    const query = `query ($id: ID!) { session(id: $id) { messages(last: 40) { nodes { content } } } }`
+    for (let index = 0; index < 40 && !served.destroyed; index += 1) {
+      frames.subscribe(`q${index}`, query, { id: sessionId })
+      await new Promise((resolve) => setImmediate(resolve))
+      most = Math.max(most, served.writableLength)
+    }
+    await gone
+    // One answer of 4 MB is let through whole; what comes on top of it is not.
+    expect(most).toBeLessThan(12 * mib)
+    frames.socket.terminate()
+  })
+})
