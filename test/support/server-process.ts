@@ -19,6 +19,7 @@ export type ServerProcess = {
   /** Sends the signal and waits for the end; null where the signal ended it. */
   end(signal: NodeJS.Signals): Promise<number | null>
   api(): Api
+  address(): { url: string; token: string | null }
   /** A stock graphql-ws client. */
   socket(): Socket
 }
@@ -78,6 +79,7 @@ export async function createServerProcess(env: Record<string, string> = {}): Pro
     },
     end,
     api: () => createApi(url, token ?? null),
+    address: () => ({ url, token: token ?? null }),
     socket() {
       const socket = openSocket(url, token ?? null)
       sockets.push(socket)
