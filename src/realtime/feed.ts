@@ -47,8 +47,7 @@ export type Feed = {
   /**
    * Tells what a reply says next, being the events after the first `count` of it, the text up to `textLength`.
    * Resolves to how many events of it the log holds then: fewer or more than were given where an earlier call went
-   * otherwise than its caller knows, or the start of the run is still to be announced. `overtaken`: another node, or
-   * the end of the run, has shut this one out. Without
+   * otherwise than its caller knows. `overtaken`: another node, or the end of the run, has shut this one out. Without
    * events it only keeps the log informed. Rejects where the log cannot be reached; then it may have happened.
    */
   tell(
@@ -217,10 +216,8 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
         { name: countMark(messageId), min: count, max: count, to: count + events.length },
         { name: textMark(messageId), to: textLength },
       ]
-      // No word comes before the message that it is of.
-      const bounds = events.length > 0 ? [...own, { name: revisionMark, min: fence }] : own
-      const channel = channelOf(sessionId)
-      const { isAppended, marks } = await broker.append(channel, events as readonly JsonValue[], bounds)
+      const entries = events.map((event) => ({ ...event, fence })) as JsonValue[]
+      const { isAppended, marks } = await broker.append(channelOf(sessionId), entries, own)
       if (isAppended) return count + events.length
       return (marks[fenceMark] ?? 0) > fence ? 'overtaken' : (marks[countMark(messageId)] ?? count)
     },
@@ -283,10 +280,13 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
 
 const channelOf = (sessionId: string) => `session:${sessionId}`
 
-/** Whether something between what the reader holds and this event was never told. */
-const isAfterHole = (event: FeedEvent, revision: number) =>
-  isNewerThan(event, revision) &&
-  (event.type === 'Lost' || ('revision' in event && event.revision > revision + 1))
+/**
+ * Whether something between what the reader holds and this event was never told; of a word, the message that it is of.
+ */
+const isAfterHole = (event: FeedEvent & { fence?: number }, revision: number) =>
+  (event.fence ?? 0) > revision ||
+  (isNewerThan(event, revision) &&
+    (event.type === 'Lost' || ('revision' in event && event.revision > revision + 1)))
 
 /** What a reader holds after this event: all of a change only with its last event. */
 const revisionAfter = (event: FeedEvent & { more?: boolean }, revision: number) =>

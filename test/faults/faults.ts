@@ -23,7 +23,7 @@ export const killNode: Fault = async ({ nodes }, random) => {
 export const freezeNode: Fault = async ({ nodes }, random) => {
   const node = pick(nodes, random)
   node.freeze()
-  await sleep(2_000 + random() * 6_000)
+  await sleep(1_000 + random() * 7_000)
   node.thaw()
 }
 
@@ -46,8 +46,22 @@ export const killRedis: Fault = async ({ redis }, random) => {
 
 export const freezeRedis: Fault = async ({ redis }, random) => {
   redis.freeze()
-  await sleep(500 + random() * 2_500)
+  await sleep(500 + random() * 2_000)
   redis.thaw()
+}
+
+/** Redis lives and cannot be reached. */
+export const partFromRedis: Fault = async ({ redisNetwork }, random) => {
+  const forMs = 500 + random() * 1_500
+  redisNetwork.part(forMs)
+  await sleep(forMs)
+}
+
+/** Commands reach Redis and their answers do not come back. */
+export const loseAnswers: Fault = async ({ redisNetwork }, random) => {
+  for (let index = 0; index < redisNetwork.open; index += 1)
+    redisNetwork.cut(index, pick(['deaf', 'rst'] as const, random))
+  await sleep(2_500)
 }
 
 /** The pushes are lost, the log is not. */

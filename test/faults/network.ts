@@ -6,19 +6,26 @@ export type Network = {
   readonly port: number
   /** How many connections go through it now. */
   readonly open: number
-  /** Ends one of them, chosen by a number: by FIN, by RST, or by silence for some time and then RST. */
+  /**
+   * Ends one of them, chosen by a number: by FIN, by RST, or, after some seconds of silence, by RST; `deaf` lets through
+   * what the client says and nothing of the answers.
+   */
   cut(choice: number, how: Cut): void
+  /** Ends all of them and lets no new one in for as long. */
+  part(forMs: number): void
   close(): Promise<void>
 }
 
-export type Cut = 'fin' | 'rst' | 'silence'
+export type Cut = 'fin' | 'rst' | 'silence' | 'deaf'
 
 /** Some seconds of a network that swallows everything, as a phone in a tunnel has them. */
 const silenceMs = 2_000
 
 export async function createNetwork(targetPort: () => number): Promise<Network> {
   const pairs = new Set<{ client: Socket; server: Socket }>()
+  let partedUntilMs = 0
   const listener = createServer((client) => {
+    if (performance.now() < partedUntilMs) return client.destroy()
     const server = connect(targetPort(), '127.0.0.1')
     const pair = { client, server }
     pairs.add(pair)
@@ -44,9 +51,15 @@ export async function createNetwork(targetPort: () => number): Promise<Network> 
       if (how === 'fin') pair.client.end()
       else if (how === 'rst') pair.client.resetAndDestroy()
       else {
-        for (const socket of [pair.client, pair.server]) socket.unpipe().pause()
+        pair.server.unpipe()
+        if (how === 'deaf') pair.server.resume()
+        else pair.client.unpipe()
         setTimeout(() => pair.client.resetAndDestroy(), silenceMs)
       }
+    },
+    part(forMs) {
+      partedUntilMs = performance.now() + forMs
+      for (const { client } of pairs) client.destroy()
     },
     async close() {
       for (const { client, server } of pairs) {

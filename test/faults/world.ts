@@ -23,6 +23,8 @@ export type World = {
   readonly nodes: readonly Node[]
   readonly networks: readonly Network[]
   readonly redis: Awaited<ReturnType<typeof startRedis>>
+  /** Between the nodes and Redis. */
+  readonly redisNetwork: Network
   readonly model: FaultModel
   /** Kills PostgreSQL, all of its processes; it comes back by itself within some seconds. */
   killPostgres(): Promise<void>
@@ -40,6 +42,8 @@ type Options = {
   nodes?: number
   /** Where the sources are that the nodes run. */
   root?: string
+  /** False: PostgreSQL says that it has committed before it has. */
+  isDurable?: boolean | undefined
   env?: Record<string, string>
   pick: (count: number) => number
 }
@@ -49,6 +53,7 @@ const checkout = join(import.meta.dirname, '../..')
 export async function createWorld({
   nodes: count = 2,
   root = checkout,
+  isDurable = true,
   env = {},
   pick,
 }: Options): Promise<World> {
@@ -58,19 +63,25 @@ export async function createWorld({
   }
   try {
     const postgres = await openPostgres(opened)
+    if (!isDurable) await query(postgres.url, 'ALTER DATABASE parley SET synchronous_commit = off')
     const redis = await startRedis()
     opened.push(() => redis.stop())
+    const redisNetwork = await createNetwork(() => redis.port)
+    opened.push(() => redisNetwork.close())
     const model = await createFaultModel()
     opened.push(() => model.close())
     const settings = {
       DATABASE_URL: postgres.url,
-      REDIS_URL: redis.url,
+      REDIS_URL: `redis://127.0.0.1:${redisNetwork.port}`,
       COMPATIBLE_BASE_URL: model.url,
       DEFAULT_MODEL: 'compatible:fault',
       OLLAMA_BASE_URL: 'http://127.0.0.1:9',
       RUNS_PER_USER: '1000',
       RUNS_PER_TENANT: '1000',
       CONNECTIONS_PER_USER: '1000',
+      // A frozen node is taken over within a test's time.
+      RUN_LEASE_MS: '2000',
+      RUN_CHECKPOINT_MS: '400',
       ...env,
     }
     const nodes: Node[] = []
@@ -92,7 +103,7 @@ export async function createWorld({
       query<Row & Record<string, unknown>>(postgres.url, sql, { values })
     const writer = (user: string) => createWriter({ token: token(user), nextPort })
     return {
-      ...{ nodes, networks, redis, model, rows, writer, stop },
+      ...{ nodes, networks, redis, redisNetwork, model, rows, writer, stop },
       killPostgres: postgres.kill,
       reader: (name, user, sessionId) => createReader({ name, sessionId, token: token(user), nextPort }),
       async createSession(user) {

@@ -112,6 +112,28 @@ describe('the feed', () => {
     await broker.close()
   })
 
+  it('brings a snapshot before a word of a message that nobody announced', async () => {
+    const { broker, feed } = createFeedOf(100, 300)
+    const read = async () => ({ revision, text: new Map(text) })
+    let revision = 0
+    const text = new Map<string, string>()
+    const deliveries = await feed.follow('one', { read })
+    expect((await deliveries.next()).value).toMatchObject({ reason: 'START' })
+    // Committed, while the log was away for a moment: it is a new one and knows of no revision.
+    revision = 1
+    text.set('reply', '')
+    const place = { sessionId: 'one', messageId: 'reply', fence: 1 }
+    const delta = (offset: number) =>
+      ({ type: 'TextDelta', messageId: 'reply', offset, text: 'word ' }) as const
+    await feed.tell(place, { count: 0, textLength: 5 }, [delta(0)])
+    const { value } = await deliveries.next()
+    expect(value).toMatchObject({ reason: 'GAP', snapshot: { text: new Map([['reply', 'word ']]) } })
+    await feed.tell(place, { count: 1, textLength: 10 }, [delta(5)])
+    expect((await deliveries.next()).value).toMatchObject({ event: { offset: 5 } })
+    await deliveries.return?.()
+    await broker.close()
+  })
+
   it('looks for the text of a reply behind all that came after it', async () => {
     const { broker, feed } = createFeedOf(10_000, 300)
     const world = createWorld(feed, 10_000)
