@@ -152,12 +152,11 @@ function createServices(
   opened: (() => Promise<void>)[],
 ): { services: Services; engine: Engine; recovery: ReturnType<typeof createRecovery> } {
   const feed = createFeed(broker, { maxEntries: config.feed.maxEntries })
-  const rooms = createPresenceRooms({ store: presenceStore, feed, system: database.system, log })
+  const { system } = database
+  const rooms = createPresenceRooms({ store: presenceStore, feed, system, log })
   rooms.start()
   opened.push(() => rooms.stop())
-  const listing = createListing(broker, (error) =>
-    log.debug({ err: error }, 'lists could not be told of a change'),
-  )
+  const listing = createListing(broker, log)
   opened.push(async () => listing.stop())
   const changes = createChanges({ feed, listing, rooms, log })
   const models = createModels(config.llm, { log, providers })
@@ -172,7 +171,8 @@ function createServices(
     requireModel: catalog.require,
   })
   const sessions = createSessions({ config: config.sessions, agents, models: catalog, templates, changes })
-  const sidebar = createSidebar({ config: config.sessions, listing, list: sessions, log })
+  const sidebar = createSidebar({ config: config.sessions, listing, list: sessions, system, log })
+  sidebar.start()
   opened.push(async () => sidebar.stop())
   const participants = createParticipants({ sessions, changes })
   const readMarks = createReadMarks({ sessions, changes })
@@ -204,7 +204,7 @@ function createServices(
   const toolResults = createToolResults({ messageMaxLength, sessions, runs, claims, changes, engine })
   const revisions = createRevisions({ config: config.sessions, sessions, turns, runs, changes, engine })
   const accounts = createAccounts({ database, autoCreateTenants: config.auth.autoCreateTenants })
-  const lostChanges = createLostChanges({ system: database.system, feed, log })
+  const lostChanges = createLostChanges({ system, feed, log })
   lostChanges.start()
   opened.push(async () => lostChanges.stop())
   const presence = createPresence({ rooms, store: presenceStore, sessions })
@@ -215,7 +215,7 @@ function createServices(
   const transfer = createTransfer({ database, sessions, importSessions })
   const erasure = createErasure({ sessions, participants, runs, accounts, changes })
   const { cleanupDays } = config.sessions
-  const retention = createRetention({ system: database.system, changes, afterDays: cleanupDays, log })
+  const retention = createRetention({ system, changes, afterDays: cleanupDays, log })
   jobs.work('retention', (_data, signal) => retention.sweep(signal))
   if (cleanupDays > 0) jobs.schedule('retention', '23 * * * *')
   return {

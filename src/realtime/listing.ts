@@ -31,7 +31,9 @@ const retryMs = 1_000
 
 type Pending = { changes: Map<string, ListChange>; isOverfull: boolean; isUnderWay: boolean }
 
-export function createListing(broker: Broker, onFailure: (error: unknown) => void): Listing {
+type ListingLog = { debug(fields: object, message: string): void }
+
+export function createListing(broker: Broker, log: ListingLog): Listing {
   const pending = new Map<string, Pending>()
   const retries = new Set<NodeJS.Timeout>()
 
@@ -51,7 +53,7 @@ export function createListing(broker: Broker, onFailure: (error: unknown) => voi
       try {
         await broker.append(channelOf(tenantId), isOverfull ? [null] : ([...changes.values()] as JsonValue[]))
       } catch (error) {
-        onFailure(error)
+        log.debug({ err: error, tenantId }, 'lists could not be told of a change')
         waiting.isOverfull ||= isOverfull
         const newer = waiting.changes
         waiting.changes = changes

@@ -33,7 +33,7 @@ async function withRetention<T>(afterDays: number, use: (retention: Retention) =
   const log = createLog({ level: 'fatal' }, false)
   const broker = createMemoryBroker({ maxEntries: 100, maxAgeMs: 60_000, batchSize: 10 })
   const feed = createFeed(broker, { maxEntries: 100 })
-  const changes = createChanges({ feed, listing: createListing(broker, onError), rooms: { type() {} }, log })
+  const changes = createChanges({ feed, listing: createListing(broker, log), rooms: { type() {} }, log })
   try {
     return await use(createRetention({ system: database.system, changes, afterDays, log }))
   } finally {

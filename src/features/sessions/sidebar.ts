@@ -1,5 +1,6 @@
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
+import type { SystemDatabase } from '../../db/client.ts'
 import { closing } from '../../lib/async.ts'
 import { check } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
@@ -9,6 +10,7 @@ import { createSessionChecks, type SessionFilter } from './checks.ts'
 import { conditionsOf, createParameters } from './filter.ts'
 import type { SessionList } from './list.ts'
 import { createMatching } from './matching.ts'
+import { findMissed, newSeen, reachMs, type Seen } from './missed-changes.ts'
 import {
   fittingAtMost,
   type SessionChange,
@@ -24,6 +26,7 @@ export type Sidebar = {
    * nothing. A slow reader is told the latest of each session.
    */
   follow(viewer: Viewer, filter: unknown): Promise<AsyncIterableIterator<SessionChange>>
+  start(): void
   stop(): void
 }
 
@@ -37,6 +40,7 @@ type Group = {
   timer: NodeJS.Timeout | undefined
   /** What is done with the readers of the group, one after another. */
   turn: Promise<void>
+  readonly seen: Seen
 }
 
 type Reader = SidebarReader & { readonly viewer: Viewer; readonly filterKey: string }
@@ -44,17 +48,24 @@ type Reader = SidebarReader & { readonly viewer: Viewer; readonly filterKey: str
 /** What happens to a session within this is told once. */
 const burstMs = 100
 
+/** Two looks and a burst stay below the 5 s that a list may go without a change that nobody announced. */
+const lookMs = 1_500
+
 type Dependencies = {
   config: Config['sessions']
   listing: Listing
   list: Pick<SessionList, 'idsOf'>
+  system: SystemDatabase
   log: Log
 }
 
-export function createSidebar({ config, listing, list, log }: Dependencies): Sidebar {
+export function createSidebar({ config, listing, list, system, log }: Dependencies): Sidebar {
   const checks = createSessionChecks(config)
   const groups = new Map<string, Group>()
   const match = createMatching()
+  let looking: NodeJS.Timeout | undefined
+  let lookedAtMs = Number.POSITIVE_INFINITY
+  let isLooking = false
 
   const inTurn = (group: Group, work: () => Promise<void>) => {
     group.turn = group.turn.then(work).catch((error: unknown) => {
@@ -78,6 +89,7 @@ export function createSidebar({ config, listing, list, log }: Dependencies): Sid
     const ids = changes.map(({ sessionId }) => sessionId)
     const wanted = [...filters.values()].map(({ filter }) => filter)
     const matches = await match(first.viewer.db, ids, wanted)
+    for (const { session } of matches.values()) group.seen.revisions?.set(session.id, session.revision)
     for (const reader of group.readers) {
       const index = filters.get(reader.filterKey)?.index ?? 0
       for (const change of changes) {
@@ -85,6 +97,31 @@ export function createSidebar({ config, listing, list, log }: Dependencies): Sid
         tellChange(reader, change, found, found?.fits[index] === true)
       }
     }
+  }
+
+  /** Notes changes to be told together with those that follow at once. */
+  function gather(group: Group, changes: readonly ListChange[]) {
+    for (const change of changes) mergeInto(group.changed, change)
+    if (changes.length > 0) group.timer ??= setTimeout(() => void inTurn(group, () => tell(group)), burstMs)
+  }
+
+  async function look() {
+    if (groups.size === 0) lookedAtMs = Number.POSITIVE_INFINITY
+    if (isLooking || groups.size === 0) return
+    isLooking = true
+    const watched = new Map(groups)
+    const isLate = performance.now() - lookedAtMs > reachMs / 2
+    try {
+      const missed = await findMissed(system, new Map([...watched].map(([id, { seen }]) => [id, seen])))
+      lookedAtMs = performance.now()
+      for (const [tenantId, group] of watched) {
+        if (isLate) void inTurn(group, () => startOver(group))
+        else gather(group, missed.get(tenantId) ?? [])
+      }
+    } catch (error) {
+      log.debug({ err: error }, 'changes that lists were not told of could not be looked for')
+    }
+    isLooking = false
   }
 
   /** A filter with conditions lets sessions go that it cannot tell from those it never had: so they are noted. */
@@ -106,11 +143,12 @@ export function createSidebar({ config, listing, list, log }: Dependencies): Sid
   async function read(tenantId: string, group: Group) {
     const batches = await listing.follow(tenantId)
     group.end = () => void batches.return?.()
+    // What is there now is what the first list is read with.
+    await findMissed(system, new Map([[tenantId, group.seen]]))
     const reading = async () => {
       for await (const changes of batches) {
         if (changes === null) void inTurn(group, () => startOver(group))
-        for (const change of changes ?? []) mergeInto(group.changed, change)
-        group.timer ??= setTimeout(() => void inTurn(group, () => tell(group)), burstMs)
+        else gather(group, changes)
       }
       drop(tenantId, group)
       for (const reader of group.readers) reader.wake()
@@ -133,6 +171,7 @@ export function createSidebar({ config, listing, list, log }: Dependencies): Sid
       attached: Promise.resolve(),
       timer: undefined,
       turn: Promise.resolve(),
+      seen: newSeen(),
     }
     groups.set(tenantId, group)
     group.attached = read(tenantId, group)
@@ -174,7 +213,11 @@ export function createSidebar({ config, listing, list, log }: Dependencies): Sid
         reader.wake()
       })
     },
+    start() {
+      looking = setInterval(look, lookMs)
+    },
     stop() {
+      clearInterval(looking)
       for (const group of groups.values()) group.end?.()
     },
   }
