@@ -13,6 +13,8 @@ import { createContextBuilder } from './features/context/service.ts'
 import { createLostChanges } from './features/live/lost-changes.ts'
 import { createPresence, createPresenceRooms } from './features/live/presence.ts'
 import { createLive } from './features/live/service.ts'
+import { createMemories } from './features/memory/service.ts'
+import { createMemoryStore } from './features/memory/store.ts'
 import { createMessages } from './features/messages/service.ts'
 import { createModelCatalog } from './features/models/service.ts'
 import { createReadMarks } from './features/participants/read-marks.ts'
@@ -161,10 +163,8 @@ function createServices(
   const changes = createChanges({ feed, listing, rooms, log })
   const models = createModels(config.llm, { log, providers })
   const catalog = createModelCatalog(models)
-  const agents = createAgents({
-    promptMaxLength: config.sessions.messageMaxLength,
-    requireModel: catalog.require,
-  })
+  const { messageMaxLength } = config.sessions
+  const agents = createAgents({ promptMaxLength: messageMaxLength, requireModel: catalog.require })
   const templates = createTemplates({
     config: config.sessions,
     findAgent: agents.find,
@@ -177,6 +177,8 @@ function createServices(
   const participants = createParticipants({ sessions, changes })
   const readMarks = createReadMarks({ sessions, changes })
   const messages = createMessages({ config: config.sessions, sessions, changes })
+  const memoryStore = createMemoryStore({ changes, maxKeys: config.memory.maxKeys })
+  const memories = createMemories({ config: config.memory, database, sessions, store: memoryStore, jobs })
   const context = createContextBuilder(config.sessions)
   const claims = createClaims({ database, changes, config: config.runs, nodeId: randomUUID() })
   const hints = createHints({ broker, log })
@@ -200,7 +202,6 @@ function createServices(
   const runs = createRuns({ sessions, changes, feed, engine, hints })
   const sending = createSending({ config: config.sessions, sessions, turns, runs, changes, engine })
   const runQueue = createRunQueue({ sessions, runs, changes })
-  const { messageMaxLength } = config.sessions
   const toolResults = createToolResults({ messageMaxLength, sessions, runs, claims, changes, engine })
   const revisions = createRevisions({ config: config.sessions, sessions, turns, runs, changes, engine })
   const accounts = createAccounts({ database, autoCreateTenants: config.auth.autoCreateTenants })
@@ -229,6 +230,7 @@ function createServices(
       participants,
       readMarks,
       messages,
+      memories,
       runs,
       sending,
       runQueue,

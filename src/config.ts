@@ -127,6 +127,9 @@ const settings = z.object({
   CHAT_DEFAULT_PAGE_SIZE: whole(10, 1, 10_000),
   CHAT_MAX_PAGE_SIZE: whole(100, 1, 10_000),
 
+  MEMORY_VALUE_MAX_BYTES: whole(65_536, 64),
+  MEMORY_MAX_KEYS: whole(1_000, 1, 100_000),
+
   RUN_MAX_DURATION_MS: whole(600_000, 1_000),
   RUN_FIRST_TOKEN_TIMEOUT_MS: whole(60_000, 100),
   RUN_STALL_TIMEOUT_MS: whole(60_000, 100),
@@ -253,6 +256,7 @@ function arrange(s: Settings) {
       defaultPageSize: s.CHAT_DEFAULT_PAGE_SIZE,
       maxPageSize: s.CHAT_MAX_PAGE_SIZE,
     },
+    memory: { valueMaxBytes: s.MEMORY_VALUE_MAX_BYTES, maxKeys: s.MEMORY_MAX_KEYS },
     runs: {
       maxDurationMs: s.RUN_MAX_DURATION_MS,
       firstTokenTimeoutMs: s.RUN_FIRST_TOKEN_TIMEOUT_MS,

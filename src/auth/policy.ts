@@ -16,6 +16,12 @@ export const onVisibleSession = (viewer: Viewer) => ({
   session: { deletedAt: null, ...visibleSessions(viewer) },
 })
 
+/** Prisma filter: the memories that the viewer may see: its own, and those of sessions that it may see. */
+export const visibleMemories = (viewer: Viewer) =>
+  actsForTenant(viewer)
+    ? { OR: [{ sessionId: null }, onVisibleSession(viewer)] }
+    : { OR: [{ userId: viewer.userId }, onVisibleSession(viewer)] }
+
 /** Prisma filter: the users that the viewer may know of, which are those that it shares sessions with. */
 export const knownUsers = (viewer: Viewer) => {
   if (actsForTenant(viewer)) return {}

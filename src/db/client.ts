@@ -8,6 +8,7 @@ import { createUniqueReads } from './unique-reads.ts'
 
 export type {
   Agent,
+  Memory,
   Message,
   Participant,
   Prisma,

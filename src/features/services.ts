@@ -2,6 +2,7 @@ import type { Accounts } from './accounts/service.ts'
 import type { Agents } from './agents/service.ts'
 import type { Presence } from './live/presence.ts'
 import type { Live } from './live/service.ts'
+import type { Memories } from './memory/service.ts'
 import type { Messages } from './messages/service.ts'
 import type { ModelCatalog } from './models/service.ts'
 import type { ReadMarks } from './participants/read-marks.ts'
@@ -30,6 +31,7 @@ export type Services = {
   readonly participants: Participants
   readonly readMarks: ReadMarks
   readonly messages: Messages
+  readonly memories: Memories
   readonly runs: Runs
   readonly sending: Sending
   readonly runQueue: RunQueue

@@ -52,19 +52,27 @@ export const modelId = text({ max: 200 }).regex(
 
 const maxDepth = 20
 
+/** Any JSON value but null, of at most `maxBytes` as UTF-8 text and 20 levels. */
+export const jsonValue = ({ maxBytes }: { maxBytes: number }) =>
+  z.custom<unknown>().superRefine((value, context) => {
+    if (value === null || value === undefined) return context.addIssue('is null; some value is needed')
+    for (const fault of jsonFaults(value, maxBytes)) context.addIssue(fault)
+  })
+
 /** A JSON object of at most `maxBytes` as UTF-8 text and 20 levels. */
 export const jsonObject = ({ maxBytes }: { maxBytes: number }) =>
   z.custom<Record<string, unknown>>().superRefine((value, context) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       return context.addIssue('is not an object; allowed is a JSON object')
-    if (isDeeperThan(value, maxDepth))
-      return context.addIssue(`is nested too deeply; at most ${maxDepth} levels are allowed`)
-    const json = JSON.stringify(value)
-    const bytes = Buffer.byteLength(json)
-    if (bytes > maxBytes)
-      return context.addIssue(`has ${bytes} bytes as JSON; at most ${maxBytes} are allowed`)
-    if (!isStorableJson(value)) context.addIssue(notStorable)
+    for (const fault of jsonFaults(value, maxBytes)) context.addIssue(fault)
   })
+
+function jsonFaults(value: unknown, maxBytes: number): string[] {
+  if (isDeeperThan(value, maxDepth)) return [`is nested too deeply; at most ${maxDepth} levels are allowed`]
+  const bytes = Buffer.byteLength(JSON.stringify(value))
+  if (bytes > maxBytes) return [`has ${bytes} bytes as JSON; at most ${maxBytes} are allowed`]
+  return isStorableJson(value) ? [] : [notStorable]
+}
 
 function isDeeperThan(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false

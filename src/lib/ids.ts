@@ -12,6 +12,7 @@ export const idPrefixes = {
   Session: 'session',
   Message: 'message',
   Run: 'run',
+  Memory: 'memory',
   Template: 'template',
 } as const
 

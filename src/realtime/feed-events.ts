@@ -17,6 +17,8 @@ export type FeedEvent =
       run: WireRow
     }
   | { type: 'SessionUpdated'; revision: number; session: WireRow }
+  /** `memory` null: nothing is under the key any more. */
+  | { type: 'MemoryChanged'; revision: number; key: string; memory: WireRow | null }
   | { type: 'SessionDeleted'; revision: number; sessionId: string }
   /** Who is present, or types, from now on; all of them. Nothing of it is stored. */
   | { type: 'PresenceChanged' | 'TypingChanged'; users: readonly WireRow[] }

@@ -7,7 +7,7 @@ const canary = 'quetzal-7c1e'
 const person: Identity = { user: canary }
 const bob: Identity = { user: 'bob' }
 const admin: Identity = { user: 'root', role: 'ADMIN' }
-const receiptFields = 'sessions messages runs participations templates usageRecords'
+const receiptFields = 'sessions messages runs participations templates memories usageRecords'
 
 let app: TestApp
 beforeAll(async () => {
@@ -143,6 +143,10 @@ describe('a person who has left something everywhere', () => {
     await api.sendMessage({ sessionId: lost, content: `Lost ${canary}`, wait: true })
     await app.api(bob).mutate('deleteSession', { sessionId: lost }, 'sessionId')
 
+    // What is remembered of it, and what it had remembered.
+    await api.mutate('saveMemory', { scope: 'USER', key: canary, value: canary })
+    await api.mutate('saveMemory', { scope: 'SESSION', sessionId: own, key: 'k', value: canary })
+
     // A template, used by another.
     const { template } = await api.mutate(
       'createTemplate',
@@ -172,6 +176,7 @@ describe('a person who has left something everywhere', () => {
       runs: 8,
       participations: 3,
       templates: 1,
+      memories: 1,
       usageRecords: 8,
     })
   })
@@ -223,6 +228,7 @@ it('knows every column that names a user', async () => {
   )
   // A new one must be erased, too: add it to src/features/retention/erasure.ts and then here.
   expect(columns.map(({ name }) => name)).toEqual([
+    'memories.user_id',
     'messages.author_id',
     'participants.user_id',
     'read_marks.user_id',

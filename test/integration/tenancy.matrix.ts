@@ -1,11 +1,22 @@
 import { expect } from 'vitest'
 import type { Identity } from '../support/app.ts'
+import { memory } from './tenancy.matrix-memory.ts'
 import { runsAndTools } from './tenancy.matrix-runs.ts'
 import { makingAndSharing } from './tenancy.matrix-sharing.ts'
+import { transfer } from './tenancy.matrix-transfer.ts'
 import { searchAndUsage } from './tenancy.matrix-usage.ts'
 
 /** Every type that has a global id. */
-export const ofEachType = ['Tenant', 'User', 'Agent', 'Session', 'Message', 'Run', 'Template'] as const
+export const ofEachType = [
+  'Tenant',
+  'User',
+  'Agent',
+  'Session',
+  'Message',
+  'Run',
+  'Template',
+  'Memory',
+] as const
 
 export type Ids = Record<(typeof ofEachType)[number], string>
 
@@ -37,19 +48,21 @@ const everything = `__typename id
   ... on Session { title prompt: systemPrompt metadata tags cursor present { externalId } typing { externalId } messages { totalCount nodes { content } } user { externalId } }
   ... on Message { text: content metadata session { title } author { externalId } }
   ... on Template { name systemPrompt openingMessages { content } }
+  ... on Memory { key value }
   ... on Run { error { message } userMessage { content } assistantMessage { content } session { title } }`
 const mutation = (name: string, payload: string) =>
   `mutation ($input: ${name.charAt(0).toUpperCase()}${name.slice(1)}Input!) {
     ${name}(input: $input) { __typename ... on Error { code message } ${payload} }
   }`
 const page = 'totalCount nodes { id title messages { nodes { content } } }'
-const emptyDocument = '{"format":"parley/1","session":{},"messages":[]}'
 const emptyPage = { data: { sessions: { totalCount: 0, nodes: [] } } }
 
 /** How each field of the three roots treats the ids of somebody else. */
 export const matrix: Record<string, Case[]> = {
   ...makingAndSharing,
   ...searchAndUsage,
+  ...memory,
+  ...transfer,
   ...runsAndTools,
   'Query.viewer': [
     { operation: '{ viewer { role user { externalId } tenant { slug } } }', refused: ownOnly },
@@ -80,8 +93,8 @@ export const matrix: Record<string, Case[]> = {
   'Query.nodes': [
     {
       operation: `query ($ids: [ID!]!) { nodes(ids: $ids) { ${everything} } }`,
-      variables: (ids) => ({ ids: [ids.Session, ids.Message, ids.Run, ids.User] }),
-      refused: { data: { nodes: [null, null, null, null] } },
+      variables: (ids) => ({ ids: [ids.Session, ids.Message, ids.Run, ids.User, ids.Memory] }),
+      refused: { data: { nodes: [null, null, null, null, null] } },
     },
     {
       operation: `query ($ids: [ID!]!) { nodes(ids: $ids) { ${everything} } }`,
@@ -241,27 +254,6 @@ export const matrix: Record<string, Case[]> = {
       operation: mutation('deleteMessage', '... on DeleteMessagePayload { session { title } }'),
       variables: (ids) => ({ input: { messageId: ids.Message } }),
       refused: failed('deleteMessage'),
-    },
-  ],
-  'Mutation.exportSession': [
-    {
-      operation: mutation('exportSession', '... on ExportSessionPayload { url filename }'),
-      variables: (ids) => ({ input: { sessionId: ids.Session } }),
-      refused: failed('exportSession'),
-    },
-  ],
-  'Mutation.importSession': [
-    {
-      operation: mutation('importSession', '... on ImportSessionPayload { session { agent { name } } }'),
-      variables: (ids) => ({ input: { content: emptyDocument, agent: ids.Agent } }),
-      refused: failed('importSession'),
-      isSharedInTenant: true,
-    },
-    {
-      operation: mutation('importSession', '... on ImportSessionPayload { session { user { externalId } } }'),
-      variables: (ids) => ({ input: { content: emptyDocument, userId: ids.User } }),
-      refused: failed('importSession'),
-      exceptFor: { role: 'USER', refused: failed('importSession', 'FORBIDDEN') },
     },
   ],
   'Subscription.sessionEvents': [

@@ -63,6 +63,11 @@ async function fill(): Promise<Ids> {
     },
     'template { id }',
   )
+  const memory = { key: `note ${canary}`, value: canary }
+  const places = [{ scope: 'USER' }, { scope: 'SESSION', sessionId: session }]
+  for (const place of places)
+    expect(await api.mutate('saveMemory', { ...place, ...memory })).not.toHaveProperty('code')
+  const { memories } = await api.run('{ memories { nodes { id } } }')
   const forked = { sessionId: session, atMessageId: addMessages.messages[0].id }
   expect(await api.mutate('forkSession', forked)).not.toHaveProperty('code')
   const [question, answer] = addMessages.messages.map(({ id }: { id: string }) => decodeId(id).uuid)
@@ -103,6 +108,7 @@ async function fill(): Promise<Ids> {
     Message: encodeId('Message', answer),
     Run: encodeId('Run', run),
     Template: template.id,
+    Memory: memories.nodes[0].id,
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Message, Run, Session, User } from '../../db/client.ts'
+import type { Memory, Message, Run, Session, User } from '../../db/client.ts'
 import type { Delivery, StoredState } from '../../realtime/feed.ts'
 import { type FeedEvent, fromWire } from '../../realtime/feed-events.ts'
 
@@ -7,8 +7,16 @@ export type ToldEvent =
   | { type: 'MessageAdded' | 'MessageUpdated'; message: Message }
   | { type: 'RunQueued' | 'RunStarted' | 'RunRequiresAction' | 'RunFinished'; run: Run }
   | { type: 'SessionUpdated'; session: Session }
+  | { type: 'MemoryChanged'; key: string; memory: Memory | null }
   | ToldPresence
-  | Exclude<PublicEvent, { message: unknown } | { run: unknown } | { session: unknown } | { users: unknown }>
+  | Exclude<
+      PublicEvent,
+      | { memory: unknown }
+      | { message: unknown }
+      | { run: unknown }
+      | { session: unknown }
+      | { users: unknown }
+    >
 
 export type ToldPresence = { type: 'PresenceChanged' | 'TypingChanged'; users: User[] }
 
@@ -61,6 +69,7 @@ export function toSessionEvent(delivery: Delivery<SessionState>): SessionEvent |
 
 function told(event: PublicEvent): ToldEvent {
   if ('message' in event) return { type: event.type, message: fromWire<Message>(event.message) }
+  if ('memory' in event) return { ...event, memory: event.memory && fromWire<Memory>(event.memory) }
   if ('run' in event) return { type: event.type, run: fromWire<Run>(event.run) }
   if ('users' in event) return { type: event.type, users: event.users.map(fromWire<User>) }
   if ('session' in event) return { type: event.type, session: fromWire<Session>(event.session) }

@@ -226,6 +226,20 @@ builder.objectRef<Told<'SessionUpdated'>>('SessionUpdated').implement({
   }),
 })
 
+builder.objectRef<Told<'MemoryChanged'>>('MemoryChanged').implement({
+  description: 'Something is remembered in the session, anew or otherwise than before, or forgotten.',
+  interfaces: [SessionEvent],
+  fields: (t) => ({
+    key: t.string({ description: 'The key.', resolve: ({ event }) => event.key }),
+    memory: t.prismaField({
+      type: 'Memory',
+      nullable: true,
+      description: 'What is under the key now; null where it was deleted.',
+      resolve: (_query, { event }) => event.memory,
+    }),
+  }),
+})
+
 builder.objectRef<Told<'SessionDeleted'>>('SessionDeleted').implement({
   description: 'The session was deleted; the feed ends with this.',
   interfaces: [SessionEvent],

@@ -13,7 +13,7 @@ import type { Sessions } from '../sessions/service.ts'
 export type Erasure = {
   /**
    * Removes all that a person has left, and the person: every session it owns; in others' sessions its messages, what
-   * was answered to them, and its part in them; its templates. What it used stays counted, under a name that stands
+   * was answered to them, and its part in them; its templates and its memories. What it used stays counted, under a name that stands
    * for nobody. In small steps, each whole by itself: after a failure the same call goes on where it stopped.
    */
   eraseUser(viewer: Viewer, userId: string): Promise<Receipt>
@@ -26,6 +26,7 @@ export type Receipt = {
   runs: number
   participations: number
   templates: number
+  memories: number
   usageRecords: number
 }
 
@@ -139,6 +140,11 @@ const eraseTemplates: Statement = {
   text: 'DELETE FROM templates WHERE tenant_id = $1 AND author_id = $2 RETURNING id',
 }
 
+const eraseMemories: Statement = {
+  name: 'erasure-memories',
+  text: 'DELETE FROM memories WHERE tenant_id = $1 AND user_id = $2 RETURNING id',
+}
+
 const renameUsage: Statement = {
   name: 'erasure-rename-usage',
   text: `UPDATE usage_records SET user_id = $3 WHERE tenant_id = $1 AND run_id IN (
@@ -221,6 +227,7 @@ export function createErasure({ sessions, participants, runs, accounts, changes 
       await sql(releaseTemplates, [tenantId, userId])
       return (await sql(eraseTemplates, [tenantId, userId])).length
     })
+    receipt.memories += (await db.sql(eraseMemories, [tenantId, userId])).length
     const nobody = newId()
     receipt.usageRecords += await untilNone(() => db.sql(renameUsage, [tenantId, userId, nobody]))
     await db.sql(eraseUserRow, [tenantId, userId])
@@ -232,7 +239,15 @@ export function createErasure({ sessions, participants, runs, accounts, changes 
         throw invalid('userId', 'is your own; another admin can erase you, or a service token')
       const [user] = await viewer.db.sql(findUser, [viewer.tenantId, userId])
       if (!user) throw new NotFoundError('user')
-      const receipt = { sessions: 0, messages: 0, runs: 0, participations: 0, templates: 0, usageRecords: 0 }
+      const receipt = {
+        sessions: 0,
+        messages: 0,
+        runs: 0,
+        participations: 0,
+        templates: 0,
+        memories: 0,
+        usageRecords: 0,
+      }
       await cancelRuns(viewer, userId)
       // Out of others' sessions first: from there on it cannot write in them any more.
       await leaveSessions(viewer, userId, receipt)

@@ -14,6 +14,7 @@ const EraseUserPayload = builder.objectRef<Receipt>('EraseUserPayload').implemen
     runs: t.exposeInt('runs', { description: 'Runs of those, and runs that it asked for.' }),
     participations: t.exposeInt('participations', { description: "Others' sessions that it took part in." }),
     templates: t.exposeInt('templates', { description: 'Templates that it wrote.' }),
+    memories: t.exposeInt('memories', { description: 'What was remembered of it across sessions.' }),
     usageRecords: t.exposeInt('usageRecords', {
       description: 'Records of usage that stay, under an id that stands for nobody.',
     }),
@@ -26,7 +27,7 @@ builder.mutationField('eraseUser', (t) =>
     authScopes: { admin: true },
     description:
       'Erases a person for good, for admins: its sessions with all that is in them, what it wrote elsewhere with the ' +
-      'replies to it, its templates and its record. Running replies are cancelled. Usage stays counted, anonymously. ' +
+      'replies to it, its templates, memories and record. Running replies are cancelled. Usage stays counted, anonymously. ' +
       'Safe to repeat where it failed half-way. A token that is still valid would make the person known again.',
     errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
     typeOptions: { description: 'Whom to erase.' },
