@@ -1,6 +1,7 @@
 import { queryObjects } from 'node:v8'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { openFrames } from '../support/frames.ts'
 import { watchSession } from '../support/session-reader.ts'
 import { openEventStream } from '../support/sse.ts'
 
@@ -59,4 +60,42 @@ describe('a reader that is gone leaves nothing behind', () => {
     for (const watch of watches) watch.stop()
     await expectNoMoreThan(before + slack)
   })
+
+  it('hundreds of times over, whatever door it came by: sockets, timers and followers are as many as before', async () => {
+    const sessionIds = await Promise.all(Array.from({ length: 10 }, () => app.api().createSession()))
+    const params = { authorization: `Bearer ${app.token()}` }
+    const cycle = async (index: number) => {
+      const sessionId = sessionIds[index % sessionIds.length]
+      if (index % 5 === 4) {
+        const stream = openEventStream(app.url, app.token(), watchSession, { sessionId })
+        if (index % 2 === 0) await stream.at(0)
+        stream.cut()
+        return stream.ended
+      }
+      const frames = await openFrames(app.url, { params })
+      for (const id of ['a', 'b']) frames.subscribe(id, watchSession, { sessionId })
+      if (index % 3 > 0) await frames.until(({ id }) => id === 'b')
+      if (index % 3 === 2) frames.send({ id: 'a', type: 'complete' })
+      frames.socket.terminate()
+      await frames.closed
+    }
+    const round = async (count: number) => {
+      for (let at = 0; at < count; at += 10)
+        await Promise.all(Array.from({ length: 10 }, (_, index) => cycle(at + index)))
+    }
+    await round(50)
+    const before = held()
+    await round(600)
+    for (const kind of ['sockets', 'timers', 'signals'] as const)
+      await expect
+        .poll(() => held()[kind], { interval: 100, timeout: 10_000 })
+        .toBeLessThanOrEqual(before[kind] + slack)
+  }, 60_000)
 })
+
+/** What this process holds, the server and the test together. */
+function held() {
+  const active = process.getActiveResourcesInfo()
+  const count = (name: string) => active.filter((each) => each === name).length
+  return { sockets: count('TCPSocketWrap'), timers: count('Timeout'), signals: abortSignals() }
+}
