@@ -77,11 +77,14 @@ describe('a send to a session that is answering', () => {
   })
 
   it('is refused for all but one of those that come at once', async () => {
-    const sent = await Promise.all(
-      Array.from({ length: 10 }, (_, index) => send(`message ${index}`, 'REJECT', index % 2 === 0 ? 0 : 1)),
-    )
-    expect(sent.filter(({ run }) => run).length).toBe(1)
-    expect(sent.filter(({ code }) => code === 'RUN_IN_PROGRESS').length).toBe(9)
+    const sessionIds = await Promise.all(Array.from({ length: 20 }, () => alice.createSession()))
+    for (const sessionId of sessionIds) {
+      const sent = await Promise.all(
+        ([0, 1, 0, 1] as const).map((node) => send('message', 'REJECT', node, { sessionId })),
+      )
+      expect(sent.filter(({ run }) => run).length).toBe(1)
+      expect(sent.filter(({ code }) => code === 'RUN_IN_PROGRESS').length).toBe(3)
+    }
     // The copies of one are that one.
     const other = await alice.createSession()
     const copies = await Promise.all(

@@ -113,12 +113,19 @@ describe('two nodes with one Redis', () => {
     const call = await leaving.call(0)
     call.tell(say('Half'))
     await goes.api().sendMessage({ sessionId, content: 'two', model })
+    // Of this one nothing was told yet.
+    const silent = await goes.api().createSession()
+    const third = await goes.api().sendMessage({ sessionId: silent, content: 'three', model })
+    await leaving.call(1)
     await goes.stop(0)
-    const next = await recording.call(0)
-    expect(next.request.messages.at(-1)?.content).toBe('two')
-    next.tell(end)
+    const next = [await recording.call(0), await recording.call(1)]
+    expect(next.map(({ request }) => request.messages.at(-1)?.content).sort()).toEqual(['three', 'two'])
+    for (const each of next) each.tell(say('done'), end)
+    const read = async () => readRun(stays.api(), third.run.id)
+    await expect.poll(async () => (await read()).status, { interval: 20 }).toBe('COMPLETED')
+    expect((await read()).assistantMessage.content).toBe('done')
     expect(await readRun(stays.api(), first.run.id)).toMatchObject({ status: 'INTERRUPTED' })
-    expect(leaving.calls.length).toBe(1)
+    expect(leaving.calls.length).toBe(2)
   })
 
   it('send once, however many copies race over both: 200 keys', async () => {
@@ -126,21 +133,24 @@ describe('two nodes with one Redis', () => {
     const copies = 5
     const before = answered.length
     const sessionIds = await Promise.all(Array.from({ length: 20 }, () => nodes[0].api().createSession()))
-    const answers = await Promise.all(
-      Array.from({ length: keys }, (_, key) =>
-        Promise.all(
-          Array.from({ length: copies }, (_, copy) =>
-            nodes[copy % 2 === 0 ? 0 : 1].api().sendMessage({
-              sessionId: sessionIds[key % sessionIds.length],
-              content: `question ${key}`,
-              clientId: `key ${key}`,
-              model: 'prompt:model',
-              wait: copy === 0,
-            }),
-          ),
+    const sendCopies = (key: number) =>
+      Promise.all(
+        Array.from({ length: copies }, (_, copy) =>
+          nodes[copy % 2 === 0 ? 0 : 1].api().sendMessage({
+            sessionId: sessionIds[key % sessionIds.length],
+            content: `question ${key}`,
+            clientId: `key ${key}`,
+            model: 'prompt:model',
+            wait: copy === 0,
+          }),
         ),
-      ),
-    )
+      )
+    const answers = []
+    // In waves: a thousand requests at one moment would try the machine rather than the keys.
+    for (let first = 0; first < keys; first += 50)
+      answers.push(
+        ...(await Promise.all(Array.from({ length: 50 }, (_, index) => sendCopies(first + index)))),
+      )
     for (const sent of answers) {
       const ids = sent.map(({ userMessage, run }) => `${userMessage?.id} ${run?.id}`)
       expect(new Set(ids).size).toBe(1)

@@ -7,6 +7,7 @@ import { createModelServer, type ModelServer } from '../support/model-server.ts'
 import { query } from '../support/postgres.ts'
 import { createRecordingProvider, end, recordedModel as model, say } from '../support/recording-provider.ts'
 import { cancelRun, readRun, runEnd, watchRuns } from '../support/runs.ts'
+import { openSocket } from '../support/socket.ts'
 
 const failure = (kind: ProviderErrorKind, retryAfterMs?: number): ModelPart => ({
   type: 'error',
@@ -106,7 +107,6 @@ describe('a node that dies', () => {
     env = {
       COMPATIBLE_BASE_URL: server.url,
       RUN_LEASE_MS: String(leaseMs),
-      RUN_CHECKPOINT_MS: '200',
       RUNS_PER_USER: '100',
       MAX_SESSIONS_PER_AGENT: '100',
       OLLAMA_BASE_URL: 'http://127.0.0.1:9',
@@ -128,13 +128,18 @@ describe('a node that dies', () => {
     const before = server.requests.length
     server.answer({ speech: { text: text ? [text] : [] }, afterwards: 'hang' }, { speech: { text: [next] } })
     const coming = server.nextRequest()
+    const socket = openSocket(`http://127.0.0.1:${dying.port}`, survivor.token())
+    const watch = socket.watch(
+      'subscription ($id: ID!) { sessionEvents(sessionId: $id) { __typename ... on TextDelta { text } } }',
+      { id: sessionId },
+    )
+    await watch.at(0)
     const { run } = await there.sendMessage({ sessionId, content: 'hello', model: 'compatible:test-model' })
     const { isAborted } = await coming
-    if (text) {
-      const told = async () => (await readRun(there, run.id)).firstTokenAt
-      await expect.poll(told, { interval: 10 }).not.toBeNull()
-    }
+    // No checkpoint comes so soon after the first word.
+    if (text) await watch.until((event) => event.text)
     await dying.kill()
+    await socket.dispose()
     await isAborted
     const diedAtMs = performance.now()
     const over = async () => (await readRun(survivor.api(), run.id)).finishedAt

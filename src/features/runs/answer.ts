@@ -8,7 +8,7 @@ import type { Log } from '../../telemetry/log.ts'
 import type { AgentTool } from '../agents/checks.ts'
 import type { ContextBuilder } from '../context/service.ts'
 import type { Changes } from '../sessions/changes.ts'
-import type { Claimed } from './claims.ts'
+import type { Claimed, Claims } from './claims.ts'
 import { createClock } from './clock.ts'
 import { type Ending, endRunOnce } from './ending.ts'
 import { callModel } from './model-call.ts'
@@ -20,6 +20,7 @@ import type { Titles } from './titles.ts'
 export type AnswerDependencies = {
   config: Config['runs']
   database: Database
+  claims: Claims
   changes: Changes
   feed: Feed
   models: Models
@@ -58,7 +59,7 @@ export async function answer(
   { run, revision }: Claimed,
   aborting: AbortController,
 ): Promise<void> {
-  const { config, database, feed, models, context, titles, log } = dependencies
+  const { config, database, claims, feed, titles, log } = dependencies
   const db = database.forTenant(run.tenantId)
   const stop = (reason: StopReason) => aborting.abort(reason)
   const reply = createReply({
@@ -70,41 +71,26 @@ export async function answer(
     onOvertaken: () => stop('lost'),
   })
   const clock = createClock(config, stop)
-  const failedToStore = (error: unknown) =>
-    log.warn({ err: error, runId: run.id }, 'a checkpoint of a run could not be stored')
   const beating = setInterval(
     () => {
       void reply.flush()
       beat(db, run, reply, clock.sinceFirstTokenMs, config.leaseMs)
         .then((reason) => reason && stop(reason))
-        .catch(failedToStore)
+        .catch((error) => log.warn({ err: error, runId: run.id }, 'a checkpoint failed'))
     },
     Math.min(config.checkpointMs, config.leaseMs / 3),
   )
   let failure: unknown
-  let offered: readonly AgentTool[] = []
+  let heard: Heard = { offered: [], hasBegun: false }
   try {
-    const { provider, model } = models.resolve(run.model)
     void reply.flush()
-    const { tools, ...request } = await context.build(db, run)
-    offered = tools
     // A run that waited in a session that was deleted meanwhile ends here, before it costs anything.
     if (revision === null) stop('lost')
-    let hasBegun = false
-    const asked = { ...request, model, tools: tools.map(toDefinition) }
-    const parts = revision === null ? [] : callModel(provider, asked, aborting.signal, config)
-    for await (const part of parts) {
-      if (part.type !== 'start') clock.partCame(part.type === 'text-delta')
-      // Another node must not begin anew with what readers have seen the beginning of.
-      if (!hasBegun && beginsReply(part)) {
-        hasBegun = true
-        if (await isLost(db, run, part).catch(failedToStore)) {
-          stop('lost')
-          break
-        }
-      }
-      reply.take(part)
-    }
+    else
+      heard = await hear(dependencies, run, aborting, (part) => {
+        if (part.type !== 'start') clock.partCame(part.type === 'text-delta')
+        reply.take(part)
+      })
   } catch (error) {
     log.error({ err: error, runId: run.id }, 'a run failed')
     failure = error
@@ -118,8 +104,43 @@ export async function answer(
     ...outcomeOf(reply, reason, failure),
     sinceFirstTokenMs: clock.sinceFirstTokenMs,
   }
-  const ended = await persist(() => finish(dependencies, run, ending, pendingCalls(ending, offered)))
+  // Nothing of it was told: whoever takes it next, this node when it is back or another one, begins anew.
+  if (reason === 'shutdown' && !heard.hasBegun && ending.status === 'INTERRUPTED') return claims.release(run)
+  const pending = pendingCalls(ending, heard.offered)
+  const ended = await persist(() => finish(dependencies, run, ending, pending))
   if (ended?.status === 'COMPLETED') titles.offer(ended)
+}
+
+type Heard = { offered: readonly AgentTool[]; hasBegun: boolean }
+
+/** Asks the model and hands on what it says; stops where the run is another's meanwhile. */
+async function hear(
+  { config, database, models, context, log }: AnswerDependencies,
+  run: Run,
+  aborting: AbortController,
+  take: (part: ModelPart) => void,
+): Promise<Heard> {
+  const db = database.forTenant(run.tenantId)
+  const { provider, model } = models.resolve(run.model)
+  const { tools: offered, ...request } = await context.build(db, run)
+  const asked = { ...request, model, tools: offered.map(toDefinition) }
+  let hasBegun = false
+  for await (const part of callModel(provider, asked, aborting.signal, config)) {
+    // Another node must not begin anew with what readers have seen the beginning of.
+    if (!hasBegun && beginsReply(part)) {
+      hasBegun = true
+      const isLost = await isTaken(db, run, part).catch((error) => {
+        log.warn({ err: error, runId: run.id }, 'the begin of a reply could not be stored')
+        return false
+      })
+      if (isLost) {
+        aborting.abort('lost' satisfies StopReason)
+        break
+      }
+    }
+    take(part)
+  }
+  return { offered, hasBegun }
 }
 
 /** Ends the run, or lets go of it where its reply calls tools. */
@@ -147,7 +168,7 @@ const toDefinition = ({ name, description, parameters }: AgentTool) => ({ name, 
 const beginsReply = ({ type }: ModelPart) => type === 'text-delta' || type.startsWith('tool-call')
 
 /** Stores that something of the reply is about to be told; whether the run is another's meanwhile, or has ended. */
-async function isLost(db: TenantDatabase, run: Run, { type }: ModelPart): Promise<boolean> {
+async function isTaken(db: TenantDatabase, run: Run, { type }: ModelPart): Promise<boolean> {
   const rows = await db.sql(markBegun, [run.tenantId, run.id, run.attempt, type === 'text-delta'])
   return rows.length === 0
 }

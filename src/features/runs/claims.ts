@@ -25,7 +25,7 @@ export type Claims = {
    * known to be gone, without waiting for its lease to run out.
    */
   takeOver(run: Run, options: { isCertain: boolean }): Promise<Claimed | null>
-  /** Lets go of a claim before anything was done, and tells it. */
+  /** Lets go of a claim before anything of the reply was told, and tells that. */
   release(run: Run): Promise<void>
   /** Claims nothing from now on. */
   close(): void
@@ -126,7 +126,8 @@ const takeOverRun = claiming(
 const releaseRun: Statement = {
   name: 'run-release',
   text: `WITH released AS (
-      UPDATE runs r SET status = 'QUEUED', node_id = NULL, started_at = NULL, lease_until = NULL,
+      UPDATE runs r SET status = 'QUEUED', node_id = NULL, lease_until = NULL,
+        started_at = CASE WHEN r.tool_rounds > 0 THEN r.started_at END,
         updated_at = clock_timestamp()
       WHERE r.tenant_id = $1 AND r.id = $2 AND r.attempt = $3 AND r.status = 'RUNNING' RETURNING r.*
     ), told AS (

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Run } from '../../db/client.ts'
 import { createCoalesced } from '../../lib/async.ts'
 import { type AnswerDependencies, answer } from './answer.ts'
-import { type Claimed, type Claims, waitingAtMost } from './claims.ts'
+import { type Claimed, waitingAtMost } from './claims.ts'
 import type { Hints } from './hints.ts'
 import type { StopReason } from './outcome.ts'
 
@@ -20,11 +20,16 @@ export type Engine = {
   cancel(runId: string): Promise<boolean>
   /** The runs that this node works on. */
   workingOn(): string[]
-  /** Lets running replies end for `graceMs`, then ends them as INTERRUPTED with their text; takes no new ones. */
+  /**
+   * Lets running replies end for `graceMs`, then ends them as INTERRUPTED with their text, and lets go of those of which
+   * nothing was told; takes no new ones.
+   */
   stop(graceMs: number): Promise<void>
 }
 
-type Dependencies = AnswerDependencies & { claims: Claims; hints: Hints }
+type Dependencies = AnswerDependencies & { hints: Hints }
+
+const lookAgainMs = 1_000
 
 type Work = { stop: (reason: StopReason) => void; ended: Promise<void> }
 
@@ -42,10 +47,7 @@ export function createEngine(dependencies: Dependencies): Engine {
       .finally(() => {
         working.delete(run.id)
         if (isStopping) hints.waiting(run.tenantId)
-        else
-          takeWaiting(run.tenantId).catch((error) =>
-            log.error({ err: error }, 'waiting runs could not be taken'),
-          )
+        else look(run.tenantId)
       })
     working.set(run.id, { ended, stop: (reason) => aborting.abort(reason) })
     if (isStopping) aborting.abort('shutdown')
@@ -70,11 +72,20 @@ export function createEngine(dependencies: Dependencies): Engine {
     }
   })
 
+  /** Takes what waits, and tries again soon where the database is too busy or away: nobody else may be asked to. */
+  function look(tenantId: string) {
+    takeWaiting(tenantId).catch((error) => {
+      log.error({ err: error }, 'waiting runs could not be taken')
+      if (!isStopping) setTimeout(() => look(tenantId), lookAgainMs).unref()
+    })
+  }
+
   return {
     async offer(run, revision) {
-      const failed = (error: unknown) => log.error({ err: error, runId: run.id }, 'a run could not be taken')
+      const failed = (error: unknown) =>
+        log.error({ err: error, runId: run.id }, 'a run could not be let go of')
       if (run.status === 'RUNNING' && !isStopping) return begin({ run, revision })
-      if (!isStopping) return void takeWaiting(run.tenantId).catch(failed)
+      if (!isStopping) return look(run.tenantId)
       // Stored while this node began to stop: another one, or this one when it is back, has the turn.
       if (run.status === 'RUNNING') await claims.release(run).catch(failed)
       hints.waiting(run.tenantId)

@@ -2,7 +2,7 @@ import { onVisibleSession } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Run, Statement, TenantDatabase } from '../../db/client.ts'
 import { createBatch } from '../../lib/batch.ts'
-import { NotFoundError } from '../../lib/errors.ts'
+import { NotFoundError, ParleyError } from '../../lib/errors.ts'
 import type { Feed } from '../../realtime/feed.ts'
 import { fromWire } from '../../realtime/feed-events.ts'
 import type { Changes } from '../sessions/changes.ts'
@@ -109,7 +109,13 @@ export function createRuns({ sessions, changes, feed, engine, hints }: Dependenc
     await sessions.require(viewer, run.sessionId, 'EDITOR')
     const [asked] = await viewer.db.sql<Run>(requestCancel, [viewer.tenantId, runId])
     if (!asked || (await halt(viewer.db, asked))) return find(viewer, runId)
-    return waitUntil(viewer, run, hasEnded, cancelWaitMs)
+    try {
+      return await waitUntil(viewer, run, hasEnded, cancelWaitMs)
+    } catch (error) {
+      if (error instanceof ParleyError) throw error
+      // The feed is away. The wish is stored, and the heartbeat of the run's node finds it.
+      return find(viewer, runId)
+    }
   }
 
   return {
