@@ -6,51 +6,60 @@ import { conditionsOf, createParameters } from './filter.ts'
 import { createStatementNames } from './list.ts'
 import { sessionColumns } from './rows.ts'
 
-/** A session as it is now: who takes part in it, and which filters fit it (those on people aside). */
-export type Match = {
-  session: Session
-  roles: Readonly<Record<string, Participant['role']>>
-  fits: readonly boolean[]
+/** A session as it is now, and who takes part in it beside its own user. */
+export type Match = { session: Session; roles: Readonly<Record<string, Participant['role']>> }
+
+const findSessions: Statement = {
+  name: 'session-with-roles',
+  text: `SELECT ${sessionColumns},
+      (SELECT coalesce(jsonb_object_agg(p.user_id, p.role), '{}') FROM participants p
+        WHERE p.tenant_id = s.tenant_id AND p.session_id = s.id) AS roles
+    FROM sessions s WHERE s.tenant_id = $1 AND s.id = ANY($2)`,
 }
 
-type Row = Session & Pick<Match, 'roles' | 'fits'>
+/** The sessions that are there, deleted ones included. */
+export async function matchSessions(db: TenantDatabase, ids: readonly string[]) {
+  const rows = await db.sql<Session & Pick<Match, 'roles'>>(findSessions, [db.tenantId, ids])
+  return new Map(rows.map(({ roles, ...session }): [string, Match] => [session.id, { session, roles }]))
+}
 
 /** Filters in one statement; each adds a value to its rows and up to 18 parameters to its text. */
 const filtersPerStatement = 500
 
-/** Asks of changed sessions at once what lists of any viewer of the tenant need to know of them. */
-export function createMatching() {
-  const nameOf = createStatementNames('session-match')
+/** Asks of sessions which of many filters fit each, those on people aside. */
+export function createFitting() {
+  const nameOf = createStatementNames('session-fitting')
 
   return async (
     db: TenantDatabase,
     ids: readonly string[],
     filters: readonly SessionFilter[],
-  ): Promise<ReadonlyMap<string, Match>> => {
-    const matches = new Map<string, Match>()
-    for (let start = 0; start === 0 || start < filters.length; start += filtersPerStatement) {
-      const { text, values } = matchQuery(db, ids, filters.slice(start, start + filtersPerStatement))
-      // Text that varies with what is asked for is not worth to be kept beyond the simplest.
+  ): Promise<ReadonlyMap<string, boolean[]>> => {
+    const fitting = new Map<string, boolean[]>(ids.map((id) => [id, []]))
+    for (let start = 0; start < filters.length; start += filtersPerStatement) {
+      const some = filters.slice(start, start + filtersPerStatement)
+      const { text, values } = fittingQuery(db, ids, some)
+      // Texts of several filters vary too much to be kept.
       const statement: Statement = { name: filters.length === 1 ? nameOf(text) : '', text }
-      for (const { roles, fits, ...session } of await db.sql<Row>(statement, values)) {
-        const earlier = matches.get(session.id)
-        // Of one that was changed in between, the newer row: its next change is on its way.
-        matches.set(session.id, { session, roles, fits: [...(earlier?.fits ?? []), ...fits] })
-      }
+      const rows = await db.sql<{ id: string; fits: boolean[] }>(statement, values)
+      const found = new Map(rows.map(({ id, fits }) => [id, fits]))
+      for (const [id, fits] of fitting) fits.push(...(found.get(id) ?? some.map(() => false)))
     }
-    return matches
+    return fitting
   }
 }
 
-function matchQuery({ tenantId }: TenantDatabase, ids: readonly string[], filters: readonly SessionFilter[]) {
+function fittingQuery(
+  { tenantId }: TenantDatabase,
+  ids: readonly string[],
+  filters: readonly SessionFilter[],
+) {
   const parameters = createParameters()
   const tenant = parameters.add(tenantId, 'uuid')
   const wanted = parameters.add(ids, 'uuid[]')
   const fits = filters.map((filter) => `(${conditionsOf(filter, tenant, parameters).join(' AND ')}) IS TRUE`)
-  const text = `SELECT ${sessionColumns}, ARRAY[${fits.join(', ')}]::boolean[] AS fits,
-      (SELECT coalesce(jsonb_object_agg(p.user_id, p.role), '{}') FROM participants p
-        WHERE p.tenant_id = s.tenant_id AND p.session_id = s.id) AS roles
-    FROM sessions s WHERE s.tenant_id = ${tenant} AND s.id = ANY(${wanted})`
+  const text = `SELECT s.id, ARRAY[${fits.join(', ')}] AS fits FROM sessions s
+    WHERE s.tenant_id = ${tenant} AND s.id = ANY(${wanted})`
   return { text, values: parameters.values }
 }
 

@@ -1,6 +1,6 @@
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
-import type { SystemDatabase } from '../../db/client.ts'
+import type { SystemDatabase, TenantDatabase } from '../../db/client.ts'
 import { closing } from '../../lib/async.ts'
 import { check } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
@@ -9,7 +9,7 @@ import type { Log } from '../../telemetry/log.ts'
 import { createSessionChecks, type SessionFilter } from './checks.ts'
 import { conditionsOf, createParameters } from './filter.ts'
 import type { SessionList } from './list.ts'
-import { createMatching } from './matching.ts'
+import { createFitting, isRelated, type Match, matchSessions } from './matching.ts'
 import { findMissed, newSeen, reachMs, type Seen } from './missed-changes.ts'
 import {
   fittingAtMost,
@@ -43,7 +43,12 @@ type Group = {
   readonly seen: Seen
 }
 
-type Reader = SidebarReader & { readonly viewer: Viewer; readonly filterKey: string }
+type Reader = SidebarReader & {
+  readonly viewer: Viewer
+  readonly filterKey: string
+  /** Whether its filter has no condition. */
+  readonly isPlain: boolean
+}
 
 /** What happens to a session within this is told once. */
 const burstMs = 100
@@ -62,7 +67,7 @@ type Dependencies = {
 export function createSidebar({ config, listing, list, system, log }: Dependencies): Sidebar {
   const checks = createSessionChecks(config)
   const groups = new Map<string, Group>()
-  const match = createMatching()
+  const findFitting = createFitting()
   let looking: NodeJS.Timeout | undefined
   let lookedAtMs = Number.POSITIVE_INFINITY
   let isLooking = false
@@ -83,20 +88,30 @@ export function createSidebar({ config, listing, list, system, log }: Dependenci
     group.changed.clear()
     const [first] = group.readers
     if (!first || changes.length === 0) return
-    const filters = new Map<string, { filter: SessionFilter; index: number }>()
-    for (const { filterKey, filter } of group.readers)
-      if (!filters.has(filterKey)) filters.set(filterKey, { filter, index: filters.size })
+    const { db } = first.viewer
     const ids = changes.map(({ sessionId }) => sessionId)
-    const wanted = [...filters.values()].map(({ filter }) => filter)
-    const matches = await match(first.viewer.db, ids, wanted)
+    const matches = await matchSessions(db, ids)
+    const fits = await fitsOf(db, group, matches)
     for (const { session } of matches.values()) group.seen.revisions?.set(session.id, session.revision)
     for (const reader of group.readers) {
-      const index = filters.get(reader.filterKey)?.index ?? 0
       for (const change of changes) {
-        const found = matches.get(change.sessionId)
-        tellChange(reader, change, found, found?.fits[index] === true)
+        const match = matches.get(change.sessionId)
+        tellChange(reader, change, match, match !== undefined && fits(reader, match))
       }
     }
+  }
+
+  /** Asks the database of those filters alone whose readers may see any of the sessions. */
+  async function fitsOf(db: TenantDatabase, group: Group, matches: ReadonlyMap<string, Match>) {
+    const found = [...matches.values()]
+    const asking = [...group.readers].filter(
+      (reader) => !reader.isPlain && found.some((match) => isRelated(reader, match)),
+    )
+    const filters = new Map(asking.map(({ filterKey, filter }) => [filterKey, filter]))
+    const places = new Map([...filters.keys()].map((key, index) => [key, index]))
+    const fitting = await findFitting(db, [...matches.keys()], [...filters.values()])
+    return ({ isPlain, filterKey }: Reader, { session: { id, deletedAt } }: Match): boolean =>
+      isPlain ? deletedAt === null : fitting.get(id)?.[places.get(filterKey) ?? -1] === true
   }
 
   /** Notes changes to be told together with those that follow at once. */
@@ -126,9 +141,7 @@ export function createSidebar({ config, listing, list, system, log }: Dependenci
 
   /** A filter with conditions lets sessions go that it cannot tell from those it never had: so they are noted. */
   async function noteFitting(reader: Reader) {
-    const { deleted, ...conditions } = reader.filter
-    const isPlain = !deleted && Object.values(conditions).every((value) => value == null)
-    const ids = isPlain ? null : await list.idsOf(reader.viewer, reader.filter, fittingAtMost)
+    const ids = reader.isPlain ? null : await list.idsOf(reader.viewer, reader.filter, fittingAtMost)
     reader.fitting = ids && new Set(ids)
   }
 
@@ -191,8 +204,8 @@ export function createSidebar({ config, listing, list, system, log }: Dependenci
       const { filter } = check(checks.list, { filter: asked ?? {} })
       // Its faults are the caller's, now, and not of whoever is told something later.
       conditionsOf(filter, '', createParameters())
-      const { tenantId, userId, role } = viewer
-      const reader = newReader({ viewer, userId, role, filter, filterKey: digestOf(filter) })
+      const { tenantId } = viewer
+      const reader = newReader(viewer, filter)
       const group = join(tenantId)
       group.readers.add(reader)
       try {
@@ -223,15 +236,18 @@ export function createSidebar({ config, listing, list, system, log }: Dependenci
   }
 }
 
-type Given = Pick<Reader, 'viewer' | 'userId' | 'role' | 'filter' | 'filterKey'>
-
-const newReader = (given: Given): Reader => ({
-  ...given,
-  fitting: null,
-  dropped: new Set(),
-  waiting: new Map(),
-  wake() {},
-})
+function newReader(viewer: Viewer, filter: SessionFilter): Reader {
+  const { userId, role } = viewer
+  const { deleted, ...conditions } = filter
+  const isPlain = !deleted && Object.values(conditions).every((value) => value == null)
+  return {
+    ...{ viewer, userId, role, filter, filterKey: digestOf(filter), isPlain },
+    fitting: null,
+    dropped: new Set(),
+    waiting: new Map(),
+    wake() {},
+  }
+}
 
 async function* changesOf(reader: Reader, isOver: () => boolean): AsyncGenerator<SessionChange> {
   while (!isOver()) {
