@@ -4,6 +4,9 @@ import type { ModelMessage, ModelRequest, ToolDefinition } from './provider.ts'
 /** A language model of the AI SDK; the vendors' packages all give the same type. */
 export type LanguageModel = ReturnType<ReturnType<typeof createOpenAI>['chat']>
 
+/** The same for vectors. */
+export type EmbeddingModel = ReturnType<ReturnType<typeof createOpenAI>['embeddingModel']>
+
 type CallOptions = Parameters<LanguageModel['doStream']>[0]
 type Prompt = CallOptions['prompt']
 

@@ -1,4 +1,4 @@
-import { type LanguageModel, toCallOptions } from './ai-sdk-request.ts'
+import { type EmbeddingModel, type LanguageModel, toCallOptions } from './ai-sdk-request.ts'
 import type { Outbound } from './outbound.ts'
 import {
   type FinishReason,
@@ -21,16 +21,20 @@ export function createAiSdkProvider({
   name,
   outbound,
   open,
+  openEmbedding,
   list,
 }: {
   name: string
   outbound: Outbound
   open(model: string): LanguageModel
+  /** Absent where the vendor has no such models. */
+  openEmbedding?(model: string): EmbeddingModel
   list(): Promise<ModelInfo[]>
 }): Provider {
   return {
     name,
     list,
+    ...(openEmbedding && { embed: createEmbed(name, outbound, openEmbedding) }),
     async *stream(request, signal) {
       try {
         const { stream } = await open(request.model).doStream({
@@ -44,6 +48,25 @@ export function createAiSdkProvider({
         else yield { type: 'error', error: outbound.toProviderError(error) }
       }
     },
+  }
+}
+
+function createEmbed(
+  provider: string,
+  outbound: Outbound,
+  openEmbedding: (model: string) => EmbeddingModel,
+): NonNullable<Provider['embed']> {
+  return async ({ model, texts }, signal) => {
+    const { embeddings } = await openEmbedding(model)
+      .doEmbed({ values: [...texts], abortSignal: signal })
+      .then(undefined, (error: unknown) => {
+        signal.throwIfAborted()
+        throw outbound.toProviderError(error)
+      })
+    const length = embeddings[0]?.length
+    if (embeddings.length !== texts.length || !length || embeddings.some((each) => each.length !== length))
+      throw new ProviderError('connection', `${provider} gave other vectors than it was asked for.`)
+    return embeddings
   }
 }
 

@@ -18,7 +18,15 @@ export type Provider = {
   /** The models that can be asked for now. Throws a `ProviderError` when none came within 3 s. */
   list(): Promise<ModelInfo[]>
   stream(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelPart>
+  /**
+   * A vector for each text, in order, all of one length; absent where the provider has no such models. Throws a
+   * `ProviderError`, and the signal's reason within a second where that aborts.
+   */
+  embed?(request: EmbeddingRequest, signal: AbortSignal): Promise<readonly (readonly number[])[]>
 }
+
+/** `model` without the provider; at most 100 texts. */
+export type EmbeddingRequest = { model: string; texts: readonly string[] }
 
 export type ModelInfo = {
   /** Name without the provider: `gpt-5-mini`. */

@@ -22,6 +22,7 @@ export function createOpenAiProvider({
     name: 'openai',
     outbound,
     open: (model) => openai.chat(model),
+    openEmbedding: (model) => openai.embeddingModel(model),
     list: () =>
       listModels(outbound, {
         url: `${trimmed(baseUrl)}/models`,
@@ -69,6 +70,7 @@ export function createCompatibleProvider(
     name,
     outbound,
     open: (model) => compatible(model),
+    openEmbedding: (model) => compatible.embeddingModel(model),
     list: () =>
       listModels(outbound, {
         url: `${trimmed(baseUrl)}/models`,
