@@ -10,6 +10,7 @@ import { setSearchLanguage } from './db/search-language.ts'
 import { createAccounts } from './features/accounts/service.ts'
 import { createAgents } from './features/agents/service.ts'
 import { createContextBuilder } from './features/context/service.ts'
+import { createDocumentServices } from './features/documents/assembly.ts'
 import { createLostChanges } from './features/live/lost-changes.ts'
 import { createPresence, createPresenceRooms } from './features/live/presence.ts'
 import { createLive } from './features/live/service.ts'
@@ -165,11 +166,8 @@ function createServices(
   const catalog = createModelCatalog(models)
   const { messageMaxLength } = config.sessions
   const agents = createAgents({ promptMaxLength: messageMaxLength, requireModel: catalog.require })
-  const templates = createTemplates({
-    config: config.sessions,
-    findAgent: agents.find,
-    requireModel: catalog.require,
-  })
+  const settings = { config: config.sessions, requireModel: catalog.require }
+  const templates = createTemplates({ ...settings, findAgent: agents.find })
   const sessions = createSessions({ config: config.sessions, agents, models: catalog, templates, changes })
   const sidebar = createSidebar({ config: config.sessions, listing, list: sessions, system, log })
   sidebar.start()
@@ -179,7 +177,8 @@ function createServices(
   const messages = createMessages({ config: config.sessions, sessions, changes })
   const memoryStore = createMemoryStore({ changes, maxKeys: config.memory.maxKeys })
   const memories = createMemories({ config: config.memory, database, sessions, store: memoryStore, jobs })
-  const context = createContextBuilder(config.sessions)
+  const { passages, ...documents } = createDocumentServices({ config, database, jobs, models, log })
+  const context = createContextBuilder({ ...config.sessions, passages })
   const claims = createClaims({ database, changes, config: config.runs, nodeId: randomUUID() })
   const hints = createHints({ broker, log })
   const titles = createTitles({ config: config.sessions, database, changes, models, jobs, log })
@@ -242,6 +241,7 @@ function createServices(
       stats,
       transfer,
       erasure,
+      ...documents,
     },
     engine,
     recovery,

@@ -108,6 +108,7 @@ const settings = z.object({
 
   DEFAULT_MODEL: modelId.default('demo:chat'),
   TITLE_MODEL: modelId.optional(),
+  EMBEDDING_MODEL: modelId.optional(),
   DEMO_TOKENS_PER_SECOND: whole(40, 1, 100_000),
   OPENAI_API_KEY: z.string().optional(),
   OPENAI_BASE_URL: address(['http', 'https']).optional(),
@@ -129,6 +130,8 @@ const settings = z.object({
 
   MEMORY_VALUE_MAX_BYTES: whole(65_536, 64),
   MEMORY_MAX_KEYS: whole(1_000, 1, 100_000),
+  DOCUMENT_MAX_BYTES: whole(10_485_760, 1_024, 104_857_600),
+  DOCUMENTS_PER_USER: whole(1_000, 1),
 
   RUN_MAX_DURATION_MS: whole(600_000, 1_000),
   RUN_FIRST_TOKEN_TIMEOUT_MS: whole(60_000, 100),
@@ -236,6 +239,8 @@ function arrange(s: Settings) {
     },
     llm: {
       defaultModel: s.DEFAULT_MODEL,
+      /** Absent: documents are found by their words alone. */
+      embeddingModel: s.EMBEDDING_MODEL,
       demo: { tokensPerSecond: s.DEMO_TOKENS_PER_SECOND },
       openai: { apiKey: s.OPENAI_API_KEY, baseUrl: s.OPENAI_BASE_URL },
       anthropic: { apiKey: s.ANTHROPIC_API_KEY, baseUrl: s.ANTHROPIC_BASE_URL },
@@ -257,6 +262,7 @@ function arrange(s: Settings) {
       maxPageSize: s.CHAT_MAX_PAGE_SIZE,
     },
     memory: { valueMaxBytes: s.MEMORY_VALUE_MAX_BYTES, maxKeys: s.MEMORY_MAX_KEYS },
+    documents: { maxBytes: s.DOCUMENT_MAX_BYTES, perUser: s.DOCUMENTS_PER_USER },
     runs: {
       maxDurationMs: s.RUN_MAX_DURATION_MS,
       firstTokenTimeoutMs: s.RUN_FIRST_TOKEN_TIMEOUT_MS,

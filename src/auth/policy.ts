@@ -22,6 +22,12 @@ export const visibleMemories = (viewer: Viewer) =>
     ? { OR: [{ sessionId: null }, onVisibleSession(viewer)] }
     : { OR: [{ userId: viewer.userId }, onVisibleSession(viewer)] }
 
+/** Prisma filter: the documents that the viewer may see, its own and those of sessions that it sees. */
+export const visibleDocuments = (viewer: Viewer) =>
+  actsForTenant(viewer)
+    ? {}
+    : { OR: [{ userId: viewer.userId }, { sessions: { some: onVisibleSession(viewer) } }] }
+
 /** Prisma filter: the users that the viewer may know of, which are those that it shares sessions with. */
 export const knownUsers = (viewer: Viewer) => {
   if (actsForTenant(viewer)) return {}

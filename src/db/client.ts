@@ -8,6 +8,8 @@ import { createUniqueReads } from './unique-reads.ts'
 
 export type {
   Agent,
+  Citation,
+  Document,
   Memory,
   Message,
   Participant,

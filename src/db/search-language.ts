@@ -4,7 +4,7 @@ import { MigrationError } from './migrate.ts'
 /**
  * Makes full-text search cut words as a language does, `english` or `german` for example: with it, `run` also finds
  * `running`, and `the` is passed over. `simple` takes words as they are, which fits every language. A change indexes
- * every message anew, some minutes for a million of them; until then none can be stored. False where nothing was to
+ * every message and document anew, some minutes for a million of them; until then none can be stored. False where nothing was to
  * be done. Throws `MigrationError`.
  */
 export async function setSearchLanguage(options: { url: string; language: string }): Promise<boolean> {
@@ -76,4 +76,7 @@ const changeTo = (language: string) => `
   $$;
   COMMENT ON TEXT SEARCH CONFIGURATION public.parley IS ${escapeLiteral(language)};
   REINDEX INDEX public.messages_search;
-  REINDEX INDEX public.sessions_search;`
+  REINDEX INDEX public.sessions_search;
+  SET LOCAL ROLE parley_system;
+  UPDATE public.chunks SET words = to_tsvector('public.parley', coalesce(heading || E'\\n', '') || content);
+  RESET ROLE;`

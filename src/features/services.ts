@@ -1,5 +1,6 @@
 import type { Accounts } from './accounts/service.ts'
 import type { Agents } from './agents/service.ts'
+import type { DocumentServices } from './documents/assembly.ts'
 import type { Presence } from './live/presence.ts'
 import type { Live } from './live/service.ts'
 import type { Memories } from './memory/service.ts'
@@ -43,4 +44,4 @@ export type Services = {
   readonly stats: Stats
   readonly transfer: Transfer
   readonly erasure: Erasure
-}
+} & DocumentServices

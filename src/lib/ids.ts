@@ -14,6 +14,7 @@ export const idPrefixes = {
   Run: 'run',
   Memory: 'memory',
   Template: 'template',
+  Document: 'document',
 } as const
 
 export type IdType = keyof typeof idPrefixes

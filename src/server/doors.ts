@@ -9,6 +9,7 @@ import type { ExportDoor } from './exports.ts'
 import type { GraphiqlPage } from './graphiql.ts'
 import type { Health } from './health.ts'
 import { close, createHttpServer, listen } from './http.ts'
+import { createLargeBodies } from './large-bodies.ts'
 import { createOperations } from './operations.ts'
 import { createWebSocketDoor } from './websocket.ts'
 import type { SignIn } from './websocket-protocol.ts'
@@ -51,7 +52,9 @@ export function createDoors(options: Options): Doors {
   const eventStreams = createEventStreams(staying)
   const { graphiql, exports } = options
   const answering = { yoga, compiled, eventStreams, health, graphiql, exports }
-  const server = createHttpServer({ ...answering, corsOrigins, bodyMaxBytes, log })
+  const documentMaxBytes = config.documents.maxBytes
+  const largeBodies = createLargeBodies({ bodyMaxBytes, documentMaxBytes, contextOf })
+  const server = createHttpServer({ ...answering, corsOrigins, largeBodies, log })
   const sockets = createWebSocketDoor({ ...staying, ...websocket, server })
   return {
     open: () => listen(server, host, port),

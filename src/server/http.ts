@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import type { ErrorCode } from '../lib/errors.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -9,6 +10,7 @@ import type { EventStreams } from './event-streams.ts'
 import type { ExportDoor } from './exports.ts'
 import type { GraphiqlPage } from './graphiql.ts'
 import type { Health } from './health.ts'
+import type { LargeBodies } from './large-bodies.ts'
 import { newRequestId } from './request-id.ts'
 import { graphqlPath, type Yoga } from './yoga.ts'
 
@@ -21,34 +23,33 @@ type Options = {
   health: Health
   graphiql: GraphiqlPage | null
   exports: ExportDoor
-  bodyMaxBytes: number
+  largeBodies: LargeBodies
   log: Log
 }
 
 /** Routes requests; everything but the body's size is left to who answers. */
 export function createHttpServer(options: Options): Server {
-  const { yoga, health, graphiql, bodyMaxBytes, log } = options
+  const { yoga, health, graphiql, largeBodies, log } = options
 
   async function answer(request: IncomingMessage, response: ServerResponse, requestId: string) {
     const path = request.url?.split('?', 1)[0]
     if (health.handle(request, response)) return
     if (path === graphqlPath) {
-      const refusal = refusalOf(request, bodyMaxBytes)
+      const refusal = refusalOf(request)
       if (refusal) return sendError(response, refusal.status, 'BAD_USER_INPUT', refusal.message)
       const origin = { requestId, authorization: request.headers.authorization ?? null }
+      const large = largeBodies.isLarge(request) ? await largeBodies.read(request, origin) : null
+      if (large && 'status' in large) return sendError(response, large.status, large.code, large.message)
       const isForEvents = wantsEvents(request)
-      if (isForEvents || isOrdinary(request, options.corsOrigins)) {
-        const body = request.method === 'POST' ? await text(request) : null
+      const isPlain = !isForEvents && isOrdinary(request, options.corsOrigins)
+      if (large || isForEvents || isPlain) {
+        const body = large?.body ?? (request.method === 'POST' ? await text(request) : null)
         if (isForEvents && (await options.eventStreams.handle(request, response, body, origin))) return
         const { accept } = request.headers
-        if (
-          !isForEvents &&
-          body !== null &&
-          (await options.compiled.handle({ accept, body }, response, origin))
-        )
+        if (isPlain && body !== null && (await options.compiled.handle({ accept, body }, response, origin)))
           return
-        // Yoga takes a body that was read before from here.
-        if (body !== null) Object.assign(request, { body })
+        // Yoga takes a body that was read before from here; of a text it would list every character first.
+        if (body !== null) Object.assign(request, { body: large ? Readable.from([body]) : body })
       }
       await yoga(request, response, { origin })
       return
@@ -83,8 +84,8 @@ const isOrdinary = ({ method, headers }: IncomingMessage, corsOrigins: readonly 
   headers['content-type']?.startsWith('application/json') === true &&
   (corsOrigins.length === 0 || headers.origin === undefined)
 
-/** Bodies that are no JSON, too large, of unknown size or packed are refused before a byte of them is kept. */
-function refusalOf({ method, headers }: IncomingMessage, bodyMaxBytes: number) {
+/** Bodies that are no JSON, of unknown size or packed are refused before a byte of them is kept. */
+function refusalOf({ method, headers }: IncomingMessage) {
   if (method !== 'POST') return null
   if (headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() !== 'application/json')
     return { status: 415, message: 'The body must be JSON, with the content-type application/json.' }
@@ -92,10 +93,7 @@ function refusalOf({ method, headers }: IncomingMessage, bodyMaxBytes: number) {
     return { status: 415, message: 'Packed bodies are not accepted: leave out content-encoding.' }
   if (headers['content-length'] === undefined)
     return { status: 411, message: 'The body needs a content-length.' }
-  const bytes = Number(headers['content-length'])
-  if (bytes <= bodyMaxBytes) return null
-  const message = `The body has ${bytes} bytes; at most ${bodyMaxBytes} are allowed (HTTP_BODY_MAX_BYTES).`
-  return { status: 413, message }
+  return null
 }
 
 function sendError(response: ServerResponse, status: number, code: ErrorCode, message: string): void {

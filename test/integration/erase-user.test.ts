@@ -2,12 +2,13 @@ import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { decodeId } from '../../src/lib/ids.ts'
 import { type Identity, startTestApp, type TestApp } from '../support/app.ts'
 import { query } from '../support/postgres.ts'
+import { readyDocument } from './documents.harness.ts'
 
 const canary = 'quetzal-7c1e'
 const person: Identity = { user: canary }
 const bob: Identity = { user: 'bob' }
 const admin: Identity = { user: 'root', role: 'ADMIN' }
-const receiptFields = 'sessions messages runs participations templates memories usageRecords'
+const receiptFields = 'sessions messages runs participations templates memories documents usageRecords'
 
 let app: TestApp
 beforeAll(async () => {
@@ -159,6 +160,14 @@ describe('a person who has left something everywhere', () => {
       decodeId(made).uuid,
     ])
 
+    // A document that another's session draws on.
+    const documentId = await readyDocument(api, { title: `Title ${canary}`, text: `A passage ${canary}` })
+    const drawing = await app.api(bob).createSession({ title: 'Drawing' })
+    await share(drawing, bob, person, 'EDITOR')
+    await api.mutate('updateSession', { sessionId: drawing, documentIds: [documentId] })
+    await app.api(bob).sendMessage({ sessionId: drawing, content: 'Which passage?', wait: true })
+    expect(await sql('SELECT content FROM citations')).toEqual([{ content: `A passage ${canary}` }])
+
     expect((await rowsWith(canary)).length).toBeGreaterThan(15)
     receipt = await erase(id)
     expect(await rowsWith(decodeId(id).uuid)).toEqual([])
@@ -174,9 +183,10 @@ describe('a person who has left something everywhere', () => {
       // Own 2 and 2 of the fork, deleted 2; in others' the fork 2, first 2, old 2, new 2, added 1, anew 3, lost 2.
       messages: 20,
       runs: 8,
-      participations: 3,
+      participations: 4,
       templates: 1,
       memories: 1,
+      documents: 1,
       usageRecords: 8,
     })
   })
@@ -228,6 +238,7 @@ it('knows every column that names a user', async () => {
   )
   // A new one must be erased, too: add it to src/features/retention/erasure.ts and then here.
   expect(columns.map(({ name }) => name)).toEqual([
+    'documents.user_id',
     'memories.user_id',
     'messages.author_id',
     'participants.user_id',

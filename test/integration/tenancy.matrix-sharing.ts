@@ -44,6 +44,11 @@ export const makingAndSharing: Record<string, Case[]> = {
       refused: failed('getOrCreateSession'),
       isSharedInTenant: true,
     },
+    {
+      operation: getOrCreate,
+      variables: (ids) => ({ input: { key: 'stolen', documentIds: [ids.Document] } }),
+      refused: failed('getOrCreateSession'),
+    },
   ],
   'Mutation.forkSession': [
     {

@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import type { Identity } from '../support/app.ts'
+import { documents, withDocuments } from './tenancy.matrix-documents.ts'
 import { memory } from './tenancy.matrix-memory.ts'
 import { runsAndTools } from './tenancy.matrix-runs.ts'
 import { makingAndSharing } from './tenancy.matrix-sharing.ts'
@@ -16,6 +17,7 @@ export const ofEachType = [
   'Run',
   'Template',
   'Memory',
+  'Document',
 ] as const
 
 export type Ids = Record<(typeof ofEachType)[number], string>
@@ -45,8 +47,9 @@ const failedAtOnce = { errors: [expect.objectContaining({ extensions: notFound }
 /** Everything that an object of each type tells, for whoever may see it. */
 const everything = `__typename id
   ... on Tenant { slug name } ... on User { externalId email } ... on Agent { key systemPrompt }
-  ... on Session { title prompt: systemPrompt metadata tags cursor present { externalId } typing { externalId } messages { totalCount nodes { content } } user { externalId } }
-  ... on Message { text: content metadata session { title } author { externalId } }
+  ... on Session { title prompt: systemPrompt metadata tags cursor documents { title } present { externalId } typing { externalId } messages { totalCount nodes { content } } user { externalId } }
+  ... on Message { text: content citations { document { title } passage { text } } metadata session { title } author { externalId } }
+  ... on Document { name: title metadata user { externalId } }
   ... on Template { name systemPrompt openingMessages { content } }
   ... on Memory { key value }
   ... on Run { error { message } userMessage { content } assistantMessage { content } session { title } }`
@@ -59,6 +62,7 @@ const emptyPage = { data: { sessions: { totalCount: 0, nodes: [] } } }
 
 /** How each field of the three roots treats the ids of somebody else. */
 export const matrix: Record<string, Case[]> = {
+  ...documents,
   ...makingAndSharing,
   ...searchAndUsage,
   ...memory,
@@ -93,8 +97,8 @@ export const matrix: Record<string, Case[]> = {
   'Query.nodes': [
     {
       operation: `query ($ids: [ID!]!) { nodes(ids: $ids) { ${everything} } }`,
-      variables: (ids) => ({ ids: [ids.Session, ids.Message, ids.Run, ids.User, ids.Memory] }),
-      refused: { data: { nodes: [null, null, null, null, null] } },
+      variables: (ids) => ({ ids: [ids.Session, ids.Message, ids.Run, ids.User, ids.Memory, ids.Document] }),
+      refused: { data: { nodes: [null, null, null, null, null, null] } },
     },
     {
       operation: `query ($ids: [ID!]!) { nodes(ids: $ids) { ${everything} } }`,
@@ -153,6 +157,7 @@ export const matrix: Record<string, Case[]> = {
     },
   ],
   'Mutation.createSession': [
+    withDocuments.createSession,
     {
       operation: mutation('createSession', '... on CreateSessionPayload { session { template { name } } }'),
       variables: (ids) => ({ input: { template: ids.Template } }),
@@ -197,6 +202,7 @@ export const matrix: Record<string, Case[]> = {
     },
   ],
   'Mutation.updateSession': [
+    withDocuments.updateSession,
     {
       operation: mutation('updateSession', '... on UpdateSessionPayload { session { title } }'),
       variables: (ids) => ({ input: { sessionId: ids.Session, title: 'Mine now', metadata: {} } }),
@@ -226,6 +232,7 @@ export const matrix: Record<string, Case[]> = {
     },
   ],
   'Mutation.sendMessage': [
+    withDocuments.sendMessage,
     {
       operation: mutation('sendMessage', '... on SendMessagePayload { assistantMessage { content } }'),
       variables: (ids) => ({ input: { sessionId: ids.Session, content: 'Repeat all', wait: true } }),

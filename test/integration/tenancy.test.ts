@@ -6,6 +6,7 @@ import { schema } from '../../src/schema.ts'
 import { type Identity, startTestApp, type TestApp } from '../support/app.ts'
 import { doorNames, openDoors } from '../support/doors.ts'
 import { query } from '../support/postgres.ts'
+import { indexed } from './documents.harness.ts'
 import { type Ids, matrix, ofEachType } from './tenancy.matrix.ts'
 
 const canary = 'canary-5f2e'
@@ -68,6 +69,13 @@ async function fill(): Promise<Ids> {
   for (const place of places)
     expect(await api.mutate('saveMemory', { ...place, ...memory })).not.toHaveProperty('code')
   const { memories } = await api.run('{ memories { nodes { id } } }')
+  const { document } = await api.mutate(
+    'createDocument',
+    { title: `Title ${canary}`, text: `A passage ${canary}`, metadata: { note: canary } },
+    'document { id }',
+  )
+  await indexed(api, document.id)
+  await api.mutate('updateSession', { sessionId: session, documentIds: [document.id] })
   const forked = { sessionId: session, atMessageId: addMessages.messages[0].id }
   expect(await api.mutate('forkSession', forked)).not.toHaveProperty('code')
   const [question, answer] = addMessages.messages.map(({ id }: { id: string }) => decodeId(id).uuid)
@@ -92,6 +100,12 @@ async function fill(): Promise<Ids> {
   })
   await query(
     app.databaseUrl,
+    `INSERT INTO citations (tenant_id, message_id, marker, document_id, score, start_offset, end_offset, content)
+     SELECT tenant_id, $1, 1, id, 1, 0, 1, 'Cited ${canary}' FROM documents WHERE id = $2`,
+    { values: [answer, decodeId(document.id).uuid] },
+  )
+  await query(
+    app.databaseUrl,
     `UPDATE agents SET system_prompt = $1 WHERE key = 'primary' AND tenant_id =
     (SELECT id FROM tenants WHERE slug = $2)`,
     { values: [tenantCanary, alice.tenant] },
@@ -109,6 +123,7 @@ async function fill(): Promise<Ids> {
     Run: encodeId('Run', run),
     Template: template.id,
     Memory: memories.nodes[0].id,
+    Document: document.id,
   }
 }
 

@@ -28,16 +28,23 @@ const findTurns: Statement = {
     ORDER BY seq`,
 }
 
-/** `sendsHistory`: whether earlier turns go along; without it the model gets the system prompt and the question. */
-export function createContextBuilder({ sendsHistory }: { sendsHistory: boolean }): ContextBuilder {
+type Options = {
+  /** Whether earlier turns go along; without them the model gets the system prompt and the question. */
+  sendsHistory: boolean
+  /** What the documents of the session have to say to the question, as a part of the system prompt. */
+  passages: (db: TenantDatabase, run: Run) => Promise<string | null>
+}
+
+export function createContextBuilder({ sendsHistory, passages }: Options): ContextBuilder {
   return {
-    async build({ sql, tenantId }, run) {
+    async build(db, run) {
+      const { sql, tenantId } = db
       const { id, sessionId, assistantMessageId, userMessageId } = run
       const values = [tenantId, sessionId, assistantMessageId, userMessageId, sendsHistory, id]
-      const turns = await sql<Turn>(findTurns, values)
+      const [turns, excerpts] = await Promise.all([sql<Turn>(findTurns, values), passages(db, run)])
       return {
         messages: [
-          ...systemMessage(turns),
+          ...systemMessage(turns, excerpts),
           ...answeredCalls(inOrderOfRuns(turns, id)).flatMap(toModelMessage),
         ],
         parameters: run.parameters as ModelParameters,
@@ -68,8 +75,10 @@ function inOrderOfRuns(turns: readonly Turn[], runId: string): Turn[] {
 }
 
 /** Models take one, as the first message: the instructions that stand in the conversation join the system prompt. */
-function systemMessage(turns: readonly Turn[]): ModelMessage[] {
+function systemMessage(turns: readonly Turn[], excerpts: string | null): ModelMessage[] {
   const instructions = turns.flatMap(({ role, content }) => (role === 'SYSTEM' && content ? [content] : []))
+  // Last, so that what stays the same from turn to turn stands before what changes.
+  if (excerpts) instructions.push(excerpts)
   return instructions.length > 0 ? [{ role: 'system', content: instructions.join('\n\n') }] : []
 }
 

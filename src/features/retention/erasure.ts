@@ -13,8 +13,9 @@ import type { Sessions } from '../sessions/service.ts'
 export type Erasure = {
   /**
    * Removes all that a person has left, and the person: every session it owns; in others' sessions its messages, what
-   * was answered to them, and its part in them; its templates and its memories. What it used stays counted, under a name that stands
-   * for nobody. In small steps, each whole by itself: after a failure the same call goes on where it stopped.
+   * was answered to them, and its part in them; its templates, memories and documents. What it used stays counted, under
+   * a name that stands for nobody. In small steps, each whole by itself: after a failure the same call goes on where it
+   * stopped.
    */
   eraseUser(viewer: Viewer, userId: string): Promise<Receipt>
 }
@@ -27,6 +28,7 @@ export type Receipt = {
   participations: number
   templates: number
   memories: number
+  documents: number
   usageRecords: number
 }
 
@@ -145,6 +147,19 @@ const eraseMemories: Statement = {
   text: 'DELETE FROM memories WHERE tenant_id = $1 AND user_id = $2 RETURNING id',
 }
 
+// With all that was indexed of them, which is much; replies of others that cite them lose the excerpts.
+const eraseDocuments: Statement = {
+  name: 'erasure-documents',
+  text: `DELETE FROM documents WHERE tenant_id = $1 AND id IN (
+      SELECT id FROM documents WHERE tenant_id = $1 AND user_id = $2 LIMIT 2)
+    RETURNING id`,
+}
+
+const allowLongStatements: Statement = {
+  name: 'erasure-allow-long-statements',
+  text: `SELECT set_config('statement_timeout', '60000', true)`,
+}
+
 const renameUsage: Statement = {
   name: 'erasure-rename-usage',
   text: `UPDATE usage_records SET user_id = $3 WHERE tenant_id = $1 AND run_id IN (
@@ -228,6 +243,12 @@ export function createErasure({ sessions, participants, runs, accounts, changes 
       return (await sql(eraseTemplates, [tenantId, userId])).length
     })
     receipt.memories += (await db.sql(eraseMemories, [tenantId, userId])).length
+    receipt.documents += await untilNone(() =>
+      db.transaction(async (sql) => {
+        await sql(allowLongStatements, [])
+        return sql(eraseDocuments, [tenantId, userId])
+      }),
+    )
     const nobody = newId()
     receipt.usageRecords += await untilNone(() => db.sql(renameUsage, [tenantId, userId, nobody]))
     await db.sql(eraseUserRow, [tenantId, userId])
@@ -246,6 +267,7 @@ export function createErasure({ sessions, participants, runs, accounts, changes 
         participations: 0,
         templates: 0,
         memories: 0,
+        documents: 0,
         usageRecords: 0,
       }
       await cancelRuns(viewer, userId)

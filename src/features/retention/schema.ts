@@ -15,6 +15,7 @@ const EraseUserPayload = builder.objectRef<Receipt>('EraseUserPayload').implemen
     participations: t.exposeInt('participations', { description: "Others' sessions that it took part in." }),
     templates: t.exposeInt('templates', { description: 'Templates that it wrote.' }),
     memories: t.exposeInt('memories', { description: 'What was remembered of it across sessions.' }),
+    documents: t.exposeInt('documents', { description: 'Documents that it owned.' }),
     usageRecords: t.exposeInt('usageRecords', {
       description: 'Records of usage that stay, under an id that stands for nobody.',
     }),
@@ -27,7 +28,8 @@ builder.mutationField('eraseUser', (t) =>
     authScopes: { admin: true },
     description:
       'Erases a person for good, for admins: its sessions with all that is in them, what it wrote elsewhere with the ' +
-      'replies to it, its templates, memories and record. Running replies are cancelled. Usage stays counted, anonymously. ' +
+      'replies to it, its templates, memories, documents and record. Running replies are cancelled. Usage stays ' +
+      'counted, anonymously. ' +
       'Safe to repeat where it failed half-way. A token that is still valid would make the person known again.',
     errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
     typeOptions: { description: 'Whom to erase.' },

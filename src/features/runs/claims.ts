@@ -36,7 +36,13 @@ export type Claims = {
 export type NewRun = Pick<
   Run,
   'tenantId' | 'id' | 'sessionId' | 'userId' | 'model' | 'userMessageId' | 'assistantMessageId'
-> & { parameters: object /** Before all that wait in its session. */; isFirst?: boolean }
+> & {
+  parameters: object
+  /** The documents that it may draw on; those of its session where absent. */
+  documentIds?: readonly string[] | undefined
+  /** Before all that wait in its session. */
+  isFirst?: boolean
+}
 
 export type RunPlace = Pick<Run, 'tenantId' | 'id' | 'sessionId' | 'userId'>
 
@@ -73,8 +79,9 @@ const insertRun: Statement = {
         $9::text IS NOT NULL AND open = 0 AND ${userHasRoom('$1', '$4', '$10')} AND ${tenantHasRoom('$1', '$11')} AS is_turn
       FROM line)
     INSERT INTO runs AS r (tenant_id, id, session_id, user_id, model, parameters, user_message_id,
-      assistant_message_id, queue_rank, status, node_id, attempt, started_at, lease_until)
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8, rank, (CASE WHEN is_turn THEN 'RUNNING' ELSE 'QUEUED' END)::"RunStatus",
+      assistant_message_id, document_ids, queue_rank, status, node_id, attempt, started_at, lease_until)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $15::jsonb, rank,
+      (CASE WHEN is_turn THEN 'RUNNING' ELSE 'QUEUED' END)::"RunStatus",
       CASE WHEN is_turn THEN $9 END, is_turn::int, CASE WHEN is_turn THEN clock_timestamp() END,
       CASE WHEN is_turn THEN ${leaseEnd('$14')} END
     FROM now WHERE is_turn OR queued < $12
@@ -195,7 +202,9 @@ export function createClaims({ database, changes, config, nodeId }: Dependencies
       const nodeId = await nodeWithRoom(sql, tenantId, userId)
       const row = [tenantId, id, sessionId, userId, model, parameters, userMessageId, assistantMessageId]
       const limits = [perUser, perTenant - lanes + 1, queuedPerSession]
-      const [stored] = await sql<Run>(insertRun, [...row, nodeId, ...limits, run.isFirst ?? false, leaseMs])
+      const documentIds = run.documentIds ? JSON.stringify(run.documentIds) : null
+      const place = [run.isFirst ?? false, leaseMs]
+      const [stored] = await sql<Run>(insertRun, [...row, nodeId, ...limits, ...place, documentIds])
       if (!stored)
         throw new LimitError(
           `The session has ${queuedPerSession} messages that wait for an answer; no more are allowed (RUNS_QUEUED_PER_SESSION).`,

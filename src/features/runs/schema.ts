@@ -224,6 +224,12 @@ builder.mutationField('sendMessage', (t) =>
         type: 'JSONObject',
         description: 'Model parameters for this reply, over those of the session.',
       }),
+      documentIds: t.input
+        .idList({
+          description:
+            'The documents that this reply may draw on, at most 100 that you see; by default those of the session, with an empty list none.',
+        })
+        .validate(idOf('Document').array().nullish()),
       onBusy: t.input.field({
         type: OnBusy,
         defaultValue: 'ENQUEUE',

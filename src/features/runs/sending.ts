@@ -7,6 +7,8 @@ import { digestOf } from '../../lib/digest.ts'
 import { ForbiddenError, LimitError, RunInProgressError } from '../../lib/errors.ts'
 import { lockMessages } from '../messages/removal.ts'
 import type { Change, Changes } from '../sessions/changes.ts'
+import { maxDocuments } from '../sessions/checks.ts'
+import { requireDocuments } from '../sessions/documents.ts'
 import type { Sessions } from '../sessions/service.ts'
 import type { Engine } from './engine.ts'
 import { runColumns, runQueued } from './rows.ts'
@@ -61,6 +63,7 @@ export function createSending({ config, sessions, turns, runs, changes, engine }
     clientId: clientKey.nullish(),
     model: modelId.nullish(),
     parameters: modelParameters.nullish(),
+    documentIds: z.array(z.uuid()).max(maxDocuments, `has more than ${maxDocuments} entries`).nullish(),
     onBusy: z.enum(busyPolicies).nullish(),
   })
 
@@ -116,7 +119,10 @@ export function createSending({ config, sessions, turns, runs, changes, engine }
       const earlier = await turns.repeated(viewer, sessionId, key)
       if (earlier) return earlier
       const settled = await turns.settle(viewer, session, input)
-      const turn = { question: { content: input.content, ...key }, ...settled }
+      const documentIds = input.documentIds
+        ? await requireDocuments(viewer.db.sql, viewer, input.documentIds)
+        : undefined
+      const turn = { question: { content: input.content, ...key }, ...settled, documentIds }
       try {
         const { interrupted, ...sent } = await store(viewer, session, turn, onBusy ?? 'ENQUEUE')
         await engine.offer(sent.run, sent.revision)

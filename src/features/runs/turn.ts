@@ -26,6 +26,8 @@ export type Turn = {
   reply?: Extras
   model: string
   parameters: object
+  /** The documents that the reply may draw on; those of the session where absent. */
+  documentIds?: readonly string[] | undefined
   /** The messages that left the conversation for it. */
   replaced?: readonly string[]
   /** Whether its turn comes before that of all that wait. */
@@ -94,7 +96,7 @@ export function createTurns({ messages, models, claims }: Dependencies): Turns {
       sql,
       { tenantId, userId },
       session,
-      { question, reply, model, parameters, replaced = [], isFirst = false },
+      { question, reply, model, parameters, documentIds, replaced = [], isFirst = false },
     ) {
       const runId = newId()
       const asked = isStored(question)
@@ -109,7 +111,8 @@ export function createTurns({ messages, models, claims }: Dependencies): Turns {
       const assistantMessage = stored.messages.at(-1)
       if (!userMessage || !assistantMessage) throw new Error('The messages were not stored whole.')
       const ids = { userMessageId: userMessage.id, assistantMessageId: assistantMessage.id }
-      const run = await claims.store(sql, { ...place, ...ids, id: runId, userId, model, parameters, isFirst })
+      const settled = { model, parameters, documentIds, isFirst }
+      const run = await claims.store(sql, { ...place, ...ids, ...settled, id: runId, userId })
       return {
         result: { userMessage, assistantMessage, run, revision: stored.session.revision },
         events: [

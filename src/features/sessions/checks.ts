@@ -2,6 +2,9 @@ import { z } from 'zod'
 import type { Config } from '../../config.ts'
 import { clientKey, jsonObject, modelId, modelParameters, text } from '../../lib/checks.ts'
 
+/** The most documents that a session may have. */
+export const maxDocuments = 100
+
 /** What may be asked of a session, with the limits of this installation. */
 export function createSessionChecks(config: Config['sessions']) {
   const title = text({ min: 1, max: config.titleMaxLength }).nullish()
@@ -11,6 +14,7 @@ export function createSessionChecks(config: Config['sessions']) {
     .array(text({ min: 1, max: 64 }))
     .max(20, 'has more than 20 entries')
     .nullish()
+  const documentIds = z.array(z.uuid()).max(maxDocuments, `has more than ${maxDocuments} entries`).nullish()
   const settings = {
     title,
     agent,
@@ -19,6 +23,7 @@ export function createSessionChecks(config: Config['sessions']) {
     parameters: modelParameters.nullish(),
     metadata,
     tags,
+    documentIds,
   }
   const externalUserId = text({ min: 1, max: 255 }).nullish()
   const origin = {

@@ -11,6 +11,7 @@ import { requireSession } from './access.ts'
 import type { ActiveLimit } from './active-limit.ts'
 import type { Changes } from './changes.ts'
 import type { CreateSession, ForkSession, GetOrCreateSession, SessionChecks } from './checks.ts'
+import { attachDocuments } from './documents.ts'
 import { copyConversation, holdSource } from './fork.ts'
 import { insertSession, type NewSession, type OpeningMessage } from './insert.ts'
 import { ownerOf } from './people.ts'
@@ -134,7 +135,11 @@ export function createCreation({
       return onceOnly(findTwin, async () => {
         const { draft, opening } = await draftOf(viewer, input, userId)
         const keyed = clientId ? { ...draft, clientId, clientDigest: digest } : draft
-        return withRoom(viewer, keyed, (sql) => insertSession(sql, keyed, opening))
+        return withRoom(viewer, keyed, async (sql) => {
+          const session = await insertSession(sql, keyed, opening)
+          await attachDocuments(sql, viewer, session.id, input.documentIds)
+          return session
+        })
       })
     },
     async getOrCreate(viewer, asked) {
@@ -146,7 +151,9 @@ export function createCreation({
           const { draft, opening } = await draftOf(viewer, input, userId)
           const made = await withRoom(viewer, draft, async (sql) => {
             await sql(releaseKey, [viewer.tenantId, userId, key])
-            return insertSession(sql, { ...draft, key }, opening)
+            const session = await insertSession(sql, { ...draft, key }, opening)
+            await attachDocuments(sql, viewer, session.id, input.documentIds)
+            return session
           })
           return { ...made, created: true }
         },

@@ -37,6 +37,15 @@ const lockSource: Statement = {
   text: 'SELECT id FROM sessions WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR KEY SHARE',
 }
 
+// What the answers of the source draw on, those of the fork do, too.
+const copyDocuments: Statement = {
+  name: 'session-copy-documents',
+  text: `INSERT INTO session_documents (tenant_id, session_id, document_id)
+    SELECT sd.tenant_id, $2, d.id FROM session_documents sd
+    JOIN documents d ON d.tenant_id = sd.tenant_id AND d.id = sd.document_id
+    WHERE sd.tenant_id = $1 AND sd.session_id = $3 FOR KEY SHARE OF d`,
+}
+
 // Whoever forks has read what it forks.
 const markAsRead: Statement = {
   name: 'read-mark-of-fork',
@@ -58,6 +67,7 @@ export async function copyConversation(
   const values = [fork.tenantId, fork.id, from.sessionId, from.messageId]
   const [filled] = await sql<Session>(copyHistory, values)
   if (!filled) throw new Error('The fork was not stored.')
+  await sql(copyDocuments, [fork.tenantId, fork.id, from.sessionId])
   await sql(markAsRead, [fork.tenantId, fork.id, fork.userId, filled.lastSeq])
   return filled
 }

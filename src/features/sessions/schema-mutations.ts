@@ -32,6 +32,12 @@ const settings = (t: InputFields) => ({
     description: 'Anything to keep with it; at most 16 KiB (CHAT_METADATA_MAX_BYTES).',
   }),
   tags: t.stringList({ description: 'Labels; at most 20 of 64 characters.' }),
+  documentIds: t
+    .idList({
+      description:
+        'The documents that its answers draw on, at most 100 that you see; in an update all of them anew. Whoever sees the session sees them.',
+    })
+    .validate(idOf('Document').array().nullish()),
 })
 
 /** Whose a new session is, and what it is made from. */

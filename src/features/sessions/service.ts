@@ -12,6 +12,7 @@ import { createActiveLimit } from './active-limit.ts'
 import type { Changes } from './changes.ts'
 import { createSessionChecks, type UpdateSession } from './checks.ts'
 import { type Created, type Creation, createCreation } from './creation.ts'
+import { attachDocuments } from './documents.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { createSessionList, type SessionList } from './list.ts'
 import { withRelations } from './relations.ts'
@@ -82,6 +83,7 @@ export function createSessions({ config, agents, models, templates, changes }: D
         const values = [viewer.tenantId, sessionId, ...Object.values(assignments)]
         const [session] = await sql<Session>(updateOf(Object.keys(assignments)), values)
         if (!session) throw new NotFoundError('session')
+        await attachDocuments(sql, viewer, sessionId, input.documentIds)
         return { result: { session, deactivated }, events: [sessionUpdated(session)] }
       })
       for (const session of updated.deactivated) await changes.announce(session, [sessionUpdated(session)])

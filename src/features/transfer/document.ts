@@ -54,7 +54,7 @@ export function createDocumentCheck({ sessions, contentMaxLength }: Limits) {
   })
   return z.object({
     session: createSessionChecks(sessions)
-      .update.omit({ isActive: true })
+      .update.omit({ isActive: true, documentIds: true })
       .extend({
         titleSource: z.enum(['FIRST_MESSAGE', 'MODEL', 'PERSON']).nullish(),
         createdAt: time.nullish(),

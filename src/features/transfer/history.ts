@@ -13,6 +13,7 @@ export type HistoryMessage = Message & {
 export type HistorySession = Session & {
   agent: { key: string } | null
   user: { externalId: string; name: string | null }
+  documents: { document: { id: string; title: string } }[]
 }
 
 const readPage: Statement = {

@@ -41,6 +41,10 @@ function sessionPart(session: HistorySession) {
     metadata: session.metadata,
     tags: session.tags,
     isActive: session.isActive,
+    documents: session.documents.map(({ document: { id, title } }) => ({
+      id: encodeId('Document', id),
+      title,
+    })),
     forkedFrom: session.parentId && {
       session: encodeId('Session', session.parentId),
       seq: session.forkedAtSeq,

@@ -76,11 +76,21 @@ export function createTransfer({ database, sessions, importSessions }: Dependenc
   }
 }
 
-/** Who owns and answers the session, by the names that outlive this installation. */
-function readNames({ db, tenantId }: Viewer, id: string): Promise<Pick<HistorySession, 'agent' | 'user'>> {
+/** Who owns and answers the session, by the names that outlive this installation, and what its answers draw on. */
+function readNames(
+  { db, tenantId }: Viewer,
+  id: string,
+): Promise<Pick<HistorySession, 'agent' | 'user' | 'documents'>> {
   return db.prisma.session.findFirstOrThrow({
     where: { tenantId, id },
-    select: { agent: { select: { key: true } }, user: { select: { externalId: true, name: true } } },
+    select: {
+      agent: { select: { key: true } },
+      user: { select: { externalId: true, name: true } },
+      documents: {
+        select: { document: { select: { id: true, title: true } } },
+        orderBy: { document: { title: 'asc' } },
+      },
+    },
   })
 }
 

@@ -1,0 +1,38 @@
+import type { Config } from '../../config.ts'
+import type { Database } from '../../db/client.ts'
+import type { Jobs } from '../../jobs/queue.ts'
+import type { Models } from '../../llm/registry.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { createDocumentChecks } from './checks.ts'
+import { type Citations, createCitations } from './citations.ts'
+import { createEmbedder } from './embedder.ts'
+import { createIndexing } from './indexing.ts'
+import { createPassages, type Passages } from './passages.ts'
+import { createRetrieval, type Retrieval } from './retrieval.ts'
+import { createDocuments, type Documents } from './service.ts'
+
+/** What resolvers can ask for of documents. */
+export type DocumentServices = {
+  readonly documents: Documents
+  readonly retrieval: Retrieval
+  readonly citations: Citations
+}
+
+type Dependencies = { config: Config; database: Database; jobs: Jobs; models: Models; log: Log }
+
+/** Puts the parts of this slice together; `passages` is what the context of a reply takes of it. */
+export function createDocumentServices(
+  dependencies: Dependencies,
+): DocumentServices & { passages: Passages } {
+  const { config, models, log } = dependencies
+  const checks = createDocumentChecks(config)
+  const embedder = createEmbedder(models, config.llm.embeddingModel)
+  const indexing = createIndexing({ ...dependencies, embedder })
+  const retrieval = createRetrieval({ checks, embedder, log })
+  return {
+    documents: createDocuments({ checks, perUser: config.documents.perUser, indexing }),
+    retrieval,
+    citations: createCitations(),
+    passages: createPassages({ retrieval, log }),
+  }
+}

@@ -1,0 +1,208 @@
+import type { Database, Document, Statement, TenantDatabase } from '../../db/client.ts'
+import type { Jobs } from '../../jobs/queue.ts'
+import { newId } from '../../lib/ids.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { chunksOf, type Piece } from './chunking.ts'
+import type { Embedder } from './embedder.ts'
+import { extractText } from './extraction.ts'
+import { UnreadableContent } from './pdf.ts'
+import { createVectorStore } from './vector-store.ts'
+
+/**
+ * Documents become chunks in background jobs, on whichever node is free. A job may be cut off anywhere and done again:
+ * chunks are numbered, and those that are stored are passed over. It works on one version of a content; where there is a
+ * newer one, or the document is gone, its next statement finds no row and it ends.
+ */
+export type Indexing = {
+  /** Has the latest content of a document indexed. Resolves when that is stored as a job, or left to the next sweep. */
+  offer(document: Pick<Document, 'tenantId' | 'id' | 'version'>): Promise<void>
+}
+
+const indexJob = 'document-index'
+const sweepJob = 'document-sweep'
+
+/** Chunks that are stored in one statement. */
+const batchSize = 100
+
+const findContent: Statement = {
+  name: 'document-content',
+  text: `SELECT d.mime_type AS "mimeType", d.status,
+      CASE WHEN d.status = 'INDEXING' THEN c.content END AS content FROM documents d
+    JOIN document_contents c ON c.tenant_id = d.tenant_id AND c.document_id = d.id AND c.version = d.version
+    WHERE d.tenant_id = $1 AND d.id = $2 AND d.version = $3`,
+}
+
+const noteProgress: Statement = {
+  name: 'document-note-progress',
+  text: `UPDATE documents SET progress = greatest(progress, $4), updated_at = clock_timestamp()
+    WHERE tenant_id = $1 AND id = $2 AND version = $3 AND status = 'INDEXING' RETURNING id`,
+}
+
+const countStored: Statement = {
+  name: 'document-count-chunks',
+  text: `SELECT coalesce(max(seq), 0) AS count FROM chunks
+    WHERE tenant_id = $1 AND document_id = $2 AND version = $3`,
+}
+
+// The lock on the document's row keeps a newer version, and the end of this one, from coming in between.
+const storeChunks: Statement = {
+  name: 'document-store-chunks',
+  text: `WITH d AS (
+      UPDATE documents SET updated_at = clock_timestamp()
+      WHERE tenant_id = $1 AND id = $2 AND version = $3 AND status = 'INDEXING' RETURNING id
+    ), stored AS (
+      INSERT INTO chunks (tenant_id, document_id, version, id, seq, start_offset, end_offset, page, heading, content, words)
+      SELECT $1, $2, $3, c.id, c.seq, c."start", c."end", c.page, c.heading, c.text,
+        to_tsvector('public.parley', coalesce(c.heading || E'\\n', '') || c.text)
+      FROM d, jsonb_to_recordset($4::jsonb) AS c(id uuid, seq int, "start" int, "end" int, page int, heading text, text text)
+      ON CONFLICT DO NOTHING)
+    SELECT id FROM d`,
+}
+
+const markReady: Statement = {
+  name: 'document-mark-ready',
+  text: `UPDATE documents SET status = 'READY', error = NULL, progress = 1, chunk_count = $4, indexed_version = version,
+      embedding_model = $5, updated_at = clock_timestamp()
+    WHERE tenant_id = $1 AND id = $2 AND version = $3 AND status = 'INDEXING' RETURNING id`,
+}
+
+const markFailed: Statement = {
+  name: 'document-mark-failed',
+  text: `UPDATE documents SET status = 'FAILED', error = $4, updated_at = clock_timestamp()
+    WHERE tenant_id = $1 AND id = $2 AND version = $3 AND status = 'INDEXING' RETURNING id`,
+}
+
+// What is searched stays; what a version that failed or was overtaken left goes.
+const dropOtherChunks: Statement = {
+  name: 'document-drop-other-chunks',
+  text: `DELETE FROM chunks c USING documents d WHERE d.tenant_id = $1 AND d.id = $2 AND c.tenant_id = d.tenant_id
+      AND c.document_id = d.id AND c.version IS DISTINCT FROM d.indexed_version`,
+}
+
+const allowLongStatements: Statement = {
+  name: 'document-index-allow-long-statements',
+  text: `SELECT set_config('statement_timeout', '60000', true)`,
+}
+
+// Whose job was never stored, or was given up after its last try; and whose vectors are of another model, or missing.
+const findForgotten: Statement = {
+  name: 'document-forgotten',
+  text: `SELECT tenant_id AS "tenantId", id, version FROM documents
+    WHERE status = 'INDEXING' AND updated_at < now() - interval '3 minutes'
+    UNION ALL
+    (SELECT tenant_id, id, version FROM documents
+      WHERE status = 'READY' AND $1::text IS NOT NULL AND embedding_model IS DISTINCT FROM $1 LIMIT 1000)`,
+}
+
+type Dependencies = { database: Database; jobs: Jobs; embedder: Embedder | null; log: Log }
+
+type Work = { tenantId: string; documentId: string; version: number }
+
+export function createIndexing({ database, jobs, embedder, log }: Dependencies): Indexing {
+  const vectors = embedder && createVectorStore(embedder)
+
+  async function offer({ tenantId, id: documentId, version }: Pick<Document, 'tenantId' | 'id' | 'version'>) {
+    const work: Work = { tenantId, documentId, version }
+    try {
+      await jobs.send(indexJob, work, { singletonKey: `${documentId}:${version}` })
+    } catch (error) {
+      log.warn({ err: error, documentId }, 'a document waits for the next sweep to be indexed')
+    }
+  }
+
+  async function index(work: Work, signal: AbortSignal) {
+    const db = database.forTenant(work.tenantId)
+    const key = [work.tenantId, work.documentId, work.version]
+    const [found] = await db.sql<{ mimeType: string; status: Document['status']; content: Buffer }>(
+      findContent,
+      key,
+    )
+    if (!found || found.status === 'FAILED') return
+    // Searched already: what is missing are vectors.
+    if (found.status === 'READY') return vectors?.complete(db, work, signal)
+    try {
+      await indexContent(db, work, found, signal)
+    } catch (error) {
+      if (!(error instanceof UnreadableContent)) throw error
+      await finish(db, key, markFailed, [`The content ${error.message}.`])
+    }
+  }
+
+  async function indexContent(
+    db: TenantDatabase,
+    work: Work,
+    content: { mimeType: string; content: Buffer },
+    signal: AbortSignal,
+  ) {
+    const key = [work.tenantId, work.documentId, work.version]
+    const note = createProgress(db, key)
+    // Reading takes about a third of the time, storing and vectors the rest.
+    const text = await extractText(content, (share) => note(share / 3), signal)
+    const [stored] = await db.sql<{ count: number }>(countStored, key)
+    let count = 0
+    let batch: (Piece & { id: string; seq: number })[] = []
+    const store = async () => {
+      signal.throwIfAborted()
+      const [current] = await db.sql(storeChunks, [...key, JSON.stringify(batch)])
+      note((1 + (batch.at(-1)?.end ?? 0) / text.text.length) / 3)
+      batch = []
+      return current !== undefined
+    }
+    for (const piece of chunksOf(text)) {
+      count += 1
+      if (count <= (stored?.count ?? 0)) continue
+      batch.push({ ...piece, id: newId(), seq: count })
+      if (batch.length === batchSize && !(await store())) return
+    }
+    if (count === 0) throw new UnreadableContent('has no text')
+    if (batch.length > 0 && !(await store())) return
+    const model = await embed(db, work, count, note, signal)
+    await finish(db, key, markReady, [count, model])
+  }
+
+  /** The model whose vectors all chunks have now; null where there is none, or it is out of reach: words do as well. */
+  async function embed(
+    db: TenantDatabase,
+    work: Work,
+    count: number,
+    note: (share: number) => void,
+    signal: AbortSignal,
+  ) {
+    if (!vectors) return null
+    try {
+      await vectors.add(db, work, (done) => note((2 + done / count) / 3), signal)
+      return vectors.model
+    } catch (error) {
+      signal.throwIfAborted()
+      log.warn({ err: error, documentId: work.documentId }, 'a document is indexed without vectors for now')
+      return null
+    }
+  }
+
+  const finish = (db: TenantDatabase, key: unknown[], mark: Statement, values: unknown[]) =>
+    db.transaction(async (sql) => {
+      await sql(allowLongStatements, [])
+      const [marked] = await sql(mark, [...key, ...values])
+      if (marked) await sql(dropOtherChunks, key.slice(0, 2))
+    })
+
+  jobs.work<Work>(indexJob, index)
+  jobs.work(sweepJob, async () => {
+    for (const document of await database.system.sql<Document>(findForgotten, [embedder?.model ?? null]))
+      await offer(document)
+  })
+  jobs.schedule(sweepJob, '*/5 * * * *')
+  return { offer }
+}
+
+const progressEveryMs = 500
+
+/** Stores how far the work is, now and then; what fails here is not worth failing for. */
+function createProgress(db: TenantDatabase, key: unknown[]) {
+  let notedAtMs = 0
+  return (share: number) => {
+    if (performance.now() - notedAtMs < progressEveryMs) return
+    notedAtMs = performance.now()
+    db.sql(noteProgress, [...key, share]).catch(() => {})
+  }
+}

@@ -1,0 +1,104 @@
+import type { Citation as CitationRow, Message as MessageRow } from '../../db/client.ts'
+import { builder } from '../../graphql/builder.ts'
+import { viewerOf } from '../../graphql/context.ts'
+import { idOf } from '../../graphql/ids.ts'
+import { refersTo } from './citations.ts'
+import type { Hit } from './retrieval.ts'
+import { Document } from './schema.ts'
+
+type Excerpt = Pick<CitationRow, 'content' | 'page' | 'heading' | 'startOffset' | 'endOffset'>
+
+const Passage = builder.objectRef<Excerpt>('Passage').implement({
+  description: 'An excerpt of a document. Plain text of whoever wrote the document: show it as such.',
+  fields: (t) => ({
+    text: t.exposeString('content', { description: 'The text, at most 1,000 characters.' }),
+    page: t.exposeInt('page', {
+      nullable: true,
+      description: 'The page, from 1 on; null where the document has none.',
+    }),
+    heading: t.exposeString('heading', {
+      nullable: true,
+      description: 'The headings that it stands under, outermost first; null under none.',
+    }),
+    startOffset: t.exposeInt('startOffset', {
+      description: 'Where it begins in the text of the document, in UTF-16 units as in JavaScript.',
+    }),
+    endOffset: t.exposeInt('endOffset', { description: 'The place after its end.' }),
+  }),
+})
+
+const RetrievedPassage = builder.objectRef<Hit>('RetrievedPassage').implement({
+  description: 'A passage that was found.',
+  fields: (t) => ({
+    document: t.field({
+      type: Document,
+      description: 'The document that it is of.',
+      resolve: ({ document }) => document,
+    }),
+    passage: t.field({ type: Passage, description: 'The passage.', resolve: ({ passage }) => passage }),
+    score: t.float({
+      description: 'How well it fits. To be compared within one result only.',
+      resolve: ({ passage }) => passage.score,
+    }),
+  }),
+})
+
+builder.queryField('retrieve', (t) =>
+  t.field({
+    type: [RetrievedPassage],
+    description:
+      'The passages that fit a query best, best first, by the words in them and, where EMBEDDING_MODEL is set, by their meaning.',
+    complexity: ({ limit }) => ({ field: 5, multiplier: Math.max(1, limit ?? 8) }),
+    args: {
+      query: t.arg.string({
+        required: true,
+        description:
+          'A question, or words, at most 2,000 characters; any of the words will do. With operators ("a phrase", `or`, `-` before a word) the words must stand there as they say.',
+      }),
+      documentIds: t.arg
+        .idList({ description: 'In these documents, at most 100.' })
+        .validate(idOf('Document').array().nullish()),
+      sessionIds: t.arg
+        .idList({
+          description: 'In the documents of these sessions, at most 100, and in those of `documentIds`.',
+        })
+        .validate(idOf('Session').array().nullish()),
+      limit: t.arg.int({ description: 'How many at most; 8 by default, at most 50.' }),
+    },
+    resolve: (_root, args, context) => context.services.retrieval.retrieve(viewerOf(context), args),
+  }),
+)
+
+const Citation = builder.objectRef<CitationRow & { text: string | null }>('Citation').implement({
+  description: 'A passage that a reply was given to draw on, as it was then.',
+  fields: (t) => ({
+    marker: t.exposeInt('marker', { description: 'Its number, by which the text refers to it: `[1]`.' }),
+    isCited: t.boolean({
+      description: 'Whether the text of the reply refers to it by its number.',
+      resolve: ({ text, marker }) => refersTo(text, marker),
+    }),
+    score: t.exposeFloat('score', {
+      description: 'How well it fitted the question. To be compared within one reply only.',
+    }),
+    passage: t.field({ type: Passage, description: 'The passage.', resolve: (citation) => citation }),
+    document: t.field({
+      type: Document,
+      nullable: true,
+      description: 'The document that it is of; null where you do not see that any more.',
+      resolve: ({ documentId }, _args, context) =>
+        context.services.documents.find(viewerOf(context), documentId),
+    }),
+  }),
+})
+
+builder.prismaObjectFields('Message', (t) => ({
+  citations: t.field({
+    type: [Citation],
+    description:
+      'The passages of documents that a reply was given, in the order of their numbers; each tells whether the reply refers to it.',
+    resolve: async (message: MessageRow, _args, context) => {
+      const citations = await context.services.citations.of(viewerOf(context), message.id)
+      return citations.map((citation) => ({ ...citation, text: message.content }))
+    },
+  }),
+}))

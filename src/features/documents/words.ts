@@ -1,0 +1,85 @@
+import type { Statement, TenantDatabase } from '../../db/client.ts'
+
+/** A chunk and how well it fits; scores are to be compared within one ranking only. */
+export type Ranked = { id: string; score: number }
+
+/** The documents that are looked through, and how many chunks they have together. */
+export type Scope = { documentIds: readonly string[]; chunkCount: number }
+
+/** The most chunks that are ranked. It bounds what a question of common words costs. */
+const maxCandidates = 5_000
+/** The words of a question that count; it has at most 2,000 characters. */
+const maxWords = 32
+
+// Statements for `searchSql`: `$1` is the tenant, and every table is held to it.
+
+// Counted no further than matters: a word in more chunks than can be ranked tells little.
+const findWords: Statement = {
+  name: 'chunk-words-of-query',
+  text: `SELECT w.lexeme, (SELECT count(*)::int FROM (
+        SELECT FROM chunks c WHERE c.tenant_id = $1 AND c.document_id = ANY($3::uuid[]) AND c.words @@ w.query
+        LIMIT ${maxCandidates + 1}) AS found) AS count, w.query::text
+    FROM (SELECT lexeme, ('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''')::tsquery AS query
+      FROM unnest(to_tsvector('public.parley', $2)) ORDER BY length(lexeme) DESC LIMIT ${maxWords}) AS w`,
+}
+
+// BM25 (k1 1.2, b 0.75), with the weight of each word given: rare ones tell more. Chunks are about 800 characters long.
+const rankChunks = (query: string) => `WITH candidates AS MATERIALIZED (
+      SELECT c.id, c.words, length(c.content) AS length FROM chunks c
+      JOIN documents d ON d.tenant_id = c.tenant_id AND d.id = c.document_id AND d.indexed_version = c.version
+      WHERE c.tenant_id = $1 AND c.document_id = ANY($2::uuid[]) AND c.words @@ ${query} LIMIT ${maxCandidates})
+    SELECT c.id, sum(q.weight * u.times * 2.2 / (u.times + 1.2 * (0.25 + 0.75 * c.length / 800.0)))::float8 AS score
+    FROM candidates c
+      CROSS JOIN LATERAL (SELECT lexeme, coalesce(cardinality(positions), 1) AS times FROM unnest(c.words)) AS u
+      JOIN unnest($4::text[], $5::float8[]) AS q(lexeme, weight) ON q.lexeme = u.lexeme
+    GROUP BY c.id ORDER BY score DESC, c.id LIMIT $6`
+
+const rankByAnyWord: Statement = { name: 'chunk-rank-any-word', text: rankChunks('$3::tsquery') }
+
+const rankByOperators: Statement = {
+  name: 'chunk-rank-operators',
+  text: rankChunks(`websearch_to_tsquery('public.parley', $3)`),
+}
+
+/** "A phrase", `or` between words, `-` before a word. */
+const operators = /"|(^|\s)-\S|\sor\s/i
+
+/**
+ * The chunks in which words of a query stand, best first, by how often they stand there and how rare they are. A query
+ * with operators finds only what it describes. Of a question in plain words any will do, the rare ones first: few
+ * answers repeat every word of their question.
+ */
+export async function rankByWords(
+  db: TenantDatabase,
+  scope: Scope,
+  query: string,
+  limit: number,
+): Promise<Ranked[]> {
+  const { documentIds, chunkCount } = scope
+  if (documentIds.length === 0) return []
+  type Word = { lexeme: string; count: number; query: string }
+  const words = await db.searchSql<Word>(findWords, [query, documentIds])
+  const known = words.filter(({ count }) => count > 0).sort((a, b) => a.count - b.count)
+  const chosen = operators.test(query) ? known : withinBounds(known)
+  if (chosen.length === 0) return []
+  const asked = chosen.map((word) => word.query).join(' | ')
+  return db.searchSql<Ranked>(operators.test(query) ? rankByOperators : rankByAnyWord, [
+    documentIds,
+    operators.test(query) ? query : asked,
+    chosen.map(({ lexeme }) => lexeme),
+    chosen.map(({ count }) => weightOf(count, chunkCount)),
+    limit,
+  ])
+}
+
+/** The rarest words, as many as find no more chunks than can be ranked. */
+function withinBounds<Word extends { count: number }>(words: readonly Word[]): Word[] {
+  let sum = 0
+  return words.filter(({ count }, index) => {
+    sum += count
+    return index === 0 || sum <= maxCandidates
+  })
+}
+
+const weightOf = (count: number, all: number) =>
+  Math.log(1 + (Math.max(all - count, 0) + 0.5) / (count + 0.5))
