@@ -78,7 +78,9 @@ const directives: Readonly<Record<string, Directive>> = {
   },
   tool: {
     forms: ['/tool get_weather {"city": "Oslo"}'],
-    meaning: 'Calls the tool with these arguments. Several calls may stand in one message.',
+    meaning:
+      'Calls the tool with these arguments, and waits for its result where the agent of the session has it. Several calls ' +
+      'may stand in one message.',
     read: readToolCall,
   },
   unicode: {
