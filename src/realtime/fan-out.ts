@@ -112,28 +112,27 @@ export function createFanOut(): FanOut {
       return breakOff(lane, error)
     }
     if (lane.isClosed) void lane.steps.return?.()
-    else await run(lane)
+    else proceedWith(lane)
   }
 
-  async function run(lane: Lane) {
-    try {
-      while (!lane.isClosed && lane.steps) {
-        const ahead = lane.ahead ?? lane.steps.next()
-        lane.ahead = null
-        const next = await ahead
-        if (lane.isClosed) return
-        if (next.done) return finish(lane)
-        const first = lane.opener.source.stepOf(next.value)
-        const step = isOpen(lane, first) ? await joinAhead(lane, first) : first
-        const rendered = step.value === undefined ? null : lane.group.render(step.value)
-        const bytes = rendered instanceof Promise ? await rendered : rendered
-        if (lane.isClosed) return
-        tell(lane, step, bytes)
-        if (step.isLast) return finish(lane)
-      }
-    } catch (error) {
-      breakOff(lane, error)
-    }
+  /** Waits for the next step. A loop that waits would keep the last event, which may be a whole snapshot. */
+  function proceedWith(lane: Lane): void {
+    const ahead = lane.ahead ?? lane.steps?.next()
+    lane.ahead = null
+    ahead?.then((next) => run(lane, next)).catch((error: unknown) => breakOff(lane, error))
+  }
+
+  async function run(lane: Lane, next: IteratorResult<unknown>) {
+    if (lane.isClosed) return
+    if (next.done) return finish(lane)
+    const first = lane.opener.source.stepOf(next.value)
+    const step = isOpen(lane, first) ? await joinAhead(lane, first) : first
+    const rendered = step.value === undefined ? null : lane.group.render(step.value)
+    const bytes = rendered instanceof Promise ? await rendered : rendered
+    if (lane.isClosed) return
+    tell(lane, step, bytes)
+    if (step.isLast) finish(lane)
+    else if (!lane.isClosed) proceedWith(lane)
   }
 
   function tell(lane: Lane, step: Step<unknown>, bytes: Uint8Array | null) {
@@ -206,7 +205,7 @@ export function createFanOut(): FanOut {
       else {
         const lane = createLane(member, null)
         lane.steps = start.opened
-        void run(lane)
+        proceedWith(lane)
       }
       return {
         resume() {

@@ -127,23 +127,30 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
     throw new Error(`The feed ${channel} has text that neither its log nor the database holds.`)
   }
 
+  async function startAt<State extends StoredState>(
+    channel: string,
+    position: Position,
+    read: () => Promise<State>,
+  ): Promise<Delivery<State>> {
+    const snapshot = await observeFrom(channel, position, read)
+    return { reason: 'START', at: new Date(), cursor: snapshot.cursor, snapshot }
+  }
+
   async function* deliver<State extends StoredState>(
     sessionId: string,
     following: Awaited<ReturnType<Broker['follow']>>,
-    start: { cursor: FeedCursor } | { snapshot: Observed<State> },
+    start: { cursor: FeedCursor; first: Delivery<State>[] },
     read: () => Promise<State>,
   ): AsyncGenerator<Delivery<State>> {
     const channel = channelOf(sessionId)
-    let seen: FeedCursor
+    let seen = start.cursor
     const snapshotAt = async (position: Position): Promise<Delivery<State>> => {
       const snapshot = await observeFrom(channel, position, read)
       seen = parseCursor(snapshot.cursor)
       return { reason: 'GAP', at: new Date(), cursor: snapshot.cursor, snapshot }
     }
-    if ('snapshot' in start) {
-      yield { reason: 'START', at: new Date(), cursor: start.snapshot.cursor, snapshot: start.snapshot }
-      seen = parseCursor(start.snapshot.cursor)
-    } else seen = start.cursor
+    // Taken out and not kept: a generator that waits holds all that it names, and this may be a whole session.
+    while (start.first.length > 0) yield start.first.pop() as Delivery<State>
 
     for await (const item of following) {
       if (item.type === 'gap') {
@@ -259,9 +266,9 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
       const ending = new AbortController()
       const following = await broker.follow(channel, { after: cursor?.position, signal: ending.signal })
       try {
-        const start = cursor ? { cursor } : { snapshot: await observeFrom(channel, following.position, read) }
-        const { revision } = cursor ?? parseCursor(start.snapshot?.cursor ?? '')
-        const leave = join(sessionId, revision)
+        const first = cursor ? [] : [await startAt(channel, following.position, read)]
+        const start = { first, cursor: cursor ?? parseCursor(first[0]?.cursor ?? '') }
+        const leave = join(sessionId, start.cursor.revision)
         return closing(deliver(sessionId, following, start, read), () => {
           leave()
           ending.abort()

@@ -12,14 +12,8 @@ export type Watched = {
   readonly beat: number
 }
 
-export const newlyWatched = (stream: Socket, dueAtMs: number): Watched => ({
-  stream,
-  dueAtMs,
-  takenBytes: 0,
-  takenAtMs: performance.now(),
-  // Spreads the beats as well as any number.
-  beat: stream.remotePort ?? 0,
-})
+/** Spreads the beats as well as any number. */
+export const beatOf = (stream: Socket): number => stream.remotePort ?? 0
 
 type Options<Connection> = {
   connections: () => Iterable<Connection>

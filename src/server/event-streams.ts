@@ -3,14 +3,13 @@ import type { Socket } from 'node:net'
 import type { GraphQLError } from 'graphql'
 import { LimitError } from '../lib/errors.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
-import { newlyWatched, type Watched, watchConnections } from './connection-watch.ts'
+import { beatOf, type Watched, watchConnections } from './connection-watch.ts'
 import { inBatches } from './draining.ts'
 import { createCorks } from './frames.ts'
 import {
   createOperationRunner,
   endOperation,
   type LiveOperation,
-  newOperation,
   type OperationDoor,
   resumeOperation,
 } from './live-operations.ts'
@@ -96,8 +95,15 @@ export function createEventStreams({
 
   function begin(response: ServerResponse, socket: Socket): EventStream {
     const stream: EventStream = {
-      ...newOperation(),
-      ...newlyWatched(socket, Number.POSITIVE_INFINITY),
+      isOver: false,
+      membership: null,
+      values: null,
+      wake: null,
+      stream: socket,
+      dueAtMs: Number.POSITIVE_INFINITY,
+      takenBytes: 0,
+      takenAtMs: performance.now(),
+      beat: beatOf(socket),
       response,
       user: null,
       isDraining: false,

@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream'
 
 /** A text frame of a server, which is not masked (RFC 6455, 5.2), around the parts of its payload. */
-export function textFrame(...parts: readonly Uint8Array[]): Buffer {
-  const length = parts.reduce((sum, part) => sum + part.length, 0)
+export function textFrame(...parts: readonly (string | Uint8Array)[]): Buffer {
+  const length = parts.reduce((sum, part) => sum + Buffer.byteLength(part), 0)
   const headLength = length < 126 ? 2 : length < 65_536 ? 4 : 10
   const frame = Buffer.allocUnsafe(headLength + length)
   frame[0] = 0x81
@@ -16,8 +16,11 @@ export function textFrame(...parts: readonly Uint8Array[]): Buffer {
   }
   let at = headLength
   for (const part of parts) {
-    frame.set(part, at)
-    at += part.length
+    if (typeof part === 'string') at += frame.write(part, at)
+    else {
+      frame.set(part, at)
+      at += part.length
+    }
   }
   return frame
 }

@@ -26,13 +26,6 @@ export type OperationDoor<Operation extends LiveOperation> = {
   isFull(operation: Operation): boolean
 }
 
-export const newOperation = (): LiveOperation => ({
-  isOver: false,
-  membership: null,
-  values: null,
-  wake: null,
-})
-
 /** Gives up whatever the operation holds. */
 export function endOperation(operation: LiveOperation): void {
   if (operation.isOver) return

@@ -71,10 +71,7 @@ export function createOperations({ schema, yoga, present }: Options): Operations
       return { type: 'result', bytes: bytesOf(stream), status: status ?? (first?.path ? 200 : 400) }
     }
     const plan = plans.of(document, operation)
-    const render = (value: unknown) => {
-      const result = plan.run(value, contextValue, args.variableValues)
-      return result instanceof Promise ? result.then(bytesOf) : bytesOf(result)
-    }
+    const render = renderingOf(plan, contextValue, args.variableValues, present)
     if (isSharedStream(stream)) {
       const key = keyOf(stream, plan, request, contextValue)
       return { type: 'shared', stream, sharing: { key, render } }
@@ -98,6 +95,23 @@ export function createOperations({ schema, yoga, present }: Options): Operations
         return false
       }
     },
+  }
+}
+
+/**
+ * Puts events into bytes for as long as they are followed. It keeps as little as can be, and each event gets a context of
+ * its own: what fields remember in one would be kept, and be old.
+ */
+function renderingOf(
+  { run }: Plan,
+  { requestId, viewer, services }: Context,
+  variables: Record<string, unknown>,
+  present: Present,
+): SharedRendering['render'] {
+  const bytesOf = (result: ExecutionResult) => toBytes(result, (error) => present(error, requestId))
+  return (event) => {
+    const result = run(event, { requestId, viewer, services }, variables)
+    return result instanceof Promise ? result.then(bytesOf) : bytesOf(result)
   }
 }
 

@@ -63,7 +63,7 @@ export async function createFanOutWorld(feed: Feed) {
       await feed.publish(sessionId, [{ type: 'SessionDeleted', revision, sessionId }])
     },
     read: async (): Promise<State> => ({ revision, count, text: new Map([[messageId, text]]) }),
-    async join(user: string, after: string | null, held?: Held) {
+    async join(user: string, after: string | null, held?: Held, read = () => readFor(user)) {
       const reader = createSharingReader(user, after, held)
       readers.push(reader)
       const source = sourceOf(user)
@@ -71,8 +71,7 @@ export async function createFanOutWorld(feed: Feed) {
         world.renders.set(value.cursor, (world.renders.get(value.cursor) ?? 0) + 1)
         return Buffer.from(JSON.stringify(value))
       }
-      const start =
-        after === null ? { opened: await feed.follow(sessionId, { read: () => readFor(user) }) } : { after }
+      const start = after === null ? { opened: await feed.follow(sessionId, { read }) } : { after }
       reader.membership = fanOut.join({ key: 'all', render }, source, start, reader)
       return reader
     },

@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
+import { queryObjects } from 'node:v8'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createMemoryBroker } from '../../src/realtime/broker-memory.ts'
@@ -52,6 +53,8 @@ describe('readers that share a feed', () => {
             }
           }
           await world.settle()
+          // Whoever has read the last change already passes over what announces it; this they all come to.
+          await world.say('the end')
           await turns(20)
           const staying = world.readers.filter(({ isGone }) => !isGone()).length
           expect(world.size()).toEqual({
@@ -108,6 +111,22 @@ describe('readers that share a feed', () => {
     expect(slow.text()).toBe('word '.repeat(40))
     await world.broker.close()
   })
+})
+
+it('keeps no snapshot of a reader that waits', async () => {
+  class Stored {
+    revision = 1
+    count = 0
+    text = new Map()
+  }
+  const world = await createWorld()
+  for (let index = 0; index < 5; index += 1)
+    await world.join('alice', null, undefined, async () => new Stored())
+  await turns(20)
+  expect(world.size().readers).toBe(5)
+  expect(world.readers.map(({ got }) => got.length)).toEqual([1, 1, 1, 1, 1])
+  expect(queryObjects(Stored, { format: 'count' })).toBe(0)
+  await world.broker.close()
 })
 
 describe('the right of each reader is its own', () => {

@@ -42,22 +42,32 @@ export function createShareable(
   source: SessionSource,
   start: { after: string } | { opened: Opened },
 ): Shareable<SessionEvent> {
-  let deliveries = 'opened' in start ? start.opened : undefined
+  // Let go of once it is used: who follows keeps this, and a feed that was opened and left behind would stay with it.
+  let opening: typeof start | null = start
+  let alone: AsyncIterableIterator<SessionEvent> | null = null
   let isClosed = false
+  const take = () => {
+    if (opening === null) throw new Error('A feed is followed once.')
+    const taken = opening
+    opening = null
+    return taken
+  }
   const close = () => {
     isClosed = true
-    void deliveries?.return?.()
+    if (opening !== null && 'opened' in opening) void opening.opened.return?.()
+    void alone?.return?.()
   }
-  async function* alone() {
-    deliveries ??= await source.follow('after' in start ? start.after : null)
+  async function* iterateAlone() {
+    const from = take()
+    alone = iterate(source, 'opened' in from ? from.opened : await source.follow(from.after))
     if (isClosed) close()
-    yield* iterate(source, deliveries)
+    yield* alone
   }
   return {
     topic,
-    join: (sharing, reader) => fanOut.join(sharing, source, start, reader),
+    join: (sharing, reader) => fanOut.join(sharing, source, take(), reader),
     close,
-    [Symbol.asyncIterator]: () => closing(alone(), close),
+    [Symbol.asyncIterator]: () => closing(iterateAlone(), close),
   }
 }
 
