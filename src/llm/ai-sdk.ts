@@ -113,7 +113,7 @@ function* finish(
   provider: string,
 ): Generator<ModelPart> {
   // The SDK makes up a reason where the provider's stream just stops.
-  if (raw === undefined) throw cut(provider)
+  if (raw === undefined || unified === 'interrupted') throw cut(provider)
   if (inputTokens.total !== undefined || outputTokens.total !== undefined)
     yield {
       type: 'usage',
@@ -134,7 +134,10 @@ function* finish(
 }
 
 /** Some compatible servers say `stop` although they called a tool. */
-function finishReasonOf(unified: Finish['finishReason']['unified'], hasCalls: boolean): FinishReason {
+function finishReasonOf(
+  unified: Exclude<Finish['finishReason']['unified'], 'interrupted'>,
+  hasCalls: boolean,
+): FinishReason {
   if (unified === 'error') return 'other'
   return unified === 'stop' && hasCalls ? 'tool-calls' : unified
 }
