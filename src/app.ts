@@ -207,7 +207,7 @@ function createServices(
   const lostChanges = createLostChanges({ system, feed, log })
   lostChanges.start()
   opened.push(async () => lostChanges.stop())
-  const presence = createPresence({ rooms, store: presenceStore, sessions })
+  const presence = createPresence({ rooms, store: presenceStore, sessions, log })
   const live = createLive({ feed, fanOut: createFanOut(), sessions, lostChanges, presence })
   const search = createSearch()
   const stats = createStats()

@@ -176,6 +176,17 @@ it('tells whoever watches, once the queue has its job', async () => {
     { id: quiet },
   )
   await watch.until(({ __typename }) => __typename === 'SessionSnapshot')
+  const [erased = ''] = await sessionsOf('deleted_at', [31])
+  const listOf = async (filter: object) => {
+    const list = app
+      .socket()
+      .watch('subscription ($filter: SessionFilter) { sessionChanged(filter: $filter) { kind sessionId } }', {
+        filter,
+      })
+    await list.at(0)
+    return list
+  }
+  const [active, deleted] = [await listOf({ isActive: true }), await listOf({ deleted: true })]
   // The app's own worker takes it up: this queue sends only.
   const sender = createJobs({ url: app.databaseUrl, log: createLog({ level: 'fatal' }, false) })
   try {
@@ -185,6 +196,8 @@ it('tells whoever watches, once the queue has its job', async () => {
     })
     const told = await watch.until(({ __typename }) => __typename === 'SessionUpdated')
     expect(told.session.isActive).toBe(false)
+    await active.until(({ kind, sessionId }) => kind === 'DELETED' && sessionId === quiet)
+    await deleted.until(({ kind, sessionId }) => kind === 'DELETED' && sessionId === erased)
   } finally {
     await sender.stop()
   }

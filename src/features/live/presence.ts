@@ -17,17 +17,21 @@ export type Presence = {
   whileFollowed<Value>(viewer: Viewer, sessionId: string, feed: Shareable<Value>): Shareable<Value>
   /** Tells that the viewer types, until it says otherwise, sends a message or says nothing more of it for some seconds. */
   setTyping(viewer: Viewer, input: { sessionId: string; isTyping: boolean }): Promise<Session>
-  /** Who is present, or types; for many sessions at once, it is one look and one statement. */
+  /** Who is present, or types; nobody where the store is away. For many sessions at once, it is one look and one statement. */
   usersOf(viewer: Viewer, session: Session, activity: Activity): Promise<User[]>
 }
 
 type Here = Readonly<Record<Activity, User[]>>
 
-type Dependencies = { rooms: Rooms; store: PresenceStore; sessions: Sessions }
+type Dependencies = { rooms: Rooms; store: PresenceStore; sessions: Sessions; log: Log }
 
-export function createPresence({ rooms, store, sessions }: Dependencies): Presence {
+export function createPresence({ rooms, store, sessions, log }: Dependencies): Presence {
   const here = createBatch<Viewer, string, Here>(async ({ db, tenantId }, sessionIds) => {
-    const occupants = await store.read(sessionIds)
+    // Where nobody can say who is there, sessions are to be read all the same.
+    const occupants = await store.read(sessionIds).catch((error: unknown) => {
+      log.debug({ err: error }, 'it could not be read who is present')
+      return []
+    })
     const ids = new Set(occupants.flatMap(({ present, typing }) => [...present, ...typing]))
     const where = { tenantId, id: { in: [...ids] } }
     const rows = ids.size > 0 ? await db.prisma.user.findMany({ where }) : []

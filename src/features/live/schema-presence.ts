@@ -42,7 +42,7 @@ builder.prismaObjectFields('Session', (t) => ({
     type: ['User'],
     description:
       'Who has the session open now: who follows its `sessionEvents` from any device, and for 3 s more. PresenceChanged ' +
-      'tells changes of it.',
+      'tells changes of it. Empty while the server cannot know it.',
     resolve: (_query, session, _args, context) =>
       context.services.presence.usersOf(viewerOf(context), session, 'present'),
   }),

@@ -63,22 +63,25 @@ export function createRetention({ system, changes, afterDays, log }: Dependencie
     return sessions.length
   }
 
-  // Its feed ended when it was deleted, so nobody is left to be told.
-  const eraseBatch = () =>
-    system.transaction(async (sql) => {
+  // Their feeds ended when they were deleted; lists of what is deleted are left to be told.
+  async function eraseBatch(): Promise<number> {
+    const erased = await system.transaction(async (sql) => {
       const locked = await sql<Pick<Session, 'tenantId' | 'id' | 'lastSeq'>>(lockErasable, [afterDays])
       let messages = 0
       const batch = locked.filter(({ lastSeq }, index) => {
         messages += lastSeq
         return index === 0 || messages <= batchMessages
       })
-      if (batch.length === 0) return 0
+      if (batch.length === 0) return []
       const keys = [batch.map(({ tenantId }) => tenantId), batch.map(({ id }) => id)]
       await sql(allowLongStatements, [])
       await sql(detachForks, keys)
       await sql(eraseSessions, keys)
-      return batch.length
+      return batch
     })
+    for (const session of erased) changes.list(session, {})
+    return erased.length
+  }
 
   return {
     async sweep(signal) {
