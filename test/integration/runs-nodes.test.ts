@@ -94,6 +94,20 @@ describe('two nodes with one Redis', () => {
     }
   })
 
+  it('agree where a cancel on one races the turn that comes on the other, 100 times', async () => {
+    const race = async () => {
+      const sessionId = await nodes[0].api().createSession()
+      const waiting = []
+      for (let place = 0; place < 5; place += 1)
+        waiting.push(await nodes[0].api().sendMessage({ sessionId, content: '/repeat hi' }))
+      const over = await Promise.all(
+        waiting.map(({ run }, place) => cancelRun(nodes[place % 2 === 0 ? 1 : 0].api(), run.id)),
+      )
+      for (const { status } of over) expect(['CANCELLED', 'COMPLETED']).toContain(status)
+    }
+    for (let round = 0; round < 5; round += 1) await Promise.all(Array.from({ length: 4 }, race))
+  })
+
   it('take what a stopping one leaves, at once', async () => {
     const env = { ...plenty, ...slowBeats, RUN_LEASE_MS: '600000', REDIS_URL: redis.url }
     const prefix = `test-${randomBytes(6).toString('hex')}:`
