@@ -68,3 +68,20 @@ export function createCoalesced<Key>(task: (key: Key) => Promise<void>): (key: K
     return current.next
   }
 }
+
+/** Runs so many tasks at a time; the others wait in line, in their order. */
+export function createGate(places: number): <T>(task: () => Promise<T>) => Promise<T> {
+  const line: (() => void)[] = []
+  let free = places
+  return async (task) => {
+    if (free > 0) free -= 1
+    else await new Promise<void>((enter) => line.push(enter))
+    try {
+      return await task()
+    } finally {
+      const next = line.shift()
+      if (next) next()
+      else free += 1
+    }
+  }
+}

@@ -37,6 +37,8 @@ type Options = {
   log: Log
 }
 
+/** Of the connections to the database, those that subscriptions which begin may take; the rest is for requests. */
+const shareOfPool = 0.6
 /** Milliseconds that requests have to end in once the sockets have gone. */
 const requestsEndWithinMs = 1_000
 
@@ -46,7 +48,8 @@ export function createDoors(options: Options): Doors {
   const { isProduction } = config
   const yoga = createGraphqlServer({ schema, contextOf, present, isProduction, corsOrigins, log })
   const compiled = createCompiledOperations({ schema, contextOf, present, yoga })
-  const operations = createOperations({ schema, present, yoga })
+  const openingAtOnce = Math.ceil(config.database.poolSize * shareOfPool)
+  const operations = createOperations({ schema, present, yoga, openingAtOnce })
   const limits = createConnectionLimits(connections)
   const staying = { operations, present, signIn, limits, corsOrigins, log }
   const eventStreams = createEventStreams(staying)

@@ -9,6 +9,7 @@ import { isAsyncIterable } from 'graphql-yoga'
 import { requireAffordable } from '../graphql/complexity.ts'
 import type { Context } from '../graphql/context.ts'
 import { isSharedStream, type SharedRendering, type SharedStream } from '../graphql/shared.ts'
+import { createGate } from '../lib/async.ts'
 import { digestOf } from '../lib/digest.ts'
 import { createPlans, type Plan, toBytes } from './plans.ts'
 import type { OperationOrigin, Present, Yoga } from './yoga.ts'
@@ -33,11 +34,18 @@ export type Operations = {
   isSubscription(request: OperationRequest, origin: OperationOrigin): boolean
 }
 
-type Options = { schema: GraphQLSchema; yoga: Yoga; present: Present }
+type Options = {
+  schema: GraphQLSchema
+  yoga: Yoga
+  present: Present
+  /** Subscriptions that are being opened at a time. Each reads the database; a crowd that comes back at once waits in line. */
+  openingAtOnce: number
+}
 
 /** Parses, validates and makes the context as for HTTP. */
-export function createOperations({ schema, yoga, present }: Options): Operations {
+export function createOperations({ schema, yoga, present, openingAtOnce }: Options): Operations {
   const plans = createPlans(schema)
+  const inLine = createGate(openingAtOnce)
 
   async function run(request: OperationRequest, origin: OperationOrigin): Promise<Begun> {
     const enveloped = yoga.getEnveloped({ origin, params: request } as never)
@@ -63,7 +71,7 @@ export function createOperations({ schema, yoga, present }: Options): Operations
       return { type: 'result', bytes: toBytes(result, (error) => error as GraphQLError) }
     }
     requireAffordable(schema, document, operation, { variables: args.variableValues, context: contextValue })
-    const stream = await createSourceEventStream(args)
+    const stream = await inLine(async () => createSourceEventStream(args))
     if (!isAsyncIterable(stream)) {
       const [first] = (stream.errors ?? []).map(presentOne)
       const { status } = (first?.extensions.http ?? {}) as { status?: number }

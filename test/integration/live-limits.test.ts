@@ -16,7 +16,8 @@ describe('SUBSCRIPTIONS_PER_CONNECTION', () => {
     const frames = await openFrames(app.url, { params: { authorization: `Bearer ${app.token()}` } })
     const isOf = (id: string) => (frame: { id?: string }) => frame.id === id
     for (let index = 0; index < 50; index += 1) frames.subscribe(`s${index}`, watchSession, { sessionId })
-    for (let index = 0; index < 50; index += 1) await frames.until(isOf(`s${index}`))
+    for (let index = 0; index < 50; index += 1)
+      expect((await frames.until(isOf(`s${index}`))).payload.errors).toBeUndefined()
     frames.subscribe('more', watchSession, { sessionId })
     expect(await frames.until(isOf('more'))).toEqual({
       id: 'more',
