@@ -230,11 +230,12 @@ builder.objectRef<Told<'MemoryChanged'>>('MemoryChanged').implement({
   description: 'Something is remembered in the session, anew or otherwise than before, or forgotten.',
   interfaces: [SessionEvent],
   fields: (t) => ({
-    key: t.string({ description: 'The key.', resolve: ({ event }) => event.key }),
+    key: t.string({ description: 'The key.', extensions: sameForAll, resolve: ({ event }) => event.key }),
     memory: t.prismaField({
       type: 'Memory',
       nullable: true,
       description: 'What is under the key now; null where it was deleted.',
+      extensions: sameForAll,
       resolve: (_query, { event }) => event.memory,
     }),
   }),

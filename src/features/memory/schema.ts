@@ -3,6 +3,7 @@ import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { connectionOf, pageArgs, pageComplexity } from '../../graphql/paging.ts'
+import { sameForAll } from '../../graphql/shared.ts'
 import { memoryPageSizes } from './page.ts'
 
 export const MemoryScope = builder.enumType('MemoryScope', {
@@ -34,6 +35,7 @@ export const Memory = builder.prismaNode('Memory', {
     scope: t.field({
       type: MemoryScope,
       description: 'What it belongs to.',
+      extensions: sameForAll,
       resolve: ({ sessionId }) => (sessionId === null ? 'USER' : 'SESSION'),
     }),
     key: t.exposeString('key', { description: 'Its key, unique in its scope.' }),
