@@ -124,13 +124,13 @@ describe('results of tools', () => {
       Array.from({ length: 30 }, () => alice.createSession({ agent: 'traveller' })),
     )
     await Promise.all(
-      sessions.map(async (sessionId, index) => {
+      sessions.map(async (sessionId) => {
         const content = '/tool get_weather {"city": "Oslo"}'
         const sent = await alice.sendMessage({ sessionId, content, wait: true })
         const { pendingToolCalls } = await readPending(alice, sent.run.id)
         const results = [{ toolCallId: pendingToolCalls[0].toolCallId, content: 'Rain.' }]
         const [given, cancelled] = await Promise.all([
-          submit(travel.nodes[index % 2 === 0 ? 0 : 1].api(), sent.run.id, results),
+          submit(alice, sent.run.id, results),
           cancelRun(alice, sent.run.id),
         ])
         await expect
