@@ -126,15 +126,20 @@ describe('results of tools', () => {
     await Promise.all(
       sessions.map(async (sessionId) => {
         const content = '/tool get_weather {"city": "Oslo"}'
-        const sent = await alice.sendMessage({ sessionId, content, wait: true })
-        const { pendingToolCalls } = await readPending(alice, sent.run.id)
+        const sent = await alice.sendMessage({ sessionId, content })
+        // Whichever node has taken it: they tell each other nothing here.
+        const read = () => readPending(alice, sent.run.id)
+        await expect
+          .poll(async () => (await read()).status, { interval: 20, timeout: 15_000 })
+          .toBe('REQUIRES_ACTION')
+        const { pendingToolCalls } = await read()
         const results = [{ toolCallId: pendingToolCalls[0].toolCallId, content: 'Rain.' }]
         const [given, cancelled] = await Promise.all([
           submit(alice, sent.run.id, results),
           cancelRun(alice, sent.run.id),
         ])
         await expect
-          .poll(async () => (await readRun(alice, sent.run.id)).finishedAt, { interval: 20 })
+          .poll(async () => (await readRun(alice, sent.run.id)).finishedAt, { interval: 20, timeout: 10_000 })
           .not.toBeNull()
         const { status, assistantMessage } = await readRun(alice, sent.run.id)
         expect(['CANCELLED', 'COMPLETED']).toContain(status)
