@@ -6,7 +6,7 @@ import type { DocumentChecks } from './checks.ts'
 import type { Embedder } from './embedder.ts'
 import { documentColumns } from './service.ts'
 import { rankByVectors } from './vectors.ts'
-import { type Ranked, rankByWords, type Scope } from './words.ts'
+import { hasOperators, type Query, type Ranked, rankByWords, type Scope } from './words.ts'
 
 /** An excerpt of a document. `score` is to be compared within one result only; offsets are UTF-16 units. */
 export type Passage = {
@@ -37,11 +37,11 @@ export type Retrieval = {
    * the sessions that are named, or where nothing is named, of all.
    */
   retrieve(viewer: Viewer, input: RetrieveInput): Promise<Hit[]>
-  /** The same of these documents, whoever may see them; what is still being indexed for the first time has none. */
+  /** The same for a question, of these documents, whoever may see them; what is still being indexed for the first time has none. */
   passages(
     db: TenantDatabase,
     documentIds: readonly string[],
-    query: string,
+    question: string,
     limit: number,
   ): Promise<Passage[]>
 }
@@ -55,6 +55,11 @@ const rankedMax = 50
 const reorderedMax = 500
 /** The usual constant of reciprocal rank fusion: how much the first places of a ranking stand out. */
 const fusionConstant = 60
+/**
+ * Ranks alone do not tell a good match from a bad one: beside vectors, what shares with the question only its small words
+ * does not count.
+ */
+const tellingShare = 0.2
 /** A question waits no longer for its vector; its words do as well. */
 const embedTimeoutMs = 5_000
 
@@ -92,10 +97,11 @@ const readDocuments: Statement = {
 type Dependencies = { checks: DocumentChecks; embedder: Embedder | null; log: Log }
 
 export function createRetrieval({ checks, embedder, log }: Dependencies): Retrieval {
-  async function vectorRank(db: TenantDatabase, scope: Scope, query: string, among: readonly Ranked[]) {
-    if (!embedder) return []
+  async function vectorRank(db: TenantDatabase, scope: Scope, query: Query, among: readonly Ranked[]) {
+    // Meaning knows no operators.
+    if (!embedder || query.isExact) return []
     try {
-      const [vector] = await embedder.embed([query], AbortSignal.timeout(embedTimeoutMs))
+      const [vector] = await embedder.embed([query.text], AbortSignal.timeout(embedTimeoutMs))
       if (!vector) return []
       return await rankByVectors(db, embedder, scope, { query: vector, among, limit: rankedMax })
     } catch (error) {
@@ -104,11 +110,12 @@ export function createRetrieval({ checks, embedder, log }: Dependencies): Retrie
     }
   }
 
-  async function find(db: TenantDatabase, scope: Scope, query: string, limit: number): Promise<Passage[]> {
+  async function find(db: TenantDatabase, scope: Scope, query: Query, limit: number): Promise<Passage[]> {
     if (scope.chunkCount === 0) return []
-    const byWords = await rankByWords(db, scope, query, embedder ? reorderedMax : limit)
-    const byVectors = await vectorRank(db, scope, query, byWords)
-    const best = embedder ? fused([byWords.slice(0, rankedMax), byVectors]) : byWords
+    const { ranked, wholeScore } = await rankByWords(db, scope, query, embedder ? reorderedMax : limit)
+    const byVectors = await vectorRank(db, scope, query, ranked)
+    const telling = ranked.slice(0, rankedMax).filter(({ score }) => score >= wholeScore * tellingShare)
+    const best = byVectors.length > 0 ? fused([telling, byVectors]) : ranked
     const chosen = best.slice(0, limit)
     const ids = chosen.map(({ id }) => id)
     const rows = await db.sql<Omit<Passage, 'score'>>(readPassages, [db.tenantId, ids])
@@ -126,7 +133,12 @@ export function createRetrieval({ checks, embedder, log }: Dependencies): Retrie
       const { db, tenantId } = viewer
       const values = [tenantId, sightOf(viewer), documentIds ?? null, sessionIds ?? null]
       const scope = scopeOf(await db.sql<ScopeRow>(findScope, values))
-      const passages = await find(db, scope, query, limit ?? defaultLimit)
+      const passages = await find(
+        db,
+        scope,
+        { text: query, isExact: hasOperators(query) },
+        limit ?? defaultLimit,
+      )
       const ids = [...new Set(passages.map(({ documentId }) => documentId))]
       const documents = await db.sql<Document>(readDocuments, [tenantId, ids])
       const byId = new Map(documents.map((document) => [document.id, document]))
@@ -135,9 +147,9 @@ export function createRetrieval({ checks, embedder, log }: Dependencies): Retrie
         return document ? { passage, document } : []
       })
     },
-    async passages(db, documentIds, query, limit) {
-      if (documentIds.length === 0) return []
-      return find(db, scopeOf(await db.sql<ScopeRow>(findIndexed, [db.tenantId, documentIds])), query, limit)
+    async passages(db, documentIds, question, limit) {
+      const scope = scopeOf(await db.sql<ScopeRow>(findIndexed, [db.tenantId, documentIds]))
+      return find(db, scope, { text: question, isExact: false }, limit)
     },
   }
 }

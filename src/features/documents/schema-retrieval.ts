@@ -53,7 +53,7 @@ builder.queryField('retrieve', (t) =>
       query: t.arg.string({
         required: true,
         description:
-          'A question, or words, at most 2,000 characters; any of the words will do. With operators ("a phrase", `or`, `-` before a word) the words must stand there as they say.',
+          'A question, or words, at most 2,000 characters; any of the words will do. With operators ("a phrase", `OR`, `-` before a word) the words must stand there as they say.',
       }),
       documentIds: t.arg
         .idList({ description: 'In these documents, at most 100.' })

@@ -3,6 +3,12 @@ import type { Statement, TenantDatabase } from '../../db/client.ts'
 /** A chunk and how well it fits; scores are to be compared within one ranking only. */
 export type Ranked = { id: string; score: number }
 
+/** `wholeScore` is about what a chunk gets in which every word of the query stands once. */
+export type WordRanking = { ranked: Ranked[]; wholeScore: number }
+
+/** `isExact`: whether the operators in it count; a question is taken as plain words, with whatever stands in it. */
+export type Query = { text: string; isExact: boolean }
+
 /** The documents that are looked through, and how many chunks they have together. */
 export type Scope = { documentIds: readonly string[]; chunkCount: number }
 
@@ -41,35 +47,37 @@ const rankByOperators: Statement = {
   text: rankChunks(`websearch_to_tsquery('public.parley', $3)`),
 }
 
-/** "A phrase", `or` between words, `-` before a word. */
-const operators = /"|(^|\s)-\S|\sor\s/i
+/** Whether a query says how its words must stand: "a phrase", `OR` between words, `-` before a word. */
+export const hasOperators = (query: string): boolean => /"|(^|\s)-\S|\sOR\s/.test(query)
 
 /**
- * The chunks in which words of a query stand, best first, by how often they stand there and how rare they are. A query
- * with operators finds only what it describes. Of a question in plain words any will do, the rare ones first: few
- * answers repeat every word of their question.
+ * The chunks in which words of a query stand, best first, by how often they stand there and how rare they are. An exact
+ * query finds only what it describes. Of a question any word will do, the rare ones first: few answers repeat every word
+ * of their question.
  */
 export async function rankByWords(
   db: TenantDatabase,
   scope: Scope,
-  query: string,
+  { text, isExact }: Query,
   limit: number,
-): Promise<Ranked[]> {
+): Promise<WordRanking> {
   const { documentIds, chunkCount } = scope
-  if (documentIds.length === 0) return []
+  if (documentIds.length === 0) return { ranked: [], wholeScore: 0 }
   type Word = { lexeme: string; count: number; query: string }
-  const words = await db.searchSql<Word>(findWords, [query, documentIds])
+  const words = await db.searchSql<Word>(findWords, [text, documentIds])
   const known = words.filter(({ count }) => count > 0).sort((a, b) => a.count - b.count)
-  const chosen = operators.test(query) ? known : withinBounds(known)
-  if (chosen.length === 0) return []
+  const chosen = isExact ? known : withinBounds(known)
+  const wholeScore = words.reduce((sum, { count }) => sum + weightOf(count, chunkCount), 0)
+  if (chosen.length === 0) return { ranked: [], wholeScore }
   const asked = chosen.map((word) => word.query).join(' | ')
-  return db.searchSql<Ranked>(operators.test(query) ? rankByOperators : rankByAnyWord, [
+  const ranked = await db.searchSql<Ranked>(isExact ? rankByOperators : rankByAnyWord, [
     documentIds,
-    operators.test(query) ? query : asked,
+    isExact ? text : asked,
     chosen.map(({ lexeme }) => lexeme),
     chosen.map(({ count }) => weightOf(count, chunkCount)),
     limit,
   ])
+  return { ranked, wholeScore }
 }
 
 /** The rarest words, as many as find no more chunks than can be ranked. */
