@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { createJobs } from '../../src/jobs/queue.ts'
+import { decodeId } from '../../src/lib/ids.ts'
+import type { Api } from '../support/api.ts'
+import { startTestApp, type TestApp } from '../support/app.ts'
+import { createEmbeddingServer, type EmbeddingServer, embedByMeaning } from '../support/embedding-server.ts'
+import { query } from '../support/postgres.ts'
+import { readyDocument, retrieve } from './documents.harness.ts'
+
+const embed = embedByMeaning([['car', 'automobile'], ['boat', 'ship'], ['house']])
+
+let server: EmbeddingServer
+let app: TestApp
+let alice: Api
+beforeAll(async () => {
+  server = await createEmbeddingServer(embed)
+  app = await startTestApp({ env: { COMPATIBLE_BASE_URL: server.url, EMBEDDING_MODEL: 'compatible:test' } })
+  alice = app.api()
+})
+afterAll(() => server.close())
+
+const vectorsOf = async (id: string) => {
+  const [row] = await query(
+    app.databaseUrl,
+    `SELECT d.embedding_model AS model, count(*)::int AS chunks, count(c.embedding)::int AS vectors
+     FROM documents d JOIN chunks c ON c.document_id = d.id WHERE d.id = $1 GROUP BY d.id, d.embedding_model`,
+    { values: [decodeId(id).uuid] },
+  )
+  return row
+}
+const textsOf = (hits: { passage: { text: string } }[]) => hits.map(({ passage }) => passage.text)
+
+it('finds what is meant where no word is the same', async () => {
+  const id = await readyDocument(alice, {
+    mimeType: 'text/markdown',
+    text: '# On wheels\n\nThe automobile is red.',
+  })
+  const other = await readyDocument(alice, { text: 'The ship is white.' })
+  expect(await vectorsOf(id)).toEqual({ model: 'compatible:test', chunks: 1, vectors: 1 })
+  // With the heading that it stands under.
+  expect(server.requests).toContainEqual(['On wheels\n# On wheels\n\nThe automobile is red.'])
+  const documentIds = [id, other]
+  expect((await retrieve(alice, 'Which car?', { documentIds, limit: 1 }))[0]?.document.id).toBe(id)
+  expect((await retrieve(alice, 'Which boat?', { documentIds, limit: 1 }))[0]?.document.id).toBe(other)
+})
+
+it('goes by the words alone where they say how they must stand', async () => {
+  const id = await readyDocument(alice, { text: 'A car in the garage.' })
+  expect(await retrieve(alice, '"automobile in"', { documentIds: [id] })).toEqual([])
+  expect(await retrieve(alice, '"car in"', { documentIds: [id] })).toHaveLength(1)
+})
+
+it('goes by the words alone while the model is away, and catches up later', async () => {
+  server.fail(503)
+  const id = await readyDocument(alice, { text: 'A red car.\n\nA boat.' })
+  expect(await vectorsOf(id)).toEqual({ model: null, chunks: 1, vectors: 0 })
+  expect(await retrieve(alice, 'automobile', { documentIds: [id] })).toEqual([])
+  expect(textsOf(await retrieve(alice, 'red', { documentIds: [id] }))).toEqual(['A red car.\n\nA boat.'])
+  server.fail(null)
+  await sweep()
+  await vi.waitFor(
+    async () => expect(await vectorsOf(id)).toEqual({ model: 'compatible:test', chunks: 1, vectors: 1 }),
+    { timeout: 20_000, interval: 50 },
+  )
+  expect(await retrieve(alice, 'automobile', { documentIds: [id] })).toHaveLength(1)
+})
+
+it('gives documents of before, or of another model, their vectors', async () => {
+  const before = await startTestApp()
+  const id = await readyDocument(before.api(), { text: 'The ship is white.' })
+  await before.stop()
+  const env = { COMPATIBLE_BASE_URL: server.url, EMBEDDING_MODEL: 'compatible:other' }
+  const after = await startTestApp({ databaseUrl: before.databaseUrl, env })
+  expect(await retrieve(after.api(), 'boat')).toEqual([])
+  await sweep(after)
+  await vi.waitFor(
+    async () => expect(await retrieve(after.api(), 'boat')).toMatchObject([{ document: { id } }]),
+    {
+      timeout: 20_000,
+      interval: 100,
+    },
+  )
+})
+
+it('needs a provider that makes embeddings', async () => {
+  const start = (EMBEDDING_MODEL: string) => startTestApp({ env: { EMBEDDING_MODEL } })
+  await expect(start('demo:chat')).rejects.toThrow('EMBEDDING_MODEL: the provider demo makes no embeddings')
+  await expect(start('openai:text-embedding-3-small')).rejects.toThrow('"openai" is not configured')
+})
+
+/** What comes about every five minutes otherwise. */
+async function sweep({ databaseUrl } = app): Promise<void> {
+  const jobs = createJobs({ url: databaseUrl, log: { warn() {}, error() {} } })
+  await jobs.send('document-sweep', {})
+  await jobs.stop()
+}
