@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../config.ts'
 import type { Database, Run, Statement, TenantDatabase } from '../../db/client.ts'
+import { ParleyError } from '../../lib/errors.ts'
 import type { ModelPart } from '../../llm/provider.ts'
 import type { Models } from '../../llm/registry.ts'
 import type { Feed } from '../../realtime/feed.ts'
@@ -115,25 +116,21 @@ type Heard = { offered: readonly AgentTool[]; hasBegun: boolean }
 
 /** Asks the model and hands on what it says; stops where the run is another's meanwhile. */
 async function hear(
-  { config, database, models, context, log }: AnswerDependencies,
+  { config, database, models, context }: AnswerDependencies,
   run: Run,
   aborting: AbortController,
   take: (part: ModelPart) => void,
 ): Promise<Heard> {
   const db = database.forTenant(run.tenantId)
   const { provider, model } = models.resolve(run.model)
-  const { tools: offered, ...request } = await context.build(db, run)
+  const { tools: offered, ...request } = await persist(() => context.build(db, run))
   const asked = { ...request, model, tools: offered.map(toDefinition) }
   let hasBegun = false
   for await (const part of callModel(provider, asked, aborting.signal, config)) {
     // Another node must not begin anew with what readers have seen the beginning of.
     if (!hasBegun && beginsReply(part)) {
       hasBegun = true
-      const isLost = await isTaken(db, run, part).catch((error) => {
-        log.warn({ err: error, runId: run.id }, 'the begin of a reply could not be stored')
-        return false
-      })
-      if (isLost) {
+      if (await persist(() => isTaken(db, run, part))) {
         aborting.abort('lost' satisfies StopReason)
         break
       }
@@ -187,13 +184,13 @@ async function beat(
   return row.cancelRequestedAt ? 'cancelled' : null
 }
 
-/** The end must not be lost to a database that is away for a moment; the sweep takes over after the lease. */
+/** What must not be lost to a database that is away for a moment; after the lease the sweep takes over. */
 async function persist<Result>(work: () => Promise<Result>): Promise<Result> {
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await work()
     } catch (error) {
-      if (attempt === 6) throw error
+      if (attempt === 6 || error instanceof ParleyError) throw error
       await sleep(100 * 2 ** attempt)
     }
   }
