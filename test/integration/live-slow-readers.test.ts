@@ -122,6 +122,7 @@ describe('a reader that stops', () => {
     await write(sessionId)
     const { frames, served } = await openStopped(sessionId)
     const gone = once(served, 'close')
+    const startedAtMs = performance.now()
     let most = 0
     const query = `query ($id: ID!) { session(id: $id) { messages(last: 40) { nodes { content } } } }`
     for (let index = 0; index < 40 && !served.destroyed; index += 1) {
@@ -130,6 +131,8 @@ describe('a reader that stops', () => {
       most = Math.max(most, served.writableLength)
     }
     await gone
+    // Long before it would be for taking nothing.
+    expect(performance.now() - startedAtMs).toBeLessThan(9_000)
     // One answer of 4 MB is let through whole; what comes on top of it is not.
     expect(most).toBeLessThan(12 * mib)
     frames.socket.terminate()
