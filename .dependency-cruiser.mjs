@@ -10,7 +10,8 @@ const sliceOrder = [
   ['sessions'],
   ['messages', 'participants'],
   ['transfer'],
-  ['context', 'memory', 'documents'],
+  ['memory', 'documents'],
+  ['context'],
   ['runs'],
   ['live', 'search', 'stats', 'system', 'retention'],
 ]

@@ -9,7 +9,7 @@ import { migrate } from './db/migrate.ts'
 import { setSearchLanguage } from './db/search-language.ts'
 import { createAccounts } from './features/accounts/service.ts'
 import { createAgents } from './features/agents/service.ts'
-import { createContextBuilder } from './features/context/service.ts'
+import { createContextServices } from './features/context/assembly.ts'
 import { createDocumentServices } from './features/documents/assembly.ts'
 import { createLostChanges } from './features/live/lost-changes.ts'
 import { createPresence, createPresenceRooms } from './features/live/presence.ts'
@@ -25,6 +25,7 @@ import { createRetention } from './features/retention/service.ts'
 import { createClaims } from './features/runs/claims.ts'
 import { createEngine, type Engine } from './features/runs/engine.ts'
 import { createHints } from './features/runs/hints.ts'
+import { createPreviews } from './features/runs/preview.ts'
 import { createRunQueue } from './features/runs/queue.ts'
 import { createRecovery } from './features/runs/recovery.ts'
 import { createRevisions } from './features/runs/revisions.ts'
@@ -163,6 +164,7 @@ function createServices(
   opened.push(async () => listing.stop())
   const changes = createChanges({ feed, listing, rooms, log })
   const models = createModels(config.llm, { log, providers })
+  const base = { database, changes, models, jobs, log }
   const catalog = createModelCatalog(models)
   const { messageMaxLength } = config.sessions
   const agents = createAgents({ promptMaxLength: messageMaxLength, requireModel: catalog.require })
@@ -177,27 +179,26 @@ function createServices(
   const messages = createMessages({ config: config.sessions, sessions, changes })
   const memoryStore = createMemoryStore({ changes, maxKeys: config.memory.maxKeys })
   const memories = createMemories({ config: config.memory, database, sessions, store: memoryStore, jobs })
-  const { passages, ...documents } = createDocumentServices({ config, database, jobs, models, log })
-  const context = createContextBuilder({ ...config.sessions, passages })
+  const { passages, ...documents } = createDocumentServices({ config, ...base })
+  const { context, summaries } = createContextServices({ config, ...base, passages })
   const claims = createClaims({ database, changes, config: config.runs, nodeId: randomUUID() })
   const hints = createHints({ broker, log })
-  const titles = createTitles({ config: config.sessions, database, changes, models, jobs, log })
+  const titles = createTitles({ config: config.sessions, ...base })
   const engine = createEngine({
     config: config.runs,
-    database,
+    ...base,
+    feed,
     claims,
     hints,
-    changes,
-    feed,
-    models,
     context,
     titles,
-    log,
+    summaries,
   })
   hints.start({ onWaiting: engine.takeWaiting, onCancel: engine.cancel })
   opened.push(async () => hints.stop())
   const recovery = createRecovery({ config: config.runs, database, changes, feed, engine, log, isOnlyNode })
-  const turns = createTurns({ messages, models: catalog, claims })
+  const turns = createTurns({ messages, models: catalog, claims, context })
+  const previews = createPreviews({ config: config.sessions, sessions, turns, context })
   const runs = createRuns({ sessions, changes, feed, engine, hints })
   const sending = createSending({ config: config.sessions, sessions, turns, runs, changes, engine })
   const runQueue = createRunQueue({ sessions, runs, changes })
@@ -231,6 +232,7 @@ function createServices(
       messages,
       memories,
       runs,
+      previews,
       sending,
       runQueue,
       toolResults,

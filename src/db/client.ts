@@ -2,7 +2,7 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import { LRUCache } from 'lru-cache'
 import pg from 'pg'
 import type { Prisma } from './generated/prisma/client.ts'
-import { PrismaClient } from './generated/prisma/client.ts'
+import { PrismaClient, Prisma as prismaValues } from './generated/prisma/client.ts'
 import { type Sql, type Statement, TenantPool } from './tenant.ts'
 import { createUniqueReads } from './unique-reads.ts'
 
@@ -191,3 +191,6 @@ function createStatementNames() {
 /** Whether a statement failed because a unique key is taken (SQLSTATE 23505). */
 export const isUniqueViolation = (error: unknown): boolean =>
   error instanceof pg.DatabaseError && error.code === '23505'
+
+/** What Prisma takes for no value in a JSON column, where null would be JSON's. */
+export const noJson = prismaValues.DbNull

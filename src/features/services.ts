@@ -9,6 +9,7 @@ import type { ModelCatalog } from './models/service.ts'
 import type { ReadMarks } from './participants/read-marks.ts'
 import type { Participants } from './participants/service.ts'
 import type { Erasure } from './retention/erasure.ts'
+import type { Previews } from './runs/preview.ts'
 import type { RunQueue } from './runs/queue.ts'
 import type { Revisions } from './runs/revisions.ts'
 import type { Sending } from './runs/sending.ts'
@@ -34,6 +35,7 @@ export type Services = {
   readonly messages: Messages
   readonly memories: Memories
   readonly runs: Runs
+  readonly previews: Previews
   readonly sending: Sending
   readonly runQueue: RunQueue
   readonly toolResults: ToolResults

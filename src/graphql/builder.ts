@@ -12,6 +12,7 @@ import type { Viewer } from '../auth/viewer.ts'
 import type { Message } from '../db/client.ts'
 import type PrismaTypes from '../db/generated/pothos.ts'
 import { getDatamodel } from '../db/generated/pothos.ts'
+import type { ContextPolicy } from '../lib/context-policy.ts'
 import { ForbiddenError, ValidationError } from '../lib/errors.ts'
 import { decodeId, encodeId, type IdType } from '../lib/ids.ts'
 import { maxComplexity, tooComplex } from './complexity.ts'
@@ -25,9 +26,9 @@ type SchemaTypes = {
   DefaultFieldNullability: false
   AuthScopes: { signedIn: boolean; admin: boolean }
   /** Enums of one slice that the inputs of another name by string. */
-  Inputs: { MessageRole: Message['role'] }
+  Inputs: { MessageRole: Message['role']; ContextPolicyInput: ContextPolicy }
   /** Types of one slice that others add fields to. */
-  Objects: { Viewer: Viewer }
+  Objects: { Viewer: Viewer; ContextPolicy: ContextPolicy; MessageRole: Message['role'] }
   Scalars: {
     ID: Scalar<string>
     DateTime: Scalar<Date>

@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
 import { ModelUnavailableError } from '../lib/errors.ts'
+import { knownWindow } from './context-windows.ts'
 import { createDemoProvider } from './demo.ts'
 import type { ModelInfo, Provider } from './provider.ts'
 import { createAnthropicProvider, createCompatibleProvider, createOpenAiProvider } from './vendors.ts'
@@ -19,6 +20,8 @@ export type Models = {
    * known (what it told before, and the default model) as `UNAVAILABLE`; where nothing is known it has no entry.
    */
   list(): Promise<ListedModel[]>
+  /** How many tokens fit into a request, as far as that is known by now; null where not. Never waits for a provider. */
+  contextWindow(modelId: string): number | null
   /** Whose model it is; does not ask the provider. Throws `ModelUnavailableError`. */
   resolve(modelId: string): { provider: Provider; model: string }
 }
@@ -34,10 +37,14 @@ export function createModels(
   { log, providers: extra = [] }: { log?: Log; providers?: readonly Provider[] } = {},
 ): Models {
   const providers = new Map([...configured(config), ...extra].map((provider) => [provider.name, provider]))
-  const listers = [...providers.values()].map((provider) => createLister(provider, config, log))
+  const listers = new Map(
+    [...providers.values()].map((provider) => [provider.name, createLister(provider, config, log)]),
+  )
   return {
     defaultModel: config.defaultModel,
-    list: async () => (await Promise.all(listers.map((list) => list()))).flat(),
+    list: async () => (await Promise.all([...listers.values()].map(({ list }) => list()))).flat(),
+    contextWindow: (modelId) =>
+      knownWindow(modelId) ?? listers.get(modelId.split(':', 1)[0] ?? '')?.contextWindow(modelId) ?? null,
     resolve(modelId) {
       const [, name = '', model] = /^([^:]*):(.+)$/.exec(modelId) ?? []
       const provider = providers.get(name)
@@ -92,12 +99,22 @@ function createLister(provider: Provider, config: Config['llm'], log: Log | unde
     )
   }
 
-  return () => {
+  const list = (): Promise<ListedModel[]> | [] => {
     if (Date.now() >= staleAt) {
       staleAt = Number.POSITIVE_INFINITY
       pending = refresh()
     }
     return pending ?? []
+  }
+
+  return {
+    list,
+    /** As it was told last; what is stale is asked for again, for the next time. */
+    contextWindow(modelId: string): number | null {
+      void list()
+      const [, name] = /^[^:]*:(.+)$/.exec(modelId) ?? []
+      return known.find((model) => model.name === name)?.contextWindow ?? null
+    },
   }
 }
 

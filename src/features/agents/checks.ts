@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { jsonObject, modelId, modelParameters, text } from '../../lib/checks.ts'
+import { contextPolicy } from '../../lib/context-policy.ts'
 
 const maxTools = 64
 
@@ -47,6 +48,8 @@ export function createAgentChecks({ promptMaxLength }: { promptMaxLength: number
     systemPrompt: text({ max: promptMaxLength }).nullish(),
     parameters: modelParameters.nullish(),
     tools: tools.nullish(),
+    contextPolicy: contextPolicy.nullish(),
+    memoryTools: z.boolean().nullish(),
     maxActiveSessionsPerUser: z
       .int('is not a whole number')
       .min(1, 'is below 1')

@@ -41,6 +41,13 @@ const settings = (t: InputFields) => ({
     description: 'Model parameters: temperature, topP, topK, maxOutputTokens, stop, seed.',
   }),
   tools: t.field({ type: [AgentToolInput], description: 'All of its tools; at most 64.' }),
+  contextPolicy: t.field({
+    type: 'ContextPolicyInput',
+    description: 'What of a conversation the model is sent; null for FULL.',
+  }),
+  memoryTools: t.boolean({
+    description: 'Whether the model may save, read and delete memories by itself; false by default.',
+  }),
   maxActiveSessionsPerUser: t.int({
     description: 'Active sessions that a user may have with it; null for MAX_SESSIONS_PER_AGENT.',
   }),

@@ -43,6 +43,9 @@ export const Agent = builder.prismaNode('Agent', {
       description: 'What the model may ask to have called.',
       resolve: ({ tools }) => tools as unknown as AgentTool[],
     }),
+    memoryTools: t.exposeBoolean('memoryTools', {
+      description: 'Whether the model may save, read and delete memories by itself.',
+    }),
     maxActiveSessionsPerUser: t.exposeInt('maxActiveSessionsPerUser', {
       nullable: true,
       description: 'Active sessions that a user may have with it; null for the limit of the installation.',

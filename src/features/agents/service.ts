@@ -1,5 +1,5 @@
 import type { Viewer } from '../../auth/viewer.ts'
-import type { Agent, Prisma } from '../../db/client.ts'
+import { type Agent, noJson, type Prisma } from '../../db/client.ts'
 import { check } from '../../lib/checks.ts'
 import { invalid, NotFoundError } from '../../lib/errors.ts'
 import { decodeIdOf } from '../../lib/ids.ts'
@@ -33,21 +33,29 @@ export function createAgents({ promptMaxLength, requireModel }: Dependencies): A
       return agent
     },
     async create({ db, tenantId }, asked) {
-      const { parameters, tools, ...input } = check(checks.create, asked)
+      const { parameters, tools, contextPolicy, memoryTools, ...input } = check(checks.create, asked)
       if (input.model) requireModel(input.model)
-      const data = { ...input, tenantId, parameters: parameters ?? {}, tools: asJson(tools) }
+      const data = {
+        ...{ ...input, tenantId, parameters: parameters ?? {}, tools: asJson(tools) },
+        ...{ contextPolicy: contextPolicy ?? noJson, memoryTools: memoryTools ?? false },
+      }
       const [agent] = await db.prisma.agent.createManyAndReturn({ data: [data], skipDuplicates: true })
       if (!agent) throw invalid('key', `${JSON.stringify(input.key)} is taken by another agent`)
       return agent
     },
     async update({ db, tenantId }, agentId, asked) {
-      const { name, isActive, parameters, tools, ...input } = check(checks.update, asked)
+      const { name, isActive, parameters, tools, contextPolicy, memoryTools, ...input } = check(
+        checks.update,
+        asked,
+      )
       if (input.model) requireModel(input.model)
       const data: Prisma.AgentUpdateInput = { ...input }
       if (name != null) data.name = name
       if (isActive != null) data.isActive = isActive
       if (parameters !== undefined) data.parameters = parameters ?? {}
       if (tools !== undefined) data.tools = asJson(tools)
+      if (contextPolicy !== undefined) data.contextPolicy = contextPolicy ?? noJson
+      if (memoryTools !== undefined) data.memoryTools = memoryTools ?? false
       const [agent] = await db.prisma.agent.updateManyAndReturn({ where: { tenantId, id: agentId }, data })
       if (!agent) throw new NotFoundError('agent')
       return agent

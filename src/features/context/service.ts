@@ -1,100 +1,271 @@
-import type { Message, Run, Statement, TenantDatabase } from '../../db/client.ts'
-import type { ModelMessage, ModelParameters, ModelRequest, ToolCall } from '../../llm/provider.ts'
+import type { Run, TenantDatabase } from '../../db/client.ts'
+import type { ContextPolicy } from '../../lib/context-policy.ts'
+import { invalid, NotFoundError } from '../../lib/errors.ts'
+import type { ModelMessage, ModelParameters, ModelRequest } from '../../llm/provider.ts'
+import type { Models } from '../../llm/registry.ts'
+import type { TokenCounter, TokenCounters } from '../../llm/tokens.ts'
 import type { AgentTool } from '../agents/checks.ts'
+import type { Passages } from '../documents/passages.ts'
+import { findScene, type Scene, type SceneRow, sceneOf, type Turn } from './conversation.ts'
+import { isSummarizing, makeExtras } from './extras.ts'
+import { type Fitted, fitParts, type Part, sizeOf, textOf, upperBound } from './fit.ts'
 
 export type ContextBuilder = {
-  /** What the model is sent for a run, without the model's name. */
+  /** What the model is sent for a run, without the model's name. Throws a `ValidationError` where the question is too long. */
   build(db: TenantDatabase, run: Run): Promise<Context>
+  /** What a send would carry, as things stand. */
+  preview(db: TenantDatabase, asked: Sending): Promise<Preview>
+  /** Throws a `ValidationError` where no context can be made of this question; counts only what may be too long. */
+  requireRoom(asked: Omit<Sending, 'sessionId' | 'userId'> & { systemPrompt: string | null }): Promise<void>
+  /** What a provider counted for a request, to count better by. */
+  learn(modelId: string, request: Pick<Context, 'messages'>, inputTokens: number): void
 }
 
-export type Context = Omit<ModelRequest, 'model' | 'tools'> & { tools: readonly AgentTool[] }
-
-// The system prompt comes first, as what it is to the model: an instruction before all others. What waits in line was
-// not said yet. What the run itself has said and was answered goes along even without the history.
-const findTurns: Statement = {
-  name: 'context-turns',
-  text: `SELECT 0 AS seq, 'SYSTEM'::"MessageRole" AS role, coalesce(s.system_prompt, a.system_prompt) AS content,
-      '[]'::jsonb AS "toolCalls", NULL AS "toolCallId", NULL AS "runId", coalesce(a.tools, '[]') AS tools
-    FROM sessions s LEFT JOIN agents a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id
-    WHERE s.tenant_id = $1 AND s.id = $2
-    UNION ALL
-    SELECT m.seq, m.role, m.content, m.tool_calls, m.tool_call_id, m.run_id, NULL FROM messages m
-    WHERE m.tenant_id = $1 AND m.session_id = $2 AND m.replaced_at IS NULL AND m.id <> $3
-      AND (m.id = $4 OR m.run_id = $6 OR ($5
-        AND (m.run_id IS NOT NULL OR m.seq < (SELECT min(r.seq) FROM messages r
-          WHERE r.tenant_id = $1 AND r.run_id = $6 AND r.role = 'ASSISTANT'))
-        AND coalesce(m.run_id <> ALL (ARRAY(SELECT o.id FROM runs o WHERE o.tenant_id = $1 AND o.session_id = $2
-          AND o.status = 'QUEUED')), true)))
-    ORDER BY seq`,
+export type Context = Omit<ModelRequest, 'model' | 'tools'> & {
+  tools: readonly AgentTool[]
+  /** Whether the older turns have grown so long that a summary should take their place next time. */
+  wantsSummary: boolean
+  memoryTools: boolean
+  personId: string
 }
 
-type Options = {
+/** A message that is to be sent. `policy` null: that of the session. */
+export type Sending = {
+  sessionId: string
+  userId: string
+  content: string | null
+  model: string
+  parameters: ModelParameters
+  policy: ContextPolicy | null
+}
+
+export type PreviewPart = Part & { tokens: number }
+
+/** `limit` null: nothing is known of one. */
+export type Preview = {
+  parts: PreviewPart[]
+  tools: readonly AgentTool[]
+  toolTokens: number
+  totalTokens: number
+  limit: number | null
+  dropped: { turns: number; tokens: number }
+  countedBy: TokenCounter['countedBy']
+}
+
+/** Room for the answer, where nobody says how long it may be. */
+const answerTokens = 4_096
+const defaultTokens = 8_000
+export const defaultKeepLast = 10
+/** What one kind of extras may have where there is no limit. */
+const maxAllowance = 4_000
+
+type Dependencies = {
   /** Whether earlier turns go along; without them the model gets the system prompt and the question. */
   sendsHistory: boolean
-  /** What the documents of the session have to say to the question, as a part of the system prompt. */
-  passages: (db: TenantDatabase, run: Run) => Promise<string | null>
+  /** What the documents of the session have to say to the question. */
+  passages: Passages
+  models: Models
+  counters: TokenCounters
 }
 
-export function createContextBuilder({ sendsHistory, passages }: Options): ContextBuilder {
+type Place = {
+  db: TenantDatabase
+  sessionId: string
+  replyId: string | null
+  model: string
+  parameters: ModelParameters
+}
+
+export function createContextBuilder({
+  sendsHistory,
+  passages,
+  models,
+  counters,
+}: Dependencies): ContextBuilder {
+  function budgetOf(model: string, parameters: ModelParameters, policy: ContextPolicy): number {
+    const window = models.contextWindow(model)
+    const answer = Math.min(parameters.maxOutputTokens ?? answerTokens, Math.floor((window ?? 0) / 2))
+    const asked = policy.tokens ?? (needsTokens(policy) ? defaultTokens : Number.POSITIVE_INFINITY)
+    return Math.min(window === null ? Number.POSITIVE_INFINITY : window - answer, asked)
+  }
+
+  async function assemble({ db, sessionId, replyId, model, parameters }: Place, scene: Scene) {
+    const { policy } = scene
+    const budget = budgetOf(model, parameters, policy)
+    const kept = keptTurns(scene)
+    const maxMessages = maxMessagesOf(policy)
+    const turns = kept.map((turn) => turn.map(toPart))
+    const current = scene.current.map(
+      (said, index): Part => ({
+        ...toPart(said),
+        kind: index === 0 ? 'QUESTION' : 'MESSAGE',
+      }),
+    )
+    const system: Part[] = scene.instructions
+      ? [{ kind: 'SYSTEM_PROMPT', message: { role: 'system', content: scene.instructions }, messageId: null }]
+      : []
+    const toolText = scene.tools.length > 0 ? JSON.stringify(scene.tools.map(definitionOf)) : ''
+    let counter: TokenCounter | undefined
+    const counting = async () => {
+      counter ??= await counters.of(model)
+      return counter
+    }
+    const hasExtras =
+      policy.memories || scene.memoryTools || needsTokens(policy) || scene.documentIds.length > 0
+    const extras = hasExtras
+      ? await makeExtras({
+          ...{ db, sessionId, replyId, scene, policy, sendsHistory, documents: passages },
+          count: (await counting()).count,
+          question: scene.current[0]?.message.content ?? null,
+          firstSeq: firstOfLast(kept, maxMessages) ?? scene.current[0]?.seq ?? maxSeq,
+          allowance: Math.min(maxAllowance, budget / 4),
+        })
+      : []
+    const asked = { system, current, extras, turns, budget, maxMessages }
+    const bound =
+      upperBound(toolText) + sizeOf(upperBound, [...system, ...extras, ...turns.flat(), ...current])
+    // Most conversations are far from any limit, and counting takes longer than all else here.
+    const isShort = bound <= budget && sizeOf(upperBound, extras) <= (budget - bound) / 2
+    const count = isShort ? () => 0 : (await counting()).count
+    const fitted = fitParts({ ...asked, reserved: count(toolText) }, count)
+    const whole = isShort ? 0 : sizeOf(count, [...system, ...extras, ...turns.flat(), ...current])
+    const wantsSummary = sendsHistory && isSummarizing(policy) && whole > budget * summaryShare
+    return { fitted, budget, toolText, counting, wantsSummary }
+  }
+
+  async function read(db: TenantDatabase, asked: SceneAsked): Promise<Scene> {
+    const { sessionId, assistantMessageId, messageId, runId, policy, userId, documentIds } = asked
+    const values = [
+      ...[db.tenantId, sessionId, assistantMessageId, messageId, sendsHistory, runId],
+      ...[policy && JSON.stringify(policy), userId, documentIds && JSON.stringify(documentIds)],
+    ]
+    const rows = await db.sql<SceneRow>(findScene, values)
+    const scene = sceneOf(rows, runId && messageId ? { runId, messageId } : null)
+    if (!scene) throw new NotFoundError('session')
+    return scene
+  }
+
   return {
     async build(db, run) {
-      const { sql, tenantId } = db
-      const { id, sessionId, assistantMessageId, userMessageId } = run
-      const values = [tenantId, sessionId, assistantMessageId, userMessageId, sendsHistory, id]
-      const [turns, excerpts] = await Promise.all([sql<Turn>(findTurns, values), passages(db, run)])
+      const { id, sessionId, assistantMessageId, userMessageId, userId, model } = run
+      const parameters = run.parameters as ModelParameters
+      const policy = run.contextPolicy as ContextPolicy | null
+      const asked = { sessionId, assistantMessageId, messageId: userMessageId, runId: id, policy, userId }
+      const documentIds = run.documentIds as string[] | null
+      const scene = await read(db, { ...asked, documentIds })
+      const place = { db, sessionId, replyId: assistantMessageId, model, parameters }
+      const { fitted, budget, wantsSummary } = await assemble(place, scene)
+      refuseExcess(fitted, budget)
+      const { tools, memoryTools, personId } = scene
+      const messages = messagesOf(fitted.parts)
+      return { messages, parameters, tools, wantsSummary, memoryTools, personId }
+    },
+    async preview(db, { sessionId, userId, content, model, parameters, policy }) {
+      const nothing = { assistantMessageId: null, messageId: null, runId: null, documentIds: null }
+      const stored = await read(db, { ...nothing, sessionId, policy, userId })
+      const question = content === null ? [] : [asQuestion(content)]
+      const scene = { ...stored, current: question }
+      const { fitted, budget, toolText, counting } = await assemble(
+        { db, sessionId, replyId: null, model, parameters },
+        scene,
+      )
+      refuseExcess(fitted, budget)
+      const { count, countedBy } = await counting()
+      const parts = fitted.parts.map((part) => ({ ...part, tokens: sizeOf(count, [part]) }))
+      const toolTokens = count(toolText)
       return {
-        messages: [
-          ...systemMessage(turns, excerpts),
-          ...answeredCalls(inOrderOfRuns(turns, id)).flatMap(toModelMessage),
-        ],
-        parameters: run.parameters as ModelParameters,
-        tools: turns[0]?.tools ?? [],
+        parts,
+        tools: scene.tools,
+        toolTokens,
+        totalTokens: parts.reduce((sum, { tokens }) => sum + tokens, toolTokens),
+        limit: Number.isFinite(budget) ? budget : null,
+        dropped: { turns: fitted.dropped.length, tokens: sizeOf(count, fitted.dropped.flat()) },
+        countedBy,
       }
+    },
+    async requireRoom({ content, model, parameters, policy, systemPrompt }) {
+      const budget = budgetOf(model, parameters, policy ?? { kind: 'FULL' })
+      const texts = [systemPrompt ?? '', content ?? ''].filter((text) => text !== '')
+      const parts = texts.map((text): Part => ({ ...toPart(asQuestion(text)), kind: 'QUESTION' }))
+      if (sizeOf(upperBound, parts) <= budget) return
+      const size = sizeOf((await counters.of(model)).count, parts)
+      if (size > budget) throw tooLong(size, budget)
+    },
+    learn(modelId, { messages }, inputTokens) {
+      const characters = messages.reduce((sum, message) => sum + textOf(message).length, 0)
+      counters.learn(modelId, characters, inputTokens)
     },
   }
 }
 
-/** The first one, which is the system prompt's, has the tools. */
-type Turn = Pick<Message, 'seq' | 'role' | 'content' | 'toolCallId' | 'runId'> & {
-  toolCalls: ToolCall[]
-  tools: AgentTool[] | null
+type SceneAsked = {
+  sessionId: string
+  userId: string
+  policy: ContextPolicy | null
+  runId: string | null
+  assistantMessageId: string | null
+  messageId: string | null
+  documentIds: readonly string[] | null
 }
 
-/**
- * What a run said after it was given results stands behind what was sent meanwhile, but was said before that was
- * answered, and providers want a result right after its call. Hence each run stands whole where its first reply does,
- * and the one that is answered now comes last.
- */
-function inOrderOfRuns(turns: readonly Turn[], runId: string): Turn[] {
-  const replies = new Map<string, number>()
-  for (const turn of turns)
-    if (turn.runId && turn.role === 'ASSISTANT' && !replies.has(turn.runId)) replies.set(turn.runId, turn.seq)
-  const placeOf = (turn: Turn) =>
-    turn.runId === runId ? Number.POSITIVE_INFINITY : (replies.get(turn.runId ?? '') ?? turn.seq)
-  return [...turns].sort((a, b) => (placeOf(a) === placeOf(b) ? a.seq - b.seq : placeOf(a) - placeOf(b)))
+/** Models take one system message, as the first. */
+function messagesOf(parts: readonly Part[]): ModelMessage[] {
+  const [system, rest] = [true, false].map((isSystem) =>
+    parts.flatMap(({ message }) => ((message.role === 'system') === isSystem ? [message] : [])),
+  ) as [ModelMessage[], ModelMessage[]]
+  if (system.length === 0) return rest
+  return [{ role: 'system', content: system.map(({ content }) => content).join('\n\n') }, ...rest]
 }
 
-/** Models take one, as the first message: the instructions that stand in the conversation join the system prompt. */
-function systemMessage(turns: readonly Turn[], excerpts: string | null): ModelMessage[] {
-  const instructions = turns.flatMap(({ role, content }) => (role === 'SYSTEM' && content ? [content] : []))
-  // Last, so that what stays the same from turn to turn stands before what changes.
-  if (excerpts) instructions.push(excerpts)
-  return instructions.length > 0 ? [{ role: 'system', content: instructions.join('\n\n') }] : []
+/** Beyond every message. */
+const maxSeq = 2 ** 31 - 1
+
+/** A summary is made before turns must be left out for want of one. */
+const summaryShare = 0.75
+
+const needsTokens = ({ kind }: ContextPolicy) =>
+  kind === 'SUMMARIZE' || kind === 'HIERARCHICAL' || kind === 'RETRIEVAL'
+
+/** The turns that may go along as they are: without those that the summary has. */
+function keptTurns({ turns, policy, summary }: Scene): Turn[] {
+  const through = isSummarizing(policy) ? (summary?.throughSeq ?? 0) : 0
+  return turns.filter((turn) => turn.some(({ seq }) => seq > through))
 }
 
-/** Providers refuse a tool call without its result, and a result without its call: both are left out. */
-function answeredCalls(turns: readonly Turn[]): Turn[] {
-  const results = new Set(turns.map(({ toolCallId }) => toolCallId))
-  const calls = new Set(turns.flatMap(({ toolCalls }) => toolCalls.map(({ id }) => id)))
-  return turns
-    .filter(({ toolCallId }) => toolCallId === null || calls.has(toolCallId))
-    .map((turn) => ({ ...turn, toolCalls: turn.toolCalls.filter(({ id }) => results.has(id)) }))
+/** The `seq` at which the last so many messages begin, in whole turns. */
+function firstOfLast(turns: readonly Turn[], maxMessages: number): number | undefined {
+  let first: number | undefined
+  let messages = 0
+  for (const turn of turns.toReversed()) {
+    messages += turn.length
+    if (messages > maxMessages) break
+    first = Math.min(...turn.map(({ seq }) => seq))
+  }
+  return first
 }
 
-/** Replies that never got a word (queued, failed at once) say nothing to the model. */
-function toModelMessage({ role, content, toolCalls, toolCallId }: Turn): ModelMessage[] {
-  if (role === 'TOOL') return toolCallId ? [{ role: 'tool', content: content ?? '', toolCallId }] : []
-  if (role === 'ASSISTANT')
-    return content || toolCalls.length > 0 ? [{ role: 'assistant', content: content ?? '', toolCalls }] : []
-  return role === 'USER' && content ? [{ role: 'user', content }] : []
+function maxMessagesOf(policy: ContextPolicy): number {
+  if (policy.kind === 'LAST_MESSAGES') return policy.messages ?? Number.POSITIVE_INFINITY
+  if (policy.kind === 'RETRIEVAL') return policy.keepLast ?? defaultKeepLast
+  return Number.POSITIVE_INFINITY
 }
+
+const toPart = ({ id, message }: Turn[number]): Part => ({ kind: 'MESSAGE', message, messageId: id })
+
+const asQuestion = (content: string): Turn[number] => ({
+  id: null,
+  seq: maxSeq,
+  message: { role: 'user', content },
+})
+
+const definitionOf = ({ name, description, parameters }: AgentTool) => ({ name, description, parameters })
+
+function refuseExcess({ excess }: Fitted, budget: number): void {
+  if (excess !== null) throw tooLong(excess, budget)
+}
+
+const tooLong = (tokens: number, budget: number) =>
+  invalid(
+    'content',
+    `has ${tokens} tokens together with the instructions and tools; at most ${budget} fit, by the context policy or the model`,
+  )

@@ -1,25 +1,20 @@
 import { randomBytes } from 'node:crypto'
-import type { Run, Statement, TenantDatabase } from '../../db/client.ts'
+import type { Statement, TenantDatabase } from '../../db/client.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Passage, Retrieval } from './retrieval.ts'
 
 /**
  * What a reply is given of the documents: the best passages for its question, as a part of the system prompt, or null
- * where there are none. They are kept as citations of the reply. A failure is logged, and the reply goes without.
+ * where there are none. They are kept as citations of the reply, which `messageId` names; null for a preview. A failure
+ * is logged, and the reply goes without.
  */
-export type Passages = (db: TenantDatabase, run: Run) => Promise<string | null>
+export type Passages = (
+  db: TenantDatabase,
+  asked: { question: string; documentIds: readonly string[]; messageId: string | null },
+) => Promise<string | null>
 
 /** About 6,000 characters, which every model has room for. */
 const passageCount = 6
-
-const findQuestion: Statement = {
-  name: 'passages-question',
-  text: `SELECT m.content AS question, CASE
-      WHEN $4::jsonb IS NULL THEN ARRAY(SELECT sd.document_id FROM session_documents sd
-        WHERE sd.tenant_id = $1 AND sd.session_id = $2)
-      ELSE ARRAY(SELECT asked.id::uuid FROM jsonb_array_elements_text($4) AS asked(id)) END AS "documentIds"
-    FROM messages m WHERE m.tenant_id = $1 AND m.id = $3`,
-}
 
 // Anew on every try of a run: the reply is that of the last one.
 const dropCitations: Statement = {
@@ -37,28 +32,25 @@ const storeCitations: Statement = {
 }
 
 export function createPassages({ retrieval, log }: { retrieval: Retrieval; log: Log }): Passages {
-  async function find(db: TenantDatabase, run: Run): Promise<string | null> {
-    const { tenantId, sessionId, userMessageId, assistantMessageId, documentIds } = run
-    const asked = documentIds === null ? null : JSON.stringify(documentIds)
-    const values = [tenantId, sessionId, userMessageId, asked]
-    const [found] = await db.sql<{ question: string | null; documentIds: string[] }>(findQuestion, values)
-    if (!found?.question || found.documentIds.length === 0) return null
-    const question = found.question.slice(0, 2_000).toWellFormed()
-    const passages = await retrieval.passages(db, found.documentIds, question, passageCount)
+  const find: Passages = async (db, { question: asked, documentIds, messageId }) => {
+    const { tenantId } = db
+    const question = asked.slice(0, 2_000).toWellFormed()
+    const passages = await retrieval.passages(db, documentIds, question, passageCount)
     if (passages.length === 0) return null
     const cited = passages.map((passage, index) => ({ ...passage, marker: index + 1 }))
-    await db.transaction(async (sql) => {
-      await sql(dropCitations, [tenantId, assistantMessageId])
-      await sql(storeCitations, [tenantId, assistantMessageId, JSON.stringify(cited)])
-    })
+    if (messageId !== null)
+      await db.transaction(async (sql) => {
+        await sql(dropCitations, [tenantId, messageId])
+        await sql(storeCitations, [tenantId, messageId, JSON.stringify(cited)])
+      })
     return promptOf(passages, randomBytes(8).toString('hex'))
   }
 
-  return async (db, run) => {
+  return async (db, asked) => {
     try {
-      return await find(db, run)
+      return await find(db, asked)
     } catch (error) {
-      log.error({ err: error, runId: run.id }, 'a reply goes without its documents')
+      log.error({ err: error, messageId: asked.messageId }, 'a reply goes without its documents')
       return null
     }
   }

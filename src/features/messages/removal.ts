@@ -26,6 +26,12 @@ const replaceFrom: Statement = {
     WHERE m.tenant_id = $1 AND m.session_id = $2 AND m.seq >= $3 AND m.replaced_at IS NULL RETURNING m.id, m.seq`,
 }
 
+// A summary that reaches beyond them tells what they said.
+const dropSummary: Statement = {
+  name: 'message-drop-summary',
+  text: 'DELETE FROM summaries WHERE tenant_id = $1 AND session_id = $2 AND through_seq >= $3',
+}
+
 /**
  * Takes messages out of the conversation, from `seq` to its end; they are kept. Gives their ids in order. The caller
  * holds the lock, and counts them off the session with the messages that it puts in their place.
@@ -36,6 +42,7 @@ export async function replaceMessages(
   seq: number,
 ): Promise<string[]> {
   const replaced = await sql<Pick<Message, 'id' | 'seq'>>(replaceFrom, [tenantId, sessionId, seq])
+  await sql(dropSummary, [tenantId, sessionId, seq])
   return replaced.sort((a, b) => a.seq - b.seq).map(({ id }) => id)
 }
 
@@ -97,6 +104,7 @@ export async function eraseMessages(
   const current = doomed.filter(({ replacedAt }) => replacedAt === null)
   const holdsTitle =
     titleSource === 'FIRST_MESSAGE' && doomed.some(({ content }) => content && titleFrom(content) === title)
+  await sql(dropSummary, [tenantId, sessionId, Math.min(...doomed.map(({ seq }) => seq))])
   for (const statement of [forgetVersions, forgetRuns, deleteMessages]) await sql(statement, [tenantId, ids])
   const [session] = await sql<Session>(countOff, [tenantId, sessionId, current.length, holdsTitle])
   if (!session) throw new NotFoundError('session')

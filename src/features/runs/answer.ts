@@ -7,7 +7,8 @@ import type { Models } from '../../llm/registry.ts'
 import type { Feed } from '../../realtime/feed.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { AgentTool } from '../agents/checks.ts'
-import type { ContextBuilder } from '../context/service.ts'
+import type { Context, ContextBuilder } from '../context/service.ts'
+import type { Summaries } from '../context/summaries.ts'
 import type { Changes } from '../sessions/changes.ts'
 import type { Claimed, Claims } from './claims.ts'
 import { createClock } from './clock.ts'
@@ -27,6 +28,7 @@ export type AnswerDependencies = {
   models: Models
   context: ContextBuilder
   titles: Titles
+  summaries: Summaries
   log: Log
 }
 
@@ -60,7 +62,7 @@ export async function answer(
   { run, revision }: Claimed,
   aborting: AbortController,
 ): Promise<void> {
-  const { config, database, claims, feed, titles, log } = dependencies
+  const { config, database, claims, context, feed, titles, summaries, log } = dependencies
   const db = database.forTenant(run.tenantId)
   const stop = (reason: StopReason) => aborting.abort(reason)
   const reply = createReply({
@@ -82,7 +84,7 @@ export async function answer(
     Math.min(config.checkpointMs, config.leaseMs / 3),
   )
   let failure: unknown
-  let heard: Heard = { offered: [], hasBegun: false }
+  let heard: Heard = { sent: null, hasBegun: false }
   try {
     void reply.flush()
     // A run that waited in a session that was deleted meanwhile ends here, before it costs anything.
@@ -107,12 +109,15 @@ export async function answer(
   }
   // Nothing of it was told: whoever takes it next, this node when it is back or another one, begins anew.
   if (reason === 'shutdown' && !heard.hasBegun && ending.status === 'INTERRUPTED') return claims.release(run)
-  const pending = pendingCalls(ending, heard.offered)
+  const pending = pendingCalls(ending, heard.sent?.tools ?? [])
   const ended = await persist(() => finish(dependencies, run, ending, pending))
-  if (ended?.status === 'COMPLETED') titles.offer(ended)
+  if (heard.sent) context.learn(run.model, heard.sent, ending.usage.inputTokens)
+  if (ended?.status !== 'COMPLETED') return
+  titles.offer(ended)
+  if (heard.sent?.wantsSummary) summaries.offer(ended)
 }
 
-type Heard = { offered: readonly AgentTool[]; hasBegun: boolean }
+type Heard = { sent: Context | null; hasBegun: boolean }
 
 /** Asks the model and hands on what it says; stops where the run is another's meanwhile. */
 async function hear(
@@ -123,8 +128,9 @@ async function hear(
 ): Promise<Heard> {
   const db = database.forTenant(run.tenantId)
   const { provider, model } = models.resolve(run.model)
-  const { tools: offered, ...request } = await persist(() => context.build(db, run))
-  const asked = { ...request, model, tools: offered.map(toDefinition) }
+  const sent = await persist(() => context.build(db, run))
+  const { messages, parameters, tools } = sent
+  const asked = { messages, parameters, model, tools: tools.map(toDefinition) }
   let hasBegun = false
   for await (const part of callModel(provider, asked, aborting.signal, config)) {
     // Another node must not begin anew with what readers have seen the beginning of.
@@ -137,7 +143,7 @@ async function hear(
     }
     take(part)
   }
-  return { offered, hasBegun }
+  return { sent, hasBegun }
 }
 
 /** Ends the run, or lets go of it where its reply calls tools. */

@@ -161,7 +161,7 @@ export function createRevisions(dependencies: Dependencies): Revisions {
       if (target.replacedAt) throw notInConversation()
       const { metadata, id: replacesId } = target
       const question = { content: input.content, metadata, replacesId, ...key }
-      const settled = await turns.settle(viewer, session, {})
+      const settled = await turns.settle(viewer, session, { content: input.content })
       return answerAnew(viewer, session, target, key, async () => ({ question, ...settled }))
     },
     async regenerate(viewer, asked) {
@@ -174,7 +174,7 @@ export function createRevisions(dependencies: Dependencies): Revisions {
       if (target.role !== 'ASSISTANT')
         throw invalid('messageId', 'is no reply; only those can be regenerated')
       if (target.replacedAt) throw notInConversation()
-      const settled = await turns.settle(viewer, session, input)
+      const settled = await turns.settle(viewer, session, { ...input, content: null })
       return answerAnew(viewer, session, target, key, async (sql) => {
         const values = [viewer.tenantId, session.id, target.id, target.seq]
         const [question] = await sql<Message>(findQuestion, values)

@@ -224,6 +224,10 @@ builder.mutationField('sendMessage', (t) =>
         type: 'JSONObject',
         description: 'Model parameters for this reply, over those of the session.',
       }),
+      contextPolicy: t.input.field({
+        type: 'ContextPolicyInput',
+        description: 'What of the conversation the model is sent for this reply, over that of the session.',
+      }),
       documentIds: t.input
         .idList({
           description:

@@ -3,6 +3,7 @@ import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
 import { isUniqueViolation, type Run, type Session, type Sql, type Statement } from '../../db/client.ts'
 import { check, clientKey, modelId, modelParameters, text } from '../../lib/checks.ts'
+import { contextPolicy } from '../../lib/context-policy.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { ForbiddenError, LimitError, RunInProgressError } from '../../lib/errors.ts'
 import { lockMessages } from '../messages/removal.ts'
@@ -63,6 +64,7 @@ export function createSending({ config, sessions, turns, runs, changes, engine }
     clientId: clientKey.nullish(),
     model: modelId.nullish(),
     parameters: modelParameters.nullish(),
+    contextPolicy: contextPolicy.nullish(),
     documentIds: z.array(z.uuid()).max(maxDocuments, `has more than ${maxDocuments} entries`).nullish(),
     onBusy: z.enum(busyPolicies).nullish(),
   })
@@ -122,7 +124,12 @@ export function createSending({ config, sessions, turns, runs, changes, engine }
       const documentIds = input.documentIds
         ? await requireDocuments(viewer.db.sql, viewer, input.documentIds)
         : undefined
-      const turn = { question: { content: input.content, ...key }, ...settled, documentIds }
+      const turn = {
+        question: { content: input.content, ...key },
+        ...settled,
+        documentIds,
+        contextPolicy: input.contextPolicy ?? null,
+      }
       try {
         const { interrupted, ...sent } = await store(viewer, session, turn, onBusy ?? 'ENQUEUE')
         await engine.offer(sent.run, sent.revision)

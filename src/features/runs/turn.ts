@@ -1,7 +1,9 @@
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Agent, Message, Run, Session, Sql, Statement } from '../../db/client.ts'
+import type { ContextPolicy } from '../../lib/context-policy.ts'
 import { ConflictError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
+import type { ContextBuilder } from '../context/service.ts'
 import { appendMessages, type Draft, messageAdded } from '../messages/append.ts'
 import { messagesRemoved } from '../messages/removal.ts'
 import type { ClientKey, Messages } from '../messages/service.ts'
@@ -28,6 +30,8 @@ export type Turn = {
   parameters: object
   /** The documents that the reply may draw on; those of the session where absent. */
   documentIds?: readonly string[] | undefined
+  /** For this reply alone; that of the session where absent. */
+  contextPolicy?: ContextPolicy | null
   /** The messages that left the conversation for it. */
   replaced?: readonly string[]
   /** Whether its turn comes before that of all that wait. */
@@ -35,11 +39,19 @@ export type Turn = {
 }
 
 export type Turns = {
-  /** The model and the parameters of a run: what was asked for goes over the session's, that over the agent's. */
+  /**
+   * The model and the parameters of a run: what was asked for goes over the session's, that over the agent's. Throws a
+   * `ValidationError` where the question is longer than the model or the policy lets it be.
+   */
   settle(
     viewer: Viewer,
     session: Session,
-    asked: { model?: string | null | undefined; parameters?: object | null | undefined },
+    asked: {
+      content: string | null
+      model?: string | null | undefined
+      parameters?: object | null | undefined
+      contextPolicy?: ContextPolicy | null | undefined
+    },
   ): Promise<{ model: string; parameters: object }>
   /** What was stored under a client's key; null where it is new, a `ConflictError` where it stood for something else. */
   repeated(viewer: Viewer, sessionId: string, key: ClientKey | undefined): Promise<Sent | null>
@@ -52,20 +64,38 @@ export type Turns = {
 
 const findAgent: Statement = {
   name: 'turn-agent',
-  text: 'SELECT a.model, a.parameters FROM agents a WHERE a.tenant_id = $1 AND a.id = $2',
+  text: `SELECT a.model, a.parameters, a.context_policy AS "contextPolicy", a.system_prompt AS "systemPrompt"
+    FROM agents a WHERE a.tenant_id = $1 AND a.id = $2`,
 }
 
-type Dependencies = { messages: Messages; models: ModelCatalog; claims: Claims }
+type SettingsOfAgent = Pick<Agent, 'model' | 'parameters' | 'contextPolicy' | 'systemPrompt'>
 
-export function createTurns({ messages, models, claims }: Dependencies): Turns {
+const storePolicy: Statement = {
+  name: 'run-store-policy',
+  text: 'UPDATE runs SET context_policy = $3 WHERE tenant_id = $1 AND id = $2',
+}
+
+type Dependencies = {
+  messages: Messages
+  models: ModelCatalog
+  claims: Claims
+  context: ContextBuilder
+}
+
+export function createTurns({ messages, models, claims, context }: Dependencies): Turns {
   return {
     async settle({ db, tenantId }, session, asked) {
       const [agent] = session.agentId
-        ? await db.sql<Pick<Agent, 'model' | 'parameters'>>(findAgent, [tenantId, session.agentId])
+        ? await db.sql<SettingsOfAgent>(findAgent, [tenantId, session.agentId])
         : []
       const model = asked.model ?? session.model ?? agent?.model ?? models.defaultModel
       models.require(model)
       const parameters = Object.assign({}, agent?.parameters, session.parameters, asked.parameters) as object
+      const policy = asked.contextPolicy ?? session.contextPolicy ?? agent?.contextPolicy ?? null
+      await context.requireRoom({
+        ...{ model, parameters, content: asked.content, policy: policy as ContextPolicy | null },
+        systemPrompt: session.systemPrompt ?? agent?.systemPrompt ?? null,
+      })
       return { model, parameters }
     },
     async repeated(viewer, sessionId, key) {
@@ -96,7 +126,16 @@ export function createTurns({ messages, models, claims }: Dependencies): Turns {
       sql,
       { tenantId, userId },
       session,
-      { question, reply, model, parameters, documentIds, replaced = [], isFirst = false },
+      {
+        question,
+        reply,
+        model,
+        parameters,
+        documentIds,
+        contextPolicy = null,
+        replaced = [],
+        isFirst = false,
+      },
     ) {
       const runId = newId()
       const asked = isStored(question)
@@ -112,7 +151,9 @@ export function createTurns({ messages, models, claims }: Dependencies): Turns {
       if (!userMessage || !assistantMessage) throw new Error('The messages were not stored whole.')
       const ids = { userMessageId: userMessage.id, assistantMessageId: assistantMessage.id }
       const settled = { model, parameters, documentIds, isFirst }
-      const run = await claims.store(sql, { ...place, ...ids, ...settled, id: runId, userId })
+      const queued = await claims.store(sql, { ...place, ...ids, ...settled, id: runId, userId })
+      const run = { ...queued, contextPolicy }
+      if (contextPolicy) await sql(storePolicy, [tenantId, runId, contextPolicy])
       return {
         result: { userMessage, assistantMessage, run, revision: stored.session.revision },
         events: [

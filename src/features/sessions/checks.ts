@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Config } from '../../config.ts'
 import { clientKey, jsonObject, modelId, modelParameters, text } from '../../lib/checks.ts'
+import { contextPolicy } from '../../lib/context-policy.ts'
 
 /** The most documents that a session may have. */
 export const maxDocuments = 100
@@ -21,6 +22,7 @@ export function createSessionChecks(config: Config['sessions']) {
     model: modelId.nullish(),
     systemPrompt: text({ max: config.messageMaxLength }).nullish(),
     parameters: modelParameters.nullish(),
+    contextPolicy: contextPolicy.nullish(),
     metadata,
     tags,
     documentIds,

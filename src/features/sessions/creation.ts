@@ -118,6 +118,7 @@ export function createCreation({
       titleSource: title === null ? null : 'PERSON',
       model,
       systemPrompt: input.systemPrompt ?? template?.systemPrompt ?? null,
+      contextPolicy: input.contextPolicy ?? template?.contextPolicy ?? null,
       parameters: { ...(template?.parameters as object | undefined), ...input.parameters },
       metadata: { ...(template?.metadata as object | undefined), ...input.metadata },
       tags: input.tags ?? [],
@@ -170,8 +171,10 @@ export function createCreation({
         const last = await viewer.db.prisma.message.findFirst({ where, select: { seq: true } })
         if (!last) throw new NotFoundError('message')
         const { agentId, title, titleSource, model, systemPrompt, parameters, metadata, tags } = source
+        const { contextPolicy } = source
         const draft: NewSession = {
           ...{ tenantId, id: newId(), userId, agentId, model, systemPrompt, parameters, metadata, tags },
+          contextPolicy,
           title: input.title ?? title,
           titleSource: input.title ? 'PERSON' : titleSource,
           parentId: source.id,

@@ -27,6 +27,10 @@ const settings = (t: InputFields) => ({
     description:
       'Model parameters over those of the agent: temperature, topP, topK, maxOutputTokens, stop, seed.',
   }),
+  contextPolicy: t.field({
+    type: 'ContextPolicyInput',
+    description: 'What of the conversation the model is sent, over that of the agent.',
+  }),
   metadata: t.field({
     type: 'JSONObject',
     description: 'Anything to keep with it; at most 16 KiB (CHAT_METADATA_MAX_BYTES).',

@@ -104,6 +104,7 @@ function assignmentsOf(input: UpdateSession, agentId: string | null): Record<str
   set('model', input.model)
   set('system_prompt', input.systemPrompt)
   set('parameters', input.parameters ?? undefined)
+  set('context_policy', input.contextPolicy)
   set('metadata', input.metadata ?? undefined)
   set('tags', input.tags ?? undefined)
   set('is_active', input.isActive ?? undefined)

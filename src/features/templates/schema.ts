@@ -112,6 +112,10 @@ const settings = (t: InputFields) => ({
     description: 'What the sessions begin with, oldest first; at most 20.',
   }),
   parameters: t.field({ type: 'JSONObject', description: 'Model parameters, over those of the agent.' }),
+  contextPolicy: t.field({
+    type: 'ContextPolicyInput',
+    description: 'What of a conversation the model is sent, over that of the agent.',
+  }),
   metadata: t.field({ type: 'JSONObject', description: 'Metadata of the sessions; at most 16 KiB.' }),
 })
 

@@ -5,6 +5,7 @@ import type { Config } from '../../config.ts'
 import { type Agent, isUniqueViolation, type Statement, type Template } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
 import { check, jsonObject, modelId, modelParameters, text } from '../../lib/checks.ts'
+import { contextPolicy } from '../../lib/context-policy.ts'
 import { ForbiddenError, invalid, NotFoundError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import { type Page, type PageArgs, readPage } from '../../lib/paging.ts'
@@ -30,8 +31,8 @@ const columns = columnsOf('Template', 't')
 const insertTemplate: Statement = {
   name: 'template-insert',
   text: `INSERT INTO templates AS t (tenant_id, id, author_id, name, title, agent_id, model, system_prompt,
-      opening_messages, parameters, metadata)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING ${columns}`,
+      opening_messages, parameters, metadata, context_policy)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING ${columns}`,
 }
 
 // What is not given comes as null beside its name missing from `$4`.
@@ -45,7 +46,8 @@ const updateTemplate: Statement = {
       system_prompt = CASE WHEN 'systemPrompt' = ANY($3) THEN $8 ELSE t.system_prompt END,
       opening_messages = CASE WHEN 'openingMessages' = ANY($3) THEN $9 ELSE t.opening_messages END,
       parameters = CASE WHEN 'parameters' = ANY($3) THEN $10 ELSE t.parameters END,
-      metadata = CASE WHEN 'metadata' = ANY($3) THEN $11 ELSE t.metadata END
+      metadata = CASE WHEN 'metadata' = ANY($3) THEN $11 ELSE t.metadata END,
+      context_policy = CASE WHEN 'contextPolicy' = ANY($3) THEN $12 ELSE t.context_policy END
     WHERE t.tenant_id = $1 AND t.id = $2 RETURNING ${columns}`,
 }
 
@@ -94,6 +96,7 @@ export function createTemplates({ config, findAgent, requireModel }: Dependencie
       JSON.stringify(input.openingMessages ?? []),
       input.parameters ?? {},
       input.metadata ?? {},
+      input.contextPolicy ?? null,
     ]
   }
 
@@ -149,6 +152,7 @@ function createTemplateChecks(config: Config['sessions']) {
       .max(20, 'has more than 20 entries')
       .nullish(),
     parameters: modelParameters.nullish(),
+    contextPolicy: contextPolicy.nullish(),
     metadata: jsonObject({ maxBytes: config.metadataMaxBytes }).nullish(),
   }
   return {

@@ -1,0 +1,133 @@
+import type { Message, Statement } from '../../db/client.ts'
+import type { ContextPolicy } from '../../lib/context-policy.ts'
+import type { ModelMessage, ToolCall } from '../../llm/provider.ts'
+import type { AgentTool } from '../agents/checks.ts'
+
+/** What one statement reads of a session for a reply: so that a send waits for no second one. */
+export type Scene = {
+  /** The instructions: the system prompt, and those that stand in the conversation. */
+  instructions: string
+  /** What was said before the question, oldest first; what belongs together is one turn. */
+  turns: Turn[]
+  /** The question, and what its run has said so far. */
+  current: Turn
+  tools: readonly AgentTool[]
+  policy: ContextPolicy
+  memoryTools: boolean
+  /** The documents that the reply may draw on. */
+  documentIds: readonly string[]
+  /** Whose memories and past sessions these are: who asks, or the owner where somebody acts for it. */
+  personId: string
+  summary: { content: string; throughSeq: number } | null
+}
+
+export type Said = { id: string | null; seq: number; message: ModelMessage }
+export type Turn = readonly Said[]
+
+// The system prompt comes first, as what it is to the model: an instruction before all others. What waits in line was
+// not said yet. What the run itself has said and was answered goes along even without the history.
+export const findScene: Statement = {
+  name: 'context-turns',
+  text: `SELECT NULL AS id, 0 AS seq, 'SYSTEM'::"MessageRole" AS role,
+      coalesce(s.system_prompt, a.system_prompt) AS content, '[]'::jsonb AS "toolCalls", NULL AS "toolCallId",
+      NULL AS "runId", jsonb_build_object('tools', coalesce(a.tools, '[]'),
+        'policy', coalesce($7::jsonb, s.context_policy, a.context_policy, '{"kind": "FULL"}'),
+        'memoryTools', coalesce(a.memory_tools, false),
+        'documentIds', coalesce($9::jsonb, (SELECT jsonb_agg(d.document_id) FROM session_documents d
+          WHERE d.tenant_id = $1 AND d.session_id = $2), '[]'),
+        'personId', CASE WHEN EXISTS (SELECT FROM participants p WHERE p.tenant_id = $1 AND p.session_id = $2
+          AND p.user_id = $8) THEN $8 ELSE s.user_id END,
+        'summary', (SELECT jsonb_build_object('content', y.content, 'throughSeq', y.through_seq) FROM summaries y
+          WHERE y.tenant_id = $1 AND y.session_id = $2 AND $5)) AS settings
+    FROM sessions s LEFT JOIN agents a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id
+    WHERE s.tenant_id = $1 AND s.id = $2
+    UNION ALL
+    SELECT m.id, m.seq, m.role, m.content, m.tool_calls, m.tool_call_id, m.run_id, NULL FROM messages m
+    WHERE m.tenant_id = $1 AND m.session_id = $2 AND m.replaced_at IS NULL AND m.id IS DISTINCT FROM $3
+      AND (m.id = $4 OR m.run_id = $6 OR ($5
+        AND (m.run_id IS NOT NULL OR $6::uuid IS NULL OR m.seq < (SELECT min(r.seq) FROM messages r
+          WHERE r.tenant_id = $1 AND r.run_id = $6 AND r.role = 'ASSISTANT'))
+        AND coalesce(m.run_id <> ALL (ARRAY(SELECT o.id FROM runs o WHERE o.tenant_id = $1 AND o.session_id = $2
+          AND o.status = 'QUEUED')), true)))
+    ORDER BY seq`,
+}
+
+/** The first row, which is the system prompt's, has the settings. */
+export type SceneRow = Pick<Message, 'seq' | 'role' | 'content' | 'toolCallId' | 'runId'> & {
+  id: string | null
+  toolCalls: ToolCall[]
+  settings: Pick<Scene, 'tools' | 'policy' | 'memoryTools' | 'documentIds' | 'personId' | 'summary'> | null
+}
+
+/** `asked` is the run that is to answer and the message that it answers; null before anything is sent. */
+export function sceneOf(
+  rows: readonly SceneRow[],
+  asked: { runId: string; messageId: string } | null,
+): Scene | null {
+  const settings = rows[0]?.settings
+  if (!settings) return null
+  const all = answeredCalls(inOrderOfRuns(rows, asked?.runId ?? null)).flatMap(toSaid)
+  const question = asked ? all.findIndex(({ id }) => id === asked.messageId) : all.length
+  const start = question < 0 ? all.length : question
+  const instructions = rows.flatMap(({ role, content }) => (role === 'SYSTEM' && content ? [content] : []))
+  return {
+    ...settings,
+    instructions: instructions.join('\n\n'),
+    turns: turnsOf(all.slice(0, start)),
+    current: all.slice(start),
+  }
+}
+
+/**
+ * What a run said after it was given results stands behind what was sent meanwhile, but was said before that was
+ * answered, and providers want a result right after its call. Hence each run stands whole where its first reply does,
+ * and the one that is answered now comes last.
+ */
+function inOrderOfRuns(rows: readonly SceneRow[], runId: string | null): SceneRow[] {
+  const replies = new Map<string, number>()
+  for (const row of rows)
+    if (row.runId && row.role === 'ASSISTANT' && !replies.has(row.runId)) replies.set(row.runId, row.seq)
+  const placeOf = (row: SceneRow) =>
+    row.runId !== null && row.runId === runId
+      ? Number.POSITIVE_INFINITY
+      : (replies.get(row.runId ?? '') ?? row.seq)
+  return [...rows].sort((a, b) => (placeOf(a) === placeOf(b) ? a.seq - b.seq : placeOf(a) - placeOf(b)))
+}
+
+/** Providers refuse a tool call without its result, and a result without its call: both are left out. */
+function answeredCalls(rows: readonly SceneRow[]): SceneRow[] {
+  const results = new Set(rows.map(({ toolCallId }) => toolCallId))
+  const calls = new Set(rows.flatMap(({ toolCalls }) => toolCalls.map(({ id }) => id)))
+  return rows
+    .filter(({ toolCallId }) => toolCallId === null || calls.has(toolCallId))
+    .map((row) => ({ ...row, toolCalls: row.toolCalls.filter(({ id }) => results.has(id)) }))
+}
+
+/** Replies that never got a word (queued, failed at once) say nothing to the model. */
+function toSaid({ id, seq, role, content, toolCalls, toolCallId }: SceneRow): Said[] {
+  const said = (message: ModelMessage) => [{ id, seq, message }]
+  if (role === 'TOOL') return toolCallId ? said({ role: 'tool', content: content ?? '', toolCallId }) : []
+  if (role === 'ASSISTANT')
+    return content || toolCalls.length > 0
+      ? said({ role: 'assistant', content: content ?? '', toolCalls })
+      : []
+  return role === 'USER' && content ? said({ role: 'user', content }) : []
+}
+
+/** A turn begins with a person's message, unless a tool call of the turn before has its result behind it. */
+export function turnsOf(all: readonly Said[]): Turn[] {
+  const resultAt = new Map<string, number>()
+  for (const [index, { message }] of all.entries())
+    if (message.role === 'tool') resultAt.set(message.toolCallId, index)
+  const turns: Said[][] = []
+  let openUntil = -1
+  for (const [index, said] of all.entries()) {
+    const { message } = said
+    const last = turns.at(-1)
+    if (!last || (message.role === 'user' && index > openUntil)) turns.push([said])
+    else last.push(said)
+    if (message.role === 'assistant')
+      for (const { id } of message.toolCalls) openUntil = Math.max(openUntil, resultAt.get(id) ?? -1)
+  }
+  return turns
+}
