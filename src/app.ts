@@ -74,7 +74,7 @@ type Options = {
   providers?: readonly Provider[]
 }
 
-/** From SIGTERM until the last socket was told to go; two seconds before a platform loses patience. */
+/** From SIGTERM until the last socket was told to go; what is left of 30 seconds is for sockets and requests to end. */
 const drainedWithinMs = 26_000
 const drainAtLeastMs = 1_000
 

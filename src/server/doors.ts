@@ -40,7 +40,7 @@ type Options = {
 /** Of the connections to the database, those that subscriptions which begin may take; the rest is for requests. */
 const shareOfPool = 0.6
 /** Milliseconds that requests have to end in once the sockets have gone. */
-const requestsEndWithinMs = 1_000
+const requestsEndWithinMs = 2_000
 
 export function createDoors(options: Options): Doors {
   const { config, schema, contextOf, present, signIn, health, log } = options
