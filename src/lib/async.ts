@@ -85,3 +85,28 @@ export function createGate(places: number): <T>(task: () => Promise<T>) => Promi
     }
   }
 }
+
+/**
+ * One run of a task at a time for each key. Whoever asks while one is under way shares the next, which begins after it
+ * asked: what it gives is never older than the asking.
+ */
+export function createRounds<T>(): (key: string, task: () => Promise<T>) => Promise<T> {
+  type Round = { settled: Promise<void>; next: Promise<T> | null }
+  const rounds = new Map<string, Round>()
+  const begin = (key: string, task: () => Promise<T>): Promise<T> => {
+    const running = task()
+    const round: Round = { settled: Promise.resolve(), next: null }
+    const settle = () => {
+      if (round.next === null) rounds.delete(key)
+    }
+    round.settled = running.then(settle, settle)
+    rounds.set(key, round)
+    return running
+  }
+  return (key, task) => {
+    const round = rounds.get(key)
+    if (!round) return begin(key, task)
+    round.next ??= round.settled.then(() => begin(key, task))
+    return round.next
+  }
+}

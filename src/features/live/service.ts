@@ -1,7 +1,7 @@
-import { onVisibleSession, visibleSessions } from '../../auth/policy.ts'
+import { onVisibleSession } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Message, Prisma, Session } from '../../db/client.ts'
-import { closing } from '../../lib/async.ts'
+import { closing, createRounds } from '../../lib/async.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { NotFoundError } from '../../lib/errors.ts'
 import type { Page } from '../../lib/paging.ts'
@@ -73,11 +73,12 @@ type Dependencies = {
 export function createLive({ feed, fanOut, sessions, lostChanges, presence }: Dependencies): Live {
   const observed = new WeakMap<Session, ObservedSession>()
 
-  const readState = (viewer: Viewer, sessionId: string) => async (): Promise<SessionState> =>
+  const rounds = createRounds<SessionState>()
+
+  const readStored = (viewer: Viewer, sessionId: string): Promise<SessionState> =>
     viewer.db.snapshot(async (prisma) => {
       const where = { tenantId: viewer.tenantId, id: sessionId, deletedAt: null }
-      // A removal before this read is not told after it, so it must show here.
-      const session = await prisma.session.findFirst({ where: { ...where, ...visibleSessions(viewer) } })
+      const session = await prisma.session.findFirst({ where })
       if (!session) throw new NotFoundError('session')
       const { replies, text } = await readReplies(prisma, viewer.tenantId, sessionId)
       const page = { last: snapshotMessages }
@@ -86,6 +87,14 @@ export function createLive({ feed, fanOut, sessions, lostChanges, presence }: De
       const earlier = replies.filter(({ seq }) => seq < firstSeq).sort((a, b) => a.seq - b.seq)
       return { revision: session.revision, text, session, messages: [...earlier, ...rows] }
     })
+
+  /** The state is read once for all who ask for it at the same time; the right to it is each one's own. */
+  const readState = (viewer: Viewer, sessionId: string) => async (): Promise<SessionState> => {
+    const state = await rounds(`${viewer.tenantId}:${sessionId}`, () => readStored(viewer, sessionId))
+    // Decided after the read: a removal that the state holds already is not told after it.
+    await sessions.require(viewer, sessionId, 'VIEWER')
+    return state
+  }
 
   /** A snapshot, where the feed begins with one, decides the right by what it reads. */
   const sourceOf = (viewer: Viewer, sessionId: string) =>
