@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { demoTenant, developmentToken } from './auth/development.ts'
 import { createTokens, type Tokens } from './auth/jwt.ts'
 import type { Config } from './config.ts'
 import { createDatabase, type Database } from './db/client.ts'
@@ -77,8 +78,6 @@ type Options = {
 /** From SIGTERM until the last socket was told to go; what is left of 30 seconds is for sockets and requests to end. */
 const drainedWithinMs = 26_000
 const drainAtLeastMs = 1_000
-
-const demoTenant = { slug: 'demo', name: 'Demo' }
 
 /** Builds everything from the ground up and starts to listen. What was started is stopped again where a step fails. */
 export async function startApp(config: Config, { log, providers = [] }: Options): Promise<App> {
@@ -165,7 +164,9 @@ function createServices(
   const changes = createChanges({ feed, listing, rooms, log })
   const models = createModels(config.llm, { log, providers })
   const base = { database, changes, models, jobs, log }
-  const catalog = createModelCatalog(models)
+  const catalog = createModelCatalog({ models, broker, isManaged: config.llm.isManaged, log })
+  catalog.start()
+  opened.push(() => catalog.stop())
   const { messageMaxLength } = config.sessions
   const agents = createAgents({ promptMaxLength: messageMaxLength, requireModel: catalog.require })
   const settings = { config: config.sessions, requireModel: catalog.require }
@@ -287,14 +288,4 @@ async function contextOf(origin: OperationOrigin, services: Services, tokens: To
   const token = origin.authorization?.replace(/^bearer\s+/i, '')
   const viewer = token ? await services.accounts.signIn(await tokens.verify(token)) : null
   return { requestId: origin.requestId, viewer, services }
-}
-
-/** For the person at this machine: anybody who reaches the page gets it, so it is made on loopback alone. */
-export function developmentToken(config: Config, tokens: Tokens): string | null {
-  const isLoopback = ['127.0.0.1', '::1', 'localhost'].includes(config.server.host)
-  if (config.isProduction || !isLoopback || !config.auth.isDevelopmentSecret || !tokens.sign) return null
-  return tokens.sign(
-    { subject: 'developer', tenant: demoTenant.slug, role: 'ADMIN', name: 'Developer' },
-    { expiresIn: '7d' },
-  )
 }

@@ -109,6 +109,7 @@ const settings = z.object({
   DEFAULT_MODEL: modelId.default('demo:chat'),
   TITLE_MODEL: modelId.optional(),
   EMBEDDING_MODEL: modelId.optional(),
+  MODEL_MANAGEMENT: flag.default(true),
   DEMO_TOKENS_PER_SECOND: whole(40, 1, 100_000),
   OPENAI_API_KEY: z.string().optional(),
   OPENAI_BASE_URL: address(['http', 'https']).optional(),
@@ -241,6 +242,8 @@ function arrange(s: Settings) {
       defaultModel: s.DEFAULT_MODEL,
       /** Absent: documents are found by their words alone. */
       embeddingModel: s.EMBEDDING_MODEL,
+      /** Whether admins of tenants may load, unload and fetch the models of this installation. */
+      isManaged: s.MODEL_MANAGEMENT,
       demo: { tokensPerSecond: s.DEMO_TOKENS_PER_SECOND },
       openai: { apiKey: s.OPENAI_API_KEY, baseUrl: s.OPENAI_BASE_URL },
       anthropic: { apiKey: s.ANTHROPIC_API_KEY, baseUrl: s.ANTHROPIC_BASE_URL },

@@ -1,4 +1,5 @@
-import { developmentToken, startApp } from '../app.ts'
+import { startApp } from '../app.ts'
+import { developmentToken } from '../auth/development.ts'
 import { loadConfig } from '../config.ts'
 import { createLog } from '../telemetry/log.ts'
 

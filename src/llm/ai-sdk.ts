@@ -19,12 +19,14 @@ type Finish = Extract<StreamPart, { type: 'finish' }>
  */
 export function createAiSdkProvider({
   name,
+  lacks,
   outbound,
   open,
   openEmbedding,
   list,
 }: {
   name: string
+  lacks: NonNullable<Provider['lacks']>
   outbound: Outbound
   open(model: string): LanguageModel
   /** Absent where the vendor has no such models. */
@@ -33,6 +35,7 @@ export function createAiSdkProvider({
 }): Provider {
   return {
     name,
+    lacks,
     list,
     ...(openEmbedding && { embed: createEmbed(name, outbound, openEmbedding) }),
     async *stream(request, signal) {

@@ -23,7 +23,24 @@ export type Provider = {
    * `ProviderError`, and the signal's reason within a second where that aborts.
    */
   embed?(request: EmbeddingRequest, signal: AbortSignal): Promise<readonly (readonly number[])[]>
+  /** Parameters that it has no place for; they are refused where they are asked for, and else left out. */
+  readonly lacks?: readonly (keyof ModelParameters)[]
+  /** For providers whose models are files on a machine of ours. */
+  readonly store?: ModelStore
 }
+
+/** Each throws a `ProviderError`, and the signal's reason within a second where that aborts. */
+export type ModelStore = {
+  /** Brings a model into memory, where it stays until `unload`; resolves when it is there. */
+  load(model: string, signal: AbortSignal): Promise<void>
+  /** Lets go of its memory; does nothing where it is not there. */
+  unload(model: string, signal: AbortSignal): Promise<void>
+  /** Fetches a model, or its newer version, and tells how far it is; ends when it is there whole. */
+  pull(model: string, signal: AbortSignal): AsyncIterable<PullProgress>
+}
+
+/** `detail` is the provider's own word for what it does; the bytes are those of the file that it speaks of. */
+export type PullProgress = { detail: string; completedBytes?: number; totalBytes?: number }
 
 /** `model` without the provider; at most 100 texts. */
 export type EmbeddingRequest = { model: string; texts: readonly string[] }
@@ -34,6 +51,8 @@ export type ModelInfo = {
   /** In tokens; absent when the provider does not tell it. */
   contextWindow?: number
   capabilities: readonly ModelCapability[]
+  /** Whether it is in memory; absent where the provider does not tell it. */
+  isLoaded?: boolean
 }
 
 export type ModelCapability = 'TEXT' | 'TOOLS' | 'VISION' | 'EMBEDDINGS'

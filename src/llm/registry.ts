@@ -2,14 +2,22 @@ import type { Config } from '../config.ts'
 import { ModelUnavailableError } from '../lib/errors.ts'
 import { knownWindow } from './context-windows.ts'
 import { createDemoProvider } from './demo.ts'
-import type { ModelInfo, Provider } from './provider.ts'
-import { createAnthropicProvider, createCompatibleProvider, createOpenAiProvider } from './vendors.ts'
+import { type ModelInfo, type Provider, ProviderError } from './provider.ts'
+import {
+  createAnthropicProvider,
+  createCompatibleProvider,
+  createOllamaProvider,
+  createOpenAiProvider,
+} from './vendors.ts'
 
-/** `id` is `provider:name`. `UNAVAILABLE`: known from before or by the settings, but out of reach now. */
+/**
+ * `id` is `provider:name`. `LOADED`: in memory, where the provider tells it; `UNAVAILABLE`: known from before or by the
+ * settings, but out of reach now.
+ */
 export type ListedModel = ModelInfo & {
   id: string
   provider: string
-  status: 'AVAILABLE' | 'UNAVAILABLE'
+  status: 'AVAILABLE' | 'LOADED' | 'UNAVAILABLE'
 }
 
 export type Models = {
@@ -24,12 +32,21 @@ export type Models = {
   contextWindow(modelId: string): number | null
   /** Whose model it is; does not ask the provider. Throws `ModelUnavailableError`. */
   resolve(modelId: string): { provider: Provider; model: string }
+  /**
+   * Whether the provider was found out of reach a moment ago; waits for nothing. Each such question has it looked at
+   * anew in the background, so that a provider that is back is known within seconds of being wanted.
+   */
+  isDown(providerName: string): boolean
+  /** What is known of the provider's models may have changed: the next list asks anew. */
+  forget(providerName: string): void
 }
 
 type Log = { warn(fields: object, message: string): void }
 
 const freshMs = 30_000
 const retryMs = 5_000
+/** Nobody looked for longer than this: the provider may be back, and a call of it tells. */
+const downForMs = 15_000
 
 /** `providers` are added to the configured ones; one with the same name takes the place of the configured one. */
 export function createModels(
@@ -45,6 +62,8 @@ export function createModels(
     list: async () => (await Promise.all([...listers.values()].map(({ list }) => list()))).flat(),
     contextWindow: (modelId) =>
       knownWindow(modelId) ?? listers.get(modelId.split(':', 1)[0] ?? '')?.contextWindow(modelId) ?? null,
+    isDown: (name) => listers.get(name)?.isDown() ?? false,
+    forget: (name) => listers.get(name)?.forget(),
     resolve(modelId) {
       const [, name = '', model] = /^([^:]*):(.+)$/.exec(modelId) ?? []
       const provider = providers.get(name)
@@ -65,7 +84,7 @@ function configured({ demo, openai, anthropic, ollama, compatible }: Config['llm
     createDemoProvider(demo),
     ...(openai.apiKey || openai.baseUrl ? [createOpenAiProvider(openai)] : []),
     ...(anthropic.apiKey || anthropic.baseUrl ? [createAnthropicProvider(anthropic)] : []),
-    createCompatibleProvider('ollama', { baseUrl: `${ollama.baseUrl.replace(/\/$/, '')}/v1` }),
+    createOllamaProvider(ollama),
     ...(baseUrl ? [createCompatibleProvider('compatible', { ...compatible, baseUrl })] : []),
   ]
 }
@@ -76,25 +95,30 @@ function createLister(provider: Provider, config: Config['llm'], log: Log | unde
   let isReached = true
   let staleAt = Number.NEGATIVE_INFINITY
   let pending: Promise<ListedModel[]> | undefined
+  let isForgotten = false
+  let downUntil = Number.NEGATIVE_INFINITY
 
   const refresh = async () => {
+    isForgotten = false
     try {
       known = await provider.list()
       isReached = true
+      downUntil = Number.NEGATIVE_INFINITY
     } catch (error) {
+      // One that refuses to list, or cannot, may answer all the same.
+      if (error instanceof ProviderError && error.kind === 'connection') downUntil = Date.now() + downForMs
       // Most machines run no Ollama, and nobody asked for it.
       if (isReached && provider.name !== 'ollama')
         log?.warn({ provider: provider.name, err: error }, 'models cannot be listed')
       isReached = false
     }
-    staleAt = Date.now() + (isReached ? freshMs : retryMs)
-    const status = isReached ? 'AVAILABLE' : 'UNAVAILABLE'
+    staleAt = isForgotten ? Date.now() : Date.now() + (isReached ? freshMs : retryMs)
     return known.map(
       (model): ListedModel => ({
         ...model,
         id: `${provider.name}:${model.name}`,
         provider: provider.name,
-        status,
+        status: !isReached ? 'UNAVAILABLE' : model.isLoaded ? 'LOADED' : 'AVAILABLE',
       }),
     )
   }
@@ -114,6 +138,14 @@ function createLister(provider: Provider, config: Config['llm'], log: Log | unde
       void list()
       const [, name] = /^[^:]*:(.+)$/.exec(modelId) ?? []
       return known.find((model) => model.name === name)?.contextWindow ?? null
+    },
+    isDown() {
+      if (!isReached) void list()
+      return Date.now() < downUntil
+    },
+    forget() {
+      isForgotten = true
+      if (staleAt !== Number.POSITIVE_INFINITY) staleAt = Date.now()
     },
   }
 }

@@ -3,6 +3,7 @@ import { createOpenAI } from '@ai-sdk/openai'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { createAiSdkProvider } from './ai-sdk.ts'
 import { listModels } from './model-list.ts'
+import { createOllamaLibrary } from './ollama.ts'
 import { createOutbound } from './outbound.ts'
 import type { ModelCapability, Provider } from './provider.ts'
 
@@ -20,6 +21,7 @@ export function createOpenAiProvider({
   const openai = createOpenAI({ apiKey, baseURL: baseUrl, fetch: outbound.fetch })
   return createAiSdkProvider({
     name: 'openai',
+    lacks: ['topK'],
     outbound,
     open: (model) => openai.chat(model),
     openEmbedding: (model) => openai.embeddingModel(model),
@@ -42,6 +44,7 @@ export function createAnthropicProvider({
   const anthropic = createAnthropic({ apiKey, baseURL: baseUrl, fetch: outbound.fetch })
   return createAiSdkProvider({
     name: 'anthropic',
+    lacks: ['seed'],
     outbound,
     open: (model) => anthropic(model),
     list: () =>
@@ -53,7 +56,14 @@ export function createAnthropicProvider({
   })
 }
 
-/** Any server that speaks the chat completions API under `baseUrl`; Ollama does under its `/v1`. */
+/** Ollama answers through the chat completions API under its `/v1`; its models are known by its own. */
+export function createOllamaProvider({ baseUrl }: { baseUrl: string }): Provider {
+  const outbound = createOutbound('ollama', undefined)
+  const { list, store } = createOllamaLibrary(outbound, trimmed(baseUrl))
+  return { ...createCompatibleProvider('ollama', { baseUrl: `${trimmed(baseUrl)}/v1` }), list, store }
+}
+
+/** Any server that speaks the chat completions API under `baseUrl`. */
 export function createCompatibleProvider(
   name: string,
   { apiKey, baseUrl }: { apiKey?: string; baseUrl: string },
@@ -68,6 +78,7 @@ export function createCompatibleProvider(
   })
   return createAiSdkProvider({
     name,
+    lacks: ['topK'],
     outbound,
     open: (model) => compatible(model),
     openEmbedding: (model) => compatible.embeddingModel(model),

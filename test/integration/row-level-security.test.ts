@@ -49,6 +49,7 @@ const fill = (t: Tenant) => `
   INSERT INTO runs (tenant_id, id, session_id, user_id, status, model, user_message_id, assistant_message_id) VALUES
     ('${t.id}', '${t.run}', '${t.session}', '${t.user}', 'RUNNING', 'demo:chat', '${t.question}', '${t.answer}');
   INSERT INTO templates (tenant_id, id, name, agent_id, author_id) VALUES ('${t.id}', '${t.template}', 'start', '${t.agent}', '${t.user}');
+  INSERT INTO model_settings (tenant_id, model, is_allowed) VALUES ('${t.id}', 'demo:chat', false);
   INSERT INTO read_marks (tenant_id, session_id, user_id, last_read_seq) VALUES ('${t.id}', '${t.session}', '${t.user}', 2);
   INSERT INTO usage_records (tenant_id, run_id, user_id, session_id, model, status, input_tokens, output_tokens, cached_input_tokens, cost)
     VALUES ('${t.id}', '${t.run}', '${t.user}', '${t.session}', 'demo:chat', 'COMPLETED', 1, 2, 0, 0);`
@@ -80,6 +81,7 @@ describe('row-level security', () => {
     expect(rows.map(({ name }) => name)).toEqual([
       'agents',
       'messages',
+      'model_settings',
       'participants',
       'read_marks',
       'runs',

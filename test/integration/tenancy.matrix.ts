@@ -2,6 +2,7 @@ import { expect } from 'vitest'
 import type { Identity } from '../support/app.ts'
 import { documents, withDocuments } from './tenancy.matrix-documents.ts'
 import { memory } from './tenancy.matrix-memory.ts'
+import { models } from './tenancy.matrix-models.ts'
 import { runsAndTools } from './tenancy.matrix-runs.ts'
 import { makingAndSharing } from './tenancy.matrix-sharing.ts'
 import { transfer } from './tenancy.matrix-transfer.ts'
@@ -66,6 +67,7 @@ export const matrix: Record<string, Case[]> = {
   ...makingAndSharing,
   ...searchAndUsage,
   ...memory,
+  ...models,
   ...transfer,
   ...runsAndTools,
   'Query.viewer': [
@@ -87,7 +89,6 @@ export const matrix: Record<string, Case[]> = {
       exceptFor: { role: 'USER', refused: forbidden },
     },
   ],
-  'Query.models': [{ operation: '{ models { id } }', refused: ownOnly }],
   'Query.node': ofEachType.map((type) => ({
     operation: `query ($id: ID!) { node(id: $id) { ${everything} } }`,
     variables: (ids) => ({ id: ids[type] }),

@@ -3,7 +3,7 @@ import { loadConfig } from '../../src/config.ts'
 import { ModelUnavailableError } from '../../src/lib/errors.ts'
 import { type ModelInfo, type Provider, ProviderError } from '../../src/llm/provider.ts'
 import { createModels } from '../../src/llm/registry.ts'
-import { createModelServer } from '../support/model-server.ts'
+import { createOllamaServer } from '../support/ollama-server.ts'
 
 afterEach(() => {
   vi.useRealTimers()
@@ -69,11 +69,10 @@ describe('resolve', () => {
 
 describe('list', () => {
   it('has the models of every provider under their ids', async () => {
-    const server = await createModelServer()
+    const server = await createOllamaServer({ 'llama3:8b': {} })
     onTestFinished(() => server.close())
-    server.answer({ status: 200, body: { data: [{ id: 'llama3:8b' }] } })
     const { provider } = createSwitchable('recorded')
-    const models = createModels(configFrom({ OLLAMA_BASE_URL: new URL(server.url).origin }), {
+    const models = createModels(configFrom({ OLLAMA_BASE_URL: server.url }), {
       providers: [provider],
     })
     expect(await models.list()).toMatchObject([
@@ -81,7 +80,18 @@ describe('list', () => {
       { id: 'ollama:llama3:8b', provider: 'ollama', name: 'llama3:8b', status: 'AVAILABLE' },
       { id: 'recorded:one', provider: 'recorded', name: 'one', status: 'AVAILABLE' },
     ])
-    expect(server.requests[0]?.path).toBe('/v1/models')
+  })
+
+  it('tells what is in memory, anew once it may have changed', async () => {
+    const { provider, state } = createSwitchable('recorded')
+    const models = createModels(configFrom(), { providers: [provider] })
+    const statusOf = async () => (await models.list()).find(({ id }) => id === 'recorded:one')?.status
+    expect(await statusOf()).toBe('AVAILABLE')
+    state.models = [{ name: 'one', capabilities: ['TEXT'], isLoaded: true }]
+    expect(await statusOf()).toBe('AVAILABLE')
+    models.forget('recorded')
+    expect(await statusOf()).toBe('LOADED')
+    expect(state.asked).toBe(2)
   })
 
   it('asks once in 30 seconds, however many ask it', async () => {
@@ -132,6 +142,43 @@ describe('list', () => {
       expect.objectContaining({ provider: 'compatible' }),
       'models cannot be listed',
     )
+  })
+
+  it('knows a provider for down while it was just found so, and looks again when it is wanted', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    const { provider, state } = createSwitchable('recorded')
+    const models = createModels(configFrom(), { providers: [provider] })
+    state.isDown = true
+    expect(models.isDown('recorded')).toBe(false)
+    expect(state.asked).toBe(0)
+    await models.list()
+    expect(models.isDown('recorded')).toBe(true)
+    expect(models.isDown('demo')).toBe(false)
+    expect(state.asked).toBe(1)
+
+    vi.setSystemTime(Date.now() + 6_000)
+    state.isDown = false
+    expect(models.isDown('recorded')).toBe(true)
+    await models.list()
+    expect(state.asked).toBe(2)
+    expect(models.isDown('recorded')).toBe(false)
+  })
+
+  it('lets a call try what nobody looked at for long, and does not take a refused list for a fault', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    const { provider, state } = createSwitchable('recorded')
+    const models = createModels(configFrom(), { providers: [provider] })
+    state.isDown = true
+    await models.list()
+    vi.setSystemTime(Date.now() + 16_000)
+    expect(models.isDown('recorded')).toBe(false)
+    const refusing: Provider = {
+      ...provider,
+      list: () => Promise.reject(new ProviderError('invalid', 'no such page')),
+    }
+    const others = createModels(configFrom(), { providers: [refusing] })
+    await others.list()
+    expect(others.isDown('recorded')).toBe(false)
   })
 
   it('makes no noise about an Ollama that is not there', async () => {

@@ -16,8 +16,8 @@ export type Agents = {
 
 type Dependencies = {
   promptMaxLength: number
-  /** Throws where no such model can be named. */
-  requireModel: (modelId: string) => void
+  /** Throws where no such model can be named, or it does not take the parameters. */
+  requireModel: (viewer: Viewer, modelId: string, parameters?: object | null) => Promise<void>
 }
 
 /** Who may change agents is settled by the schema: it is for admins. */
@@ -32,9 +32,10 @@ export function createAgents({ promptMaxLength, requireModel }: Dependencies): A
       if (!agent) throw new NotFoundError('agent')
       return agent
     },
-    async create({ db, tenantId }, asked) {
+    async create(viewer, asked) {
+      const { db, tenantId } = viewer
       const { parameters, tools, contextPolicy, memoryTools, ...input } = check(checks.create, asked)
-      if (input.model) requireModel(input.model)
+      if (input.model) await requireModel(viewer, input.model, parameters)
       const data = {
         ...{ ...input, tenantId, parameters: parameters ?? {}, tools: asJson(tools) },
         ...{ contextPolicy: contextPolicy ?? noJson, memoryTools: memoryTools ?? false },
@@ -43,12 +44,13 @@ export function createAgents({ promptMaxLength, requireModel }: Dependencies): A
       if (!agent) throw invalid('key', `${JSON.stringify(input.key)} is taken by another agent`)
       return agent
     },
-    async update({ db, tenantId }, agentId, asked) {
+    async update(viewer, agentId, asked) {
+      const { db, tenantId } = viewer
       const { name, isActive, parameters, tools, contextPolicy, memoryTools, ...input } = check(
         checks.update,
         asked,
       )
-      if (input.model) requireModel(input.model)
+      if (input.model) await requireModel(viewer, input.model, parameters)
       const data: Prisma.AgentUpdateInput = { ...input }
       if (name != null) data.name = name
       if (isActive != null) data.isActive = isActive

@@ -1,4 +1,7 @@
 import { builder } from '../../graphql/builder.ts'
+import { viewerOf } from '../../graphql/context.ts'
+import { modelId } from '../../lib/checks.ts'
+import type { CatalogModel } from './service.ts'
 
 const ModelCapability = builder.enumType('ModelCapability', {
   description: 'What a model can do.',
@@ -14,6 +17,8 @@ const ModelStatus = builder.enumType('ModelStatus', {
   description: 'Whether a model can be used now.',
   values: {
     AVAILABLE: { description: 'Its provider answers.' },
+    LOADED: { description: 'It is in memory and answers without loading first; only Ollama tells it.' },
+    LOADING: { description: 'It is being brought into memory by `loadModel`.' },
     UNAVAILABLE: { description: 'Its provider is configured, but does not answer.' },
   } as const,
 })
@@ -32,48 +37,60 @@ const ModelPricing = builder
     }),
   })
 
-const Model = builder
-  .objectRef<{
-    id: string
-    provider: string
-    name: string
-    contextWindow?: number
-    capabilities: readonly ('TEXT' | 'TOOLS' | 'VISION' | 'EMBEDDINGS')[]
-    status: 'AVAILABLE' | 'UNAVAILABLE'
-  }>('Model')
-  .implement({
-    description: 'A model that can answer.',
-    fields: (t) => ({
-      id: t.exposeString('id', { description: 'Model id as sends take it: `provider:name`.' }),
-      provider: t.exposeString('provider', { description: 'Who runs it: `openai`, `demo`.' }),
-      name: t.exposeString('name', { description: 'Its name at the provider.' }),
-      contextWindow: t.exposeInt('contextWindow', {
-        nullable: true,
-        description: 'Tokens that fit into one request; null where the provider does not tell it.',
-      }),
-      capabilities: t.field({
-        type: [ModelCapability],
-        description: 'What it can do.',
-        resolve: (model) => [...model.capabilities],
-      }),
-      status: t.expose('status', { type: ModelStatus, description: 'Whether it can be used now.' }),
-      pricing: t.field({
-        type: ModelPricing,
-        nullable: true,
-        description: 'What it costs: nothing for models on own machines, null where it is not known.',
-        resolve: ({ id }, _args, context) => context.services.models.priceOf(id),
-      }),
-      isDefault: t.boolean({
-        description: 'Whether it answers where nobody chose a model.',
-        resolve: (model, _args, context) => model.id === context.services.models.defaultModel,
-      }),
+export const Model = builder.objectRef<CatalogModel>('Model').implement({
+  description: 'A model that can answer.',
+  fields: (t) => ({
+    id: t.exposeString('id', { description: 'Model id as sends take it: `provider:name`.' }),
+    provider: t.exposeString('provider', { description: 'Who runs it: `openai`, `demo`.' }),
+    name: t.exposeString('name', { description: 'Its name at the provider.' }),
+    contextWindow: t.exposeInt('contextWindow', {
+      nullable: true,
+      description: 'Tokens that fit into one request; null where the provider does not tell it.',
     }),
-  })
+    capabilities: t.field({
+      type: [ModelCapability],
+      description: 'What it can do.',
+      resolve: (model) => [...model.capabilities],
+    }),
+    status: t.expose('status', { type: ModelStatus, description: 'Whether it can be used now.' }),
+    pricing: t.field({
+      type: ModelPricing,
+      nullable: true,
+      description: 'What it costs: nothing for models on own machines, null where it is not known.',
+      resolve: ({ id }, _args, context) => context.services.models.priceOf(id),
+    }),
+    defaultParameters: t.expose('defaultParameters', {
+      type: 'JSON',
+      description:
+        'Model parameters of the tenant for it, such as `temperature`; those of agents, sessions and sends go over them.',
+    }),
+    isAllowed: t.exposeBoolean('isAllowed', {
+      description: 'Whether the tenant allows it. One that is not allowed is shown to admins only.',
+    }),
+    isDefault: t.boolean({
+      description: 'Whether it answers where nobody chose a model.',
+      resolve: (model, _args, context) => model.id === context.services.models.defaultModel,
+    }),
+  }),
+})
 
 builder.queryField('models', (t) =>
   t.field({
     type: [Model],
-    description: 'The models of every configured provider.',
-    resolve: (_root, _args, context) => context.services.models.list(),
+    description:
+      'The models of every configured provider that the tenant allows; for admins, the others, too.',
+    resolve: (_root, _args, context) => context.services.models.list(viewerOf(context)),
+  }),
+)
+
+builder.queryField('model', (t) =>
+  t.field({
+    type: Model,
+    nullable: true,
+    description: 'One of `models`; null where there is none with this id.',
+    args: {
+      id: t.arg.string({ required: true, description: 'Model id: `provider:name`.' }).validate(modelId),
+    },
+    resolve: (_root, { id }, context) => context.services.models.find(viewerOf(context), id),
   }),
 )

@@ -1,19 +1,180 @@
+import { z } from 'zod'
+import { actsForTenant } from '../../auth/policy.ts'
+import type { Viewer } from '../../auth/viewer.ts'
+import { check, modelId as idCheck, modelParameters } from '../../lib/checks.ts'
+import { ForbiddenError, ModelUnavailableError, ValidationError } from '../../lib/errors.ts'
 import { type Price, priceOf } from '../../llm/prices.ts'
+import type { ModelParameters } from '../../llm/provider.ts'
 import type { ListedModel, Models } from '../../llm/registry.ts'
+import type { Broker } from '../../realtime/broker.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { createModelActions } from './actions.ts'
+import { createModelNews, type ModelProgress } from './news.ts'
+import { createModelSettings } from './settings.ts'
 
-export type ModelCatalog = {
-  readonly defaultModel: string
-  /** Every model that can be named in a send, with whether it can be reached now. */
-  list(): Promise<ListedModel[]>
-  /** What a model costs; null where that is not known. */
-  priceOf(modelId: string): Price | null
-  /** Throws `ModelUnavailableError` unless the id names a configured provider. */
-  require(modelId: string): void
+/** A model as a tenant sees it. */
+export type CatalogModel = Omit<ListedModel, 'status'> & {
+  status: ListedModel['status'] | 'LOADING'
+  isAllowed: boolean
+  defaultParameters: ModelParameters
 }
 
-export const createModelCatalog = (models: Models): ModelCatalog => ({
-  defaultModel: models.defaultModel,
-  list: () => models.list(),
-  priceOf,
-  require: (modelId) => void models.resolve(modelId),
+/** Loads, unloads and downloads concern the whole installation; that they are for admins is settled by the schema. */
+export type ModelCatalog = {
+  readonly defaultModel: string
+  /** Every model that can be named in a send, with whether it can be reached now; for admins, those not allowed, too. */
+  list(viewer: Viewer): Promise<CatalogModel[]>
+  /** One of them; null where there is none. */
+  find(viewer: Viewer, modelId: string): Promise<CatalogModel | null>
+  /** What a model costs; null where that is not known. */
+  priceOf(modelId: string): Price | null
+  /**
+   * Throws `ModelUnavailableError` unless the id names a configured provider and the tenant allows the model, and a
+   * `ValidationError` where the provider lacks one of the parameters. Does not ask the provider.
+   */
+  require(viewer: Viewer, modelId: string, parameters?: object | null): Promise<void>
+  /**
+   * The parameters of a run: `layers`, the last over all before it, over the tenant's defaults of the model. Throws as
+   * `require` does of what was `asked`, and where the provider is known to be down; what was set for another model and is
+   * not taken by this one is left out.
+   */
+  settle(
+    viewer: Viewer,
+    modelId: string,
+    given: { layers: readonly (object | null | undefined)[]; asked: object | null | undefined },
+  ): Promise<object>
+  /** Changes the tenant's defaults of a model, and whether it may be used. */
+  setDefaults(viewer: Viewer, input: unknown): Promise<CatalogModel>
+  load(viewer: Viewer, modelId: string): Promise<CatalogModel>
+  unload(viewer: Viewer, modelId: string): Promise<CatalogModel>
+  pull(modelId: string): Promise<ModelProgress>
+  /** Where a load or download stands, and each of its steps from now on; throws where the provider is not configured. */
+  follow(modelId: string): Promise<AsyncIterableIterator<ModelProgress>>
+  start(): void
+  stop(): Promise<void>
+}
+
+const settingsInput = z.object({
+  model: idCheck,
+  parameters: modelParameters.nullish(),
+  isAllowed: z.boolean().nullish(),
 })
+
+type Dependencies = { models: Models; broker: Broker; isManaged: boolean; log: Log }
+
+export function createModelCatalog({ models, broker, isManaged, log }: Dependencies): ModelCatalog {
+  const news = createModelNews({ broker, log })
+  const settings = createModelSettings()
+  const actions = createModelActions({ models, news, log })
+  const lackedBy = (id: string): readonly string[] => models.resolve(id).provider.lacks ?? []
+
+  function requireTaken(id: string, parameters: object | null | undefined): void {
+    const lacked = lackedBy(id)
+    const refused = Object.keys(parameters ?? {}).filter((name) => lacked.includes(name))
+    const message = `is not taken by "${id}"; leave it out`
+    if (refused.length > 0)
+      throw new ValidationError(refused.map((name) => ({ path: `parameters.${name}`, message })))
+  }
+
+  async function requireAllowed(viewer: Viewer, id: string, parameters: object | null | undefined) {
+    models.resolve(id)
+    const setting = (await settings.of(viewer)).get(id)
+    if (setting?.isAllowed === false)
+      throw new ModelUnavailableError(`The model "${id}" is not allowed in this tenant.`)
+    requireTaken(id, parameters)
+    return setting
+  }
+
+  async function all(viewer: Viewer): Promise<CatalogModel[]> {
+    const [listed, set] = await Promise.all([models.list(), settings.of(viewer)])
+    return listed.map((model) => ({
+      ...model,
+      status: model.status === 'AVAILABLE' && actions.isLoading(model.id) ? 'LOADING' : model.status,
+      isAllowed: set.get(model.id)?.isAllowed ?? true,
+      defaultParameters: set.get(model.id)?.parameters ?? {},
+    }))
+  }
+
+  const list = async (viewer: Viewer) =>
+    (await all(viewer)).filter(({ isAllowed }) => isAllowed || actsForTenant(viewer))
+
+  const find = async (viewer: Viewer, id: string) =>
+    (await list(viewer)).find((model) => model.id === id) ?? null
+
+  /** A model need not be listed to have settings, and may leave the list between two looks. */
+  async function shown(viewer: Viewer, id: string): Promise<CatalogModel> {
+    const { provider, model: name } = models.resolve(id)
+    const setting = (await settings.of(viewer)).get(id)
+    return (
+      (await find(viewer, id)) ?? {
+        ...{ id, provider: provider.name, name, capabilities: [], status: 'UNAVAILABLE' },
+        isAllowed: setting?.isAllowed ?? true,
+        defaultParameters: setting?.parameters ?? {},
+      }
+    )
+  }
+
+  function requireManaged(): void {
+    if (!isManaged)
+      throw new ForbiddenError('The operator keeps the models of this installation (MODEL_MANAGEMENT).')
+  }
+
+  return {
+    defaultModel: models.defaultModel,
+    list,
+    find,
+    priceOf,
+    async require(viewer, id, parameters) {
+      await requireAllowed(viewer, id, parameters)
+    },
+    async settle(viewer, id, { layers, asked }) {
+      const setting = await requireAllowed(viewer, id, asked)
+      const { provider } = models.resolve(id)
+      if (models.isDown(provider.name))
+        throw new ModelUnavailableError(
+          `"${provider.name}" cannot be reached now, so "${id}" is not available.`,
+        )
+      const merged = Object.assign({}, setting?.parameters, ...layers, asked) as Record<string, unknown>
+      for (const name of lackedBy(id)) delete merged[name]
+      return merged
+    },
+    async setDefaults(viewer, input) {
+      const { model, parameters, isAllowed } = check(settingsInput, input)
+      requireTaken(model, parameters)
+      await settings.set(viewer, model, {
+        ...(parameters !== undefined && { parameters: (parameters ?? {}) as ModelParameters }),
+        ...(isAllowed != null && { isAllowed }),
+      })
+      await news.tell({ type: 'settings', tenantId: viewer.tenantId })
+      return shown(viewer, model)
+    },
+    async load(viewer, id) {
+      requireManaged()
+      await actions.load(id)
+      return shown(viewer, id)
+    },
+    async unload(viewer, id) {
+      requireManaged()
+      await actions.unload(id)
+      return shown(viewer, id)
+    },
+    async pull(id) {
+      requireManaged()
+      return actions.pull(id)
+    },
+    async follow(id) {
+      models.resolve(id)
+      return news.follow(id)
+    },
+    start: () =>
+      news.start((tidings) => {
+        if (tidings === null) settings.forget()
+        else if (tidings.type === 'settings') settings.forget(tidings.tenantId)
+        else actions.hear(tidings)
+      }),
+    async stop() {
+      await actions.stop()
+      news.stop()
+    },
+  }
+}

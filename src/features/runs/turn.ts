@@ -40,8 +40,9 @@ export type Turn = {
 
 export type Turns = {
   /**
-   * The model and the parameters of a run: what was asked for goes over the session's, that over the agent's. Throws a
-   * `ValidationError` where the question is longer than the model or the policy lets it be.
+   * The model and the parameters of a run: what was asked for goes over the session's, that over the agent's, and that over
+   * the model's defaults. Throws where the model may not be used or is known to be out of reach, and a `ValidationError`
+   * where the question is longer than the model or the policy lets it be.
    */
   settle(
     viewer: Viewer,
@@ -84,13 +85,14 @@ type Dependencies = {
 
 export function createTurns({ messages, models, claims, context }: Dependencies): Turns {
   return {
-    async settle({ db, tenantId }, session, asked) {
+    async settle(viewer, session, asked) {
+      const { db, tenantId } = viewer
       const [agent] = session.agentId
         ? await db.sql<SettingsOfAgent>(findAgent, [tenantId, session.agentId])
         : []
       const model = asked.model ?? session.model ?? agent?.model ?? models.defaultModel
-      models.require(model)
-      const parameters = Object.assign({}, agent?.parameters, session.parameters, asked.parameters) as object
+      const layers = [agent?.parameters, session.parameters] as (object | null | undefined)[]
+      const parameters = await models.settle(viewer, model, { layers, asked: asked.parameters })
       const policy = asked.contextPolicy ?? session.contextPolicy ?? agent?.contextPolicy ?? null
       await context.requireRoom({
         ...{ model, parameters, content: asked.content, policy: policy as ContextPolicy | null },

@@ -107,7 +107,7 @@ export function createCreation({
     const agentId = input.agent ?? (template?.agentId ? encodeId('Agent', template.agentId) : null)
     const agent = agentId ? await agents.find(viewer, agentId) : null
     const model = input.model ?? template?.model ?? null
-    if (model) models.require(model)
+    if (model) await models.require(viewer, model, input.parameters)
     const title = input.title ?? template?.title ?? null
     const draft: NewSession = {
       tenantId: viewer.tenantId,

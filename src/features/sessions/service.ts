@@ -75,7 +75,7 @@ export function createSessions({ config, agents, models, templates, changes }: D
     async update(viewer, sessionId, asked) {
       const input = check(checks.update, asked)
       const owned = await requireSession(viewer, sessionId, 'EDITOR')
-      if (input.model) models.require(input.model)
+      if (input.model) await models.require(viewer, input.model, input.parameters)
       const agentId = input.agent ? (await agents.find(viewer, input.agent)).id : null
       const assignments = assignmentsOf(input, agentId)
       const updated = await changes.commit(viewer.db, sessionId, async (sql) => {

@@ -65,8 +65,8 @@ type Dependencies = {
   config: Config['sessions']
   /** Finds an active agent by key or id. */
   findAgent: (viewer: Viewer, keyOrId: string) => Promise<Agent>
-  /** Throws unless the model can be used. */
-  requireModel: (model: string) => void
+  /** Throws unless the model can be used, with these parameters. */
+  requireModel: (viewer: Viewer, modelId: string, parameters?: object | null) => Promise<void>
 }
 
 export function createTemplates({ config, findAgent, requireModel }: Dependencies): Templates {
@@ -86,7 +86,7 @@ export function createTemplates({ config, findAgent, requireModel }: Dependencie
 
   /** The values of the columns that both statements name in this order. */
   async function valuesOf(viewer: Viewer, input: z.output<typeof checks.update>) {
-    if (input.model) requireModel(input.model)
+    if (input.model) await requireModel(viewer, input.model, input.parameters)
     return [
       input.name ?? null,
       input.title ?? null,

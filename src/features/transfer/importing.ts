@@ -59,9 +59,9 @@ export function createImporting({ config, agents, models, changes }: Dependencie
   })
 
   /** Another installation's model may not be had here; the session then answers with that of its agent. */
-  function usableModel(model: string | null | undefined): string | null {
+  async function usableModel(viewer: Viewer, model: string | null | undefined): Promise<string | null> {
     try {
-      if (model) models.require(model)
+      if (model) await models.require(viewer, model)
       return model ?? null
     } catch (error) {
       if (error instanceof ModelUnavailableError) return null
@@ -85,7 +85,7 @@ export function createImporting({ config, agents, models, changes }: Dependencie
     const names = await readNames(viewer, document)
     const id = newId()
     const agentId = owner.agentId ?? names.agents.get(document.session.agent ?? '') ?? null
-    const model = usableModel(document.session.model)
+    const model = await usableModel(viewer, document.session.model)
     const session = { id, tenantId, userId: owner.userId, agentId, model, ...key }
     return changes.commit(viewer.db, id, async (sql) => ({
       result: await storeDocument(sql, document, session, names),
