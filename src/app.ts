@@ -15,8 +15,7 @@ import { createDocumentServices } from './features/documents/assembly.ts'
 import { createLostChanges } from './features/live/lost-changes.ts'
 import { createPresence, createPresenceRooms } from './features/live/presence.ts'
 import { createLive } from './features/live/service.ts'
-import { createMemories } from './features/memory/service.ts'
-import { createMemoryStore } from './features/memory/store.ts'
+import { createMemoryServices } from './features/memory/assembly.ts'
 import { createMessages } from './features/messages/service.ts'
 import { createModelCatalog } from './features/models/service.ts'
 import { createReadMarks } from './features/participants/read-marks.ts'
@@ -178,8 +177,7 @@ function createServices(
   const participants = createParticipants({ sessions, changes })
   const readMarks = createReadMarks({ sessions, changes })
   const messages = createMessages({ config: config.sessions, sessions, changes })
-  const memoryStore = createMemoryStore({ changes, maxKeys: config.memory.maxKeys })
-  const memories = createMemories({ config: config.memory, database, sessions, store: memoryStore, jobs })
+  const { memories, memoryTools } = createMemoryServices({ config, ...base, sessions })
   const { passages, ...documents } = createDocumentServices({ config, ...base })
   const { context, summaries } = createContextServices({ config, ...base, passages })
   const claims = createClaims({ database, changes, config: config.runs, nodeId: randomUUID() })
@@ -194,6 +192,7 @@ function createServices(
     context,
     titles,
     summaries,
+    memoryTools,
   })
   hints.start({ onWaiting: engine.takeWaiting, onCancel: engine.cancel })
   opened.push(async () => hints.stop())

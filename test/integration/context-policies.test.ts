@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import { decodeId } from '../../src/lib/ids.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { query } from '../support/postgres.ts'
 import {
   createWideProvider,
   messagesOf,
@@ -61,6 +63,13 @@ describe('the preview is what the model gets', () => {
     await ask(api, sessionId, 'Now', { contextPolicy })
     expect(sentMessages(requests.at(-1))).toEqual(messagesOf(shown))
     expect(contentsOf(requests.at(-1))).toEqual(['Be kind.', 'Question 4', 'Answer 4', 'Now'])
+    // A run that waits may be another node's.
+    const [run] = await query(
+      app.databaseUrl,
+      'SELECT context_policy AS policy FROM runs WHERE session_id = $1',
+      { values: [decodeId(sessionId).uuid] },
+    )
+    expect(run).toEqual({ policy: contextPolicy })
     await ask(api, sessionId, 'Then')
     expect(requests.at(-1)?.messages).toHaveLength(12)
   })

@@ -33,14 +33,16 @@ const conversation = fc
 
 const toPart = ({ id, message }: Said): Part => ({ kind: 'MESSAGE', message, messageId: id })
 const part = (kind: Part['kind'], role: 'system' | 'user') =>
-  fc.string().map((content): Part => ({ kind, message: { role, content }, messageId: null }))
+  fc
+    .string({ maxLength: 300 })
+    .map((content): Part => ({ kind, message: { role, content }, messageId: null }))
 
 const fitting = fc
   .record({
     said: conversation,
     system: fc.array(part('SYSTEM_PROMPT', 'system'), { maxLength: 1 }),
     question: part('QUESTION', 'user'),
-    extras: fc.array(part('MEMORY', 'user'), { maxLength: 4 }),
+    extras: fc.array(part('MEMORY', 'user'), { maxLength: 8 }),
     budget: fc.integer({ min: 0, max: 600 }),
     reserved: fc.integer({ min: 0, max: 30 }),
     maxMessages: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constant(Number.POSITIVE_INFINITY)),

@@ -2,6 +2,7 @@ import type { Message, Statement } from '../../db/client.ts'
 import type { ContextPolicy } from '../../lib/context-policy.ts'
 import type { ModelMessage, ToolCall } from '../../llm/provider.ts'
 import type { AgentTool } from '../agents/checks.ts'
+import { memoryToolDefinitions } from '../memory/tools.ts'
 
 /** What one statement reads of a session for a reply: so that a send waits for no second one. */
 export type Scene = {
@@ -72,10 +73,17 @@ export function sceneOf(
   const instructions = rows.flatMap(({ role, content }) => (role === 'SYSTEM' && content ? [content] : []))
   return {
     ...settings,
+    tools: offered(settings),
     instructions: instructions.join('\n\n'),
     turns: turnsOf(all.slice(0, start)),
     current: all.slice(start),
   }
+}
+
+/** A tool of the agent goes before one of memory that is called the same. */
+function offered({ tools, memoryTools }: Pick<Scene, 'tools' | 'memoryTools'>): Scene['tools'] {
+  if (!memoryTools) return tools
+  return [...tools, ...memoryToolDefinitions.filter(({ name }) => tools.every((each) => each.name !== name))]
 }
 
 /**

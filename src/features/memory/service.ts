@@ -4,11 +4,12 @@ import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
 import type { Database, Memory, Statement, SystemDatabase } from '../../db/client.ts'
 import type { Jobs } from '../../jobs/queue.ts'
-import { check, jsonValue, text } from '../../lib/checks.ts'
+import { check, text } from '../../lib/checks.ts'
 import { invalid, NotFoundError } from '../../lib/errors.ts'
 import type { Page, PageArgs } from '../../lib/paging.ts'
 import { findByExternalId, ownerOf as userOf } from '../sessions/people.ts'
 import type { Sessions } from '../sessions/service.ts'
+import { createMemoryCheck, memoryKey } from './checks.ts'
 import { createMemoryPages } from './page.ts'
 import type { MemoryOwner, MemoryStore } from './store.ts'
 
@@ -106,21 +107,6 @@ export function createMemories({ config, database, sessions, store, jobs }: Depe
     },
   }
 }
-
-/** What a memory may be; the model's are held to the same. */
-export function createMemoryCheck({ valueMaxBytes }: Config['memory']) {
-  return z.object({
-    key: memoryKey,
-    value: jsonValue({ maxBytes: valueMaxBytes }),
-    expiresAt: z
-      .date()
-      .refine((date) => date.getTime() > Date.now(), 'is not in the future')
-      .refine((date) => date.getUTCFullYear() <= 9999, 'is after the year 9999')
-      .nullish(),
-  })
-}
-
-export const memoryKey = text({ min: 1, max: 255 })
 
 function createMemoryChecks(config: Config['memory']) {
   const filter = z.object({

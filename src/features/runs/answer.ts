@@ -9,12 +9,14 @@ import type { Log } from '../../telemetry/log.ts'
 import type { AgentTool } from '../agents/checks.ts'
 import type { Context, ContextBuilder } from '../context/service.ts'
 import type { Summaries } from '../context/summaries.ts'
+import type { MemoryTools } from '../memory/tools.ts'
 import type { Changes } from '../sessions/changes.ts'
 import type { Claimed, Claims } from './claims.ts'
 import { createClock } from './clock.ts'
 import { type Ending, endRunOnce } from './ending.ts'
 import { callModel } from './model-call.ts'
 import { outcomeOf, type StopReason } from './outcome.ts'
+import { goOn, isAnswered, withOwnResults } from './own-tools.ts'
 import { type PendingToolCall, pauseRunOnce, pendingCalls } from './pausing.ts'
 import { createReply, type Reply } from './reply.ts'
 import type { Titles } from './titles.ts'
@@ -29,6 +31,7 @@ export type AnswerDependencies = {
   context: ContextBuilder
   titles: Titles
   summaries: Summaries
+  memoryTools: MemoryTools
   log: Log
 }
 
@@ -56,12 +59,12 @@ const markBegun: Statement = {
     WHERE r.tenant_id = $1 AND r.id = $2 AND r.attempt = $3 AND r.status = 'RUNNING' RETURNING r.id`,
 }
 
-/** Answers one claimed run from the first event to the last. */
+/** Answers one claimed run from the first event to the last. Gives the run anew where it is to go on at once. */
 export async function answer(
   dependencies: AnswerDependencies,
   { run, revision }: Claimed,
   aborting: AbortController,
-): Promise<void> {
+): Promise<Claimed | null> {
   const { config, database, claims, context, feed, titles, summaries, log } = dependencies
   const db = database.forTenant(run.tenantId)
   const stop = (reason: StopReason) => aborting.abort(reason)
@@ -108,13 +111,22 @@ export async function answer(
     sinceFirstTokenMs: clock.sinceFirstTokenMs,
   }
   // Nothing of it was told: whoever takes it next, this node when it is back or another one, begins anew.
-  if (reason === 'shutdown' && !heard.hasBegun && ending.status === 'INTERRUPTED') return claims.release(run)
-  const pending = pendingCalls(ending, heard.sent?.tools ?? [])
+  if (reason === 'shutdown' && !heard.hasBegun && ending.status === 'INTERRUPTED') {
+    await claims.release(run)
+    return null
+  }
+  const called = pendingCalls(ending, heard.sent?.tools ?? [])
+  const { sent } = heard
+  const mayGoOn = sent !== null && run.toolRounds < config.maxToolRounds
+  const pending = mayGoOn ? await persist(() => withOwnResults(dependencies, run, sent, called)) : called
   const ended = await persist(() => finish(dependencies, run, ending, pending))
-  if (heard.sent) context.learn(run.model, heard.sent, ending.usage.inputTokens)
-  if (ended?.status !== 'COMPLETED') return
+  if (sent) context.learn(run.model, sent, ending.usage.inputTokens)
+  if (ended?.status === 'REQUIRES_ACTION' && isAnswered(pending))
+    return persist(() => goOn(dependencies, ended))
+  if (ended?.status !== 'COMPLETED') return null
   titles.offer(ended)
-  if (heard.sent?.wantsSummary) summaries.offer(ended)
+  if (sent?.wantsSummary) summaries.offer(ended)
+  return null
 }
 
 type Heard = { sent: Context | null; hasBegun: boolean }
@@ -161,10 +173,14 @@ async function finish(
     const message = `The model asked for tools more than ${config.maxToolRounds} times within one reply; no more is allowed (RUN_MAX_TOOL_ROUNDS).`
     return end({ status: 'FAILED', finishReason: 'LENGTH', error: { code: 'LIMIT_EXCEEDED', message } })
   }
-  const paused = await pauseRunOnce(changes, db, run, ending, { pending, timeoutMs: config.actionTimeoutMs })
+  const timeoutMs = isAnswered(pending) ? goOnWithinMs : config.actionTimeoutMs
+  const paused = await pauseRunOnce(changes, db, run, ending, { pending, timeoutMs })
   // A wish to cancel that came with the last word: what has ended has ended, what would wait does not.
   return paused ?? end({ status: 'CANCELLED', finishReason: 'CANCELLED' })
 }
+
+/** Whoever asks waits no longer than this for a run whose node stopped before it went on. */
+const goOnWithinMs = 30_000
 
 const toDefinition = ({ name, description, parameters }: AgentTool) => ({ name, description, parameters })
 

@@ -39,23 +39,29 @@ export function createEngine(dependencies: Dependencies): Engine {
   const claiming = new Set<Promise<boolean>>()
   let isStopping = false
 
-  function begin(claimed: Claimed) {
+  /** Resolves when the run has ended or waits for somebody. */
+  function begin(claimed: Claimed): Promise<void> {
     const { run } = claimed
     const aborting = new AbortController()
     const ended = answer(dependencies, claimed, aborting)
-      .catch((error) => log.error({ err: error, runId: run.id }, 'a run ended badly; the sweep will mark it'))
-      .finally(() => {
+      .catch((error) => {
+        log.error({ err: error, runId: run.id }, 'a run ended badly; the sweep will mark it')
+        return null
+      })
+      .then((next): Promise<void> | undefined => {
         working.delete(run.id)
+        if (next) return begin(next)
         if (isStopping) hints.waiting(run.tenantId)
         else look(run.tenantId)
       })
     working.set(run.id, { ended, stop: (reason) => aborting.abort(reason) })
     if (isStopping) aborting.abort('shutdown')
+    return ended
   }
 
   function take(claim: Promise<Claimed | null>): Promise<boolean> {
     const taking = claim.then((claimed) => {
-      if (claimed) begin(claimed)
+      if (claimed) void begin(claimed)
       return claimed !== null
     })
     claiming.add(taking)
@@ -84,7 +90,7 @@ export function createEngine(dependencies: Dependencies): Engine {
     async offer(run, revision) {
       const failed = (error: unknown) =>
         log.error({ err: error, runId: run.id }, 'a run could not be let go of')
-      if (run.status === 'RUNNING' && !isStopping) return begin({ run, revision })
+      if (run.status === 'RUNNING' && !isStopping) return void begin({ run, revision })
       if (!isStopping) return look(run.tenantId)
       // Stored while this node began to stop: another one, or this one when it is back, has the turn.
       if (run.status === 'RUNNING') await claims.release(run).catch(failed)

@@ -8,8 +8,14 @@ import { changedUnseen, sessionUpdated } from '../sessions/rows.ts'
 import { type Ending, storeReplyEnd } from './ending.ts'
 import { runColumns, runRequiresAction } from './rows.ts'
 
-/** A call whose result the run waits for; `id` is the model's, and the one that the result names. */
-export type PendingToolCall = ToolCall & { requiresApproval: boolean }
+/**
+ * A call whose result the run waits for; `id` is the model's, and the one that the result names. With `result` the server
+ * has carried it out itself.
+ */
+export type PendingToolCall = ToolCall & { requiresApproval: boolean; result?: string }
+
+/** Whether somebody is still to give its result. */
+export const isOpen = ({ result }: PendingToolCall): boolean => result === undefined
 
 /** The calls of a reply that ends with them, as far as they are of tools that the model was offered. */
 export function pendingCalls(reply: Ending, tools: readonly AgentTool[]): PendingToolCall[] {

@@ -2,7 +2,7 @@ import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { ForbiddenError, NotFoundError, ValidationError } from '../../lib/errors.ts'
-import type { PendingToolCall } from './pausing.ts'
+import { isOpen, type PendingToolCall } from './pausing.ts'
 import { Run } from './schema.ts'
 import type { Submitted } from './tool-results.ts'
 
@@ -39,7 +39,7 @@ builder.prismaObjectFields('Run', (t) => ({
     resolve: ({ pendingToolCalls, actionExpiresAt }) =>
       actionExpiresAt === null
         ? []
-        : (pendingToolCalls as unknown as PendingToolCall[]).map((call) => ({
+        : (pendingToolCalls as unknown as PendingToolCall[]).filter(isOpen).map((call) => ({
             call,
             expiresAt: actionExpiresAt,
           })),

@@ -1,18 +1,16 @@
 import { z } from 'zod'
 import type { Viewer } from '../../auth/viewer.ts'
-import type { Message, Run, Sql, Statement } from '../../db/client.ts'
+import type { Message, Run } from '../../db/client.ts'
 import { check, text } from '../../lib/checks.ts'
-import { type FieldFault, invalid, ValidationError } from '../../lib/errors.ts'
+import { type FieldFault, ValidationError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
-import { appendMessages, type Draft, messageAdded } from '../messages/append.ts'
-import { lockMessages } from '../messages/removal.ts'
-import type { Change, Changes } from '../sessions/changes.ts'
-import { sessionUpdated } from '../sessions/rows.ts'
+import type { Draft } from '../messages/append.ts'
+import type { Changes } from '../sessions/changes.ts'
 import type { Sessions } from '../sessions/service.ts'
 import type { Claims } from './claims.ts'
 import type { Engine } from './engine.ts'
-import type { PendingToolCall } from './pausing.ts'
-import { runColumns, runQueued, runStarted } from './rows.ts'
+import { isOpen, type PendingToolCall } from './pausing.ts'
+import { ownResult, resumeRun } from './resuming.ts'
 import type { Runs } from './service.ts'
 
 export type ToolResults = {
@@ -24,11 +22,6 @@ export type ToolResults = {
 }
 
 export type Submitted = { run: Run; toolMessages: Message[]; assistantMessage: Message }
-
-const findRun: Statement = {
-  name: 'run-by-id',
-  text: `SELECT ${runColumns} FROM runs r WHERE r.tenant_id = $1 AND r.id = $2`,
-}
 
 const refusal = 'The user refused this call; it was not made.'
 
@@ -54,42 +47,14 @@ export function createToolResults(dependencies: Dependencies): ToolResults {
     results: z.array(result).min(1, 'is empty; one result for each pending call is needed').max(1_000),
   })
 
-  async function store(
-    sql: Sql,
-    viewer: Viewer,
-    { id, sessionId }: Run,
-    results: readonly GivenResult[],
-  ): Promise<Change<Submitted & { revision: number }>> {
-    const { tenantId } = viewer
-    const place = { tenantId, sessionId }
-    await lockMessages(sql, place)
-    const [paused] = await sql<Run>(findRun, [tenantId, id])
-    if (paused?.status !== 'REQUIRES_ACTION' || paused.cancelRequestedAt)
-      throw invalid('runId', `waits for no results of tools; its status is ${paused?.status ?? 'CANCELLED'}`)
-    const pending = paused.pendingToolCalls as unknown as PendingToolCall[]
-    checkResults(pending, results)
-    const { agentId } = await replyOf(sql, paused)
-    const answers = pending.flatMap((call) => results.filter(({ toolCallId }) => toolCallId === call.id))
-    const reply = { id: newId(), role: 'ASSISTANT', content: '', agentId, status: 'STREAMING' } as const
-    const drafts = [
-      ...answers.map((answer) => ({ ...draftOf(answer), authorId: viewer.userId, runId: id })),
-      { ...reply, runId: id, model: paused.model },
-    ]
-    const { session, messages } = await appendMessages(sql, place, drafts)
-    const run = await claims.resume(sql, { ...paused, assistantMessageId: reply.id })
-    const assistantMessage = messages.at(-1)
-    // The wish to cancel is stored without the session's lock.
-    if (!run || !assistantMessage)
-      throw invalid('runId', 'waits for no results of tools: it is being cancelled')
-    const { revision } = session
-    return {
-      result: { run, toolMessages: messages.slice(0, -1), assistantMessage, revision },
-      events: [
-        ...messages.map((message) => messageAdded(message, session)),
-        run.status === 'RUNNING' ? runStarted(run, session) : runQueued(run, session),
-        sessionUpdated(session),
-      ],
-    }
+  /** In the order of the calls. */
+  function draftsOf(viewer: Viewer, pending: readonly PendingToolCall[], results: readonly GivenResult[]) {
+    checkResults(pending.filter(isOpen), results)
+    return pending.flatMap((call): Draft[] => {
+      if (!isOpen(call)) return [ownResult(call)]
+      const given = results.filter(({ toolCallId }) => toolCallId === call.id)
+      return given.map((result) => ({ ...draftOf(result), authorId: viewer.userId }))
+    })
   }
 
   return {
@@ -98,7 +63,7 @@ export function createToolResults(dependencies: Dependencies): ToolResults {
       const run = await runs.find(viewer, runId)
       await sessions.require(viewer, run.sessionId, 'EDITOR')
       const { revision, ...submitted } = await changes.commit(viewer.db, run.sessionId, (sql) =>
-        store(sql, viewer, run, results),
+        resumeRun(sql, claims, run, (pending) => draftsOf(viewer, pending, results)),
       )
       await engine.offer(submitted.run, revision)
       return submitted
@@ -111,16 +76,6 @@ type GivenResult = {
   content?: string | null | undefined
   isError?: boolean | null | undefined
   approved?: boolean | null | undefined
-}
-
-const findAgentOf: Statement = {
-  name: 'run-reply-agent',
-  text: 'SELECT m.agent_id AS "agentId" FROM messages m WHERE m.tenant_id = $1 AND m.id = $2',
-}
-
-async function replyOf(sql: Sql, { tenantId, assistantMessageId }: Run) {
-  const [reply] = await sql<Pick<Message, 'agentId'>>(findAgentOf, [tenantId, assistantMessageId])
-  return reply ?? { agentId: null }
 }
 
 /** Throws a `ValidationError` that names every call without its one result, and every result without its call. */
