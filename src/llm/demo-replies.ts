@@ -15,6 +15,15 @@ export function composeReply(request: ModelRequest, script: DemoScript): string 
   return stretch(opening(request, script, variant), words, variant)
 }
 
+/** A summary that names what was asked: the first words of each question, after the summary so far. */
+export function composeSummary(conversation: string): string {
+  const earlier = /^<summary>\n(.*?)\n<\/summary>/su.exec(conversation)?.[1] ?? 'The person asked:'
+  const questions = [...conversation.matchAll(/^<user>\n(.*?)\n<\/user>$/gmsu)].map(([, question = '']) =>
+    question.split(/\s+/u).slice(0, 12).join(' '),
+  )
+  return [...earlier.split('\n'), ...questions.map((question) => `- ${question}`)].slice(-30).join('\n')
+}
+
 /** A title of the first words of a question, past its directives. */
 export function composeTitle(question: string): string {
   const words = question.replace(/(^|\s)\/\S+/gu, ' ').match(/[\p{L}\p{N}][\p{L}\p{M}\p{N}'’-]*/gu) ?? []

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { type DemoScript, readDirectives } from './demo-directives.ts'
-import { composeReply, composeTitle, tokenize, variantOf } from './demo-replies.ts'
+import { composeReply, composeSummary, composeTitle, tokenize, variantOf } from './demo-replies.ts'
 import {
   type FinishReason,
   type ModelInfo,
@@ -10,6 +10,7 @@ import {
   type Provider,
   ProviderError,
 } from './provider.ts'
+import { isSummaryRequest } from './summary-request.ts'
 import { questionToTitle } from './title-request.ts'
 
 const chat: ModelInfo = { name: 'chat', contextWindow: 128_000, capabilities: ['TEXT', 'TOOLS'] }
@@ -91,6 +92,9 @@ async function* play(
 function scriptOf(messages: ModelRequest['messages']): DemoScript {
   const untitled = questionToTitle(messages)
   if (untitled !== null) return { repeat: composeTitle(untitled), toolCalls: [], misread: [] }
+  // What stands in a conversation that is to be summarised asks for nothing.
+  if (isSummaryRequest(messages))
+    return { repeat: composeSummary(messages.at(-1)?.content ?? ''), toolCalls: [], misread: [] }
   const last = messages.findLastIndex(({ role }) => role === 'user')
   const script = readDirectives(messages[last]?.content ?? '')
   const isAnswered = messages.slice(last + 1).some(({ role }) => role === 'tool')

@@ -98,6 +98,20 @@ describe('settings', () => {
       })
   })
 
+  it('go out with an export and come in again', async () => {
+    const { api, sessionId } = await sessionWith(app, talk(1), { contextPolicy: policy }, 'wanda')
+    const { url } = await api.mutate('exportSession', { sessionId }, 'url')
+    const content = await (await fetch(`${app.url}${url}`)).text()
+    expect(JSON.parse(content).session.contextPolicy).toEqual(policy)
+    const { session } = await api.mutate('importSession', { content }, `session { ${fields} }`)
+    expect(session.contextPolicy).toEqual(read)
+    const faulty = content.replace('5000', '5')
+    expect(await api.mutate('importSession', { content: faulty })).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      message: expect.stringContaining('contextPolicy.tokens: is below 50'),
+    })
+  })
+
   it('are previewed to those who may send, and to nobody else', async () => {
     const { api, sessionId } = await sessionWith(app, talk(1), {}, 'tess')
     const asked = 'query ($id: ID!) { session(id: $id) { contextPreview { totalTokens } } }'

@@ -38,6 +38,7 @@ function sessionPart(session: HistorySession) {
     model: session.model,
     systemPrompt: session.systemPrompt,
     parameters: session.parameters,
+    ...(session.contextPolicy !== null && { contextPolicy: session.contextPolicy }),
     metadata: session.metadata,
     tags: session.tags,
     isActive: session.isActive,

@@ -24,8 +24,8 @@ const insertSession: Statement = {
   name: 'transfer-insert-session',
   text: `INSERT INTO sessions AS s (tenant_id, id, user_id, agent_id, title, title_source, model, system_prompt,
       parameters, metadata, tags, is_active, client_id, client_digest, last_seq, message_count, created_at,
-      last_message_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, false, $12, $13, $14, $15, $16, $17)
+      last_message_at, context_policy)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, false, $12, $13, $14, $15, $16, $17, $18)
     RETURNING ${sessionColumns}`,
 }
 
@@ -93,6 +93,7 @@ async function storeSession(
     rows.filter(({ replacedAt }) => replacedAt === null).length,
     createdAt,
     lastMessageAt,
+    settings.contextPolicy ?? null,
   ])
   if (!session) throw new Error('The session was not stored.')
   return session
