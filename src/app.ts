@@ -40,6 +40,8 @@ import { createChanges } from './features/sessions/changes.ts'
 import { createSessions } from './features/sessions/service.ts'
 import { createSidebar } from './features/sessions/sidebar.ts'
 import { createStats } from './features/stats/service.ts'
+import { createNodeReader } from './features/system/node.ts'
+import { createSystem } from './features/system/service.ts'
 import { createTemplates } from './features/templates/service.ts'
 import { createImporting } from './features/transfer/importing.ts'
 import { createTransfer } from './features/transfer/service.ts'
@@ -152,7 +154,7 @@ function createServices(
   providers: readonly Provider[],
   isOnlyNode: boolean,
   opened: (() => Promise<void>)[],
-): { services: Services; engine: Engine; recovery: ReturnType<typeof createRecovery> } {
+): { services: Omit<Services, 'system'>; engine: Engine; recovery: ReturnType<typeof createRecovery> } {
   const feed = createFeed(broker, { maxEntries: config.feed.maxEntries })
   const { system } = database
   const rooms = createPresenceRooms({ store: presenceStore, feed, system, log })
@@ -252,7 +254,7 @@ function createServices(
 
 type Parts = {
   database: Database
-  services: Services
+  services: Omit<Services, 'system'>
   tokens: Tokens
   shared: Shared
   log: Log
@@ -262,10 +264,14 @@ async function openDoors(config: Config, { database, services, tokens, shared, l
   const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as {
     version: string
   }
+  const readNode = createNodeReader({ directory: config.database.url ? '.' : config.database.dataDir })
+  const broker = { kind: shared.kind, isReachable: shared.isReachable }
+  const counts = () => doors.counts()
+  const system = createSystem({ version, readNode, database, broker, models: services.models, counts })
   const doors = createDoors({
     config,
     schema,
-    contextOf: (origin) => contextOf(origin, services, tokens),
+    contextOf: (origin) => contextOf(origin, { ...services, system }, tokens),
     present: (error, requestId) =>
       presentError(error, requestId, (cause) => log.error({ err: cause, requestId }, 'an operation failed')),
     signIn: async (token) => services.accounts.signIn(await tokens.verify(token)),

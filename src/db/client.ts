@@ -59,8 +59,13 @@ export type Database = {
   readonly system: SystemDatabase
   /** Resolves when the database answers. */
   ping(): Promise<void>
+  /** The connections of tenants' work now. */
+  poolUse(): PoolUse
   close(): Promise<void>
 }
+
+/** `waiting` are queries that no connection is free for. */
+export type PoolUse = { max: number; open: number; inUse: number; waiting: number }
 
 /** Opens the pools. Connections run as `parley_app` or `parley_system`, never as the owner of the tables. */
 export function createDatabase(options: DatabaseOptions): Database {
@@ -88,6 +93,12 @@ export function createDatabase(options: DatabaseOptions): Database {
     ping: async () => {
       await systemPool.query('SELECT 1')
     },
+    poolUse: () => ({
+      max: options.poolSize,
+      open: pool.totalCount,
+      inUse: pool.totalCount - pool.idleCount,
+      waiting: pool.waitingCount,
+    }),
     close: async () => {
       await prisma.$disconnect()
       await Promise.all([pool.end(), systemPool.end()])

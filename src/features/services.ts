@@ -19,6 +19,7 @@ import type { Search } from './search/service.ts'
 import type { Sessions } from './sessions/service.ts'
 import type { Sidebar } from './sessions/sidebar.ts'
 import type { Stats } from './stats/service.ts'
+import type { System } from './system/service.ts'
 import type { Templates } from './templates/service.ts'
 import type { Transfer } from './transfer/service.ts'
 
@@ -44,6 +45,7 @@ export type Services = {
   readonly presence: Presence
   readonly search: Search
   readonly stats: Stats
+  readonly system: System
   readonly transfer: Transfer
   readonly erasure: Erasure
 } & DocumentServices

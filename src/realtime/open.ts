@@ -9,6 +9,7 @@ import { createMemoryPresence } from './presence-memory.ts'
 export type Shared = {
   readonly broker: Broker
   readonly presence: PresenceStore
+  readonly kind: 'MEMORY' | 'REDIS'
   /** False while Redis is away. */
   isReachable(): boolean
   close(): Promise<void>
@@ -23,7 +24,7 @@ export async function openShared({ redis, feed }: Config, log: RedisLog): Promis
   const memoryMs = 2 * feed.maxAgeMs
   if (!redis.url) {
     const broker = createMemoryBroker(limits)
-    return closable(broker, createMemoryPresence({ memoryMs }), () => true)
+    return closable('MEMORY', broker, createMemoryPresence({ memoryMs }), () => true)
   }
   // Loaded where it is used: one node alone starts without it.
   const { createRedisBroker } = await import('./broker-redis.ts')
@@ -34,14 +35,20 @@ export async function openShared({ redis, feed }: Config, log: RedisLog): Promis
     // That Redis is away, or back, is told by the broker.
     const silent = { info() {}, warn() {} }
     const presence = await createRedisPresence({ ...address, memoryMs, log: silent })
-    return closable(broker, presence, broker.isReachable)
+    return closable('REDIS', broker, presence, broker.isReachable)
   } catch (error) {
     await broker.close()
     throw error
   }
 }
 
-const closable = (broker: Broker, presence: PresenceStore, isReachable: () => boolean): Shared => ({
+const closable = (
+  kind: Shared['kind'],
+  broker: Broker,
+  presence: PresenceStore,
+  isReachable: () => boolean,
+): Shared => ({
+  kind,
   broker,
   presence,
   isReachable,

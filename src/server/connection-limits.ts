@@ -10,12 +10,15 @@ export type ConnectionLimits = {
   /** Says whose it is; throws a `LimitError` where the user has as many as it may. */
   claim(user: string): void
   unclaim(user: string): void
+  /** All that are open. */
+  count(): number
 }
 
 export function createConnectionLimits({ perNode, perUser }: ConnectionLimitOptions): ConnectionLimits {
   const byUser = new Map<string, number>()
   let open = 0
   return {
+    count: () => open,
     enter() {
       if (open >= perNode)
         throw new LimitError(

@@ -19,6 +19,8 @@ import { createGraphqlServer, type OperationOrigin, type Present } from './yoga.
 export type Doors = {
   /** Resolves to the address to reach it by. */
   open(): Promise<string>
+  /** What is open now: sockets and event streams, and operations under way on them. */
+  counts(): { connections: number; subscriptions: number }
   /** Tells balancers to send nobody, and lets no new socket or stream in. Requests are answered still. */
   refuse(): void
   /** Sends the sockets and streams elsewhere, spread over `withinMs`, then closes for requests, too. */
@@ -61,6 +63,10 @@ export function createDoors(options: Options): Doors {
   const sockets = createWebSocketDoor({ ...staying, ...websocket, server })
   return {
     open: () => listen(server, host, port),
+    counts: () => ({
+      connections: limits.count(),
+      subscriptions: sockets.operations() + eventStreams.count(),
+    }),
     refuse() {
       health.drain()
       sockets.refuse()

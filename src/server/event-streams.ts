@@ -30,6 +30,8 @@ export type EventStreams = {
     body: string | null,
     origin: OperationOrigin,
   ): Promise<boolean>
+  /** Those that are open; each carries one operation. */
+  count(): number
   /** Takes no new ones from now on. */
   refuse(): void
   /** Cuts the open ones, spread over this time. */
@@ -119,6 +121,7 @@ export function createEventStreams({
   }
 
   return {
+    count: () => open.size,
     async handle(request, response, body, origin) {
       const operation = body === null ? fromUrl(request.url ?? '') : fromBody(body)
       if (!operation || !operations.isSubscription(operation, origin)) return false

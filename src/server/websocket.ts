@@ -17,6 +17,8 @@ import { createSocketProtocol, type ProtocolOptions } from './websocket-protocol
 import { graphqlPath } from './yoga.ts'
 
 export type WebSocketDoor = {
+  /** Operations that are under way on all sockets. */
+  operations(): number
   /** Refuses new sockets from now on. */
   refuse(): void
   /** Tells the open ones to come back elsewhere, spread over this time, and resolves when they have gone. */
@@ -106,6 +108,7 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
   })
 
   return {
+    operations: () => connections.values().reduce((sum, { operations }) => sum + operations.size, 0),
     refuse() {
       isDraining = true
     },

@@ -11,8 +11,8 @@ const forAdmins = (name: string, input: string, code: string): Case => ({
   exceptFor: { role: 'USER', refused: failed(name, 'FORBIDDEN') },
 })
 
-/** The part of the matrix for models: none belongs to a tenant, their settings do. */
-export const models: Record<string, Case[]> = {
+/** The part of the matrix for models and servers: they belong to no tenant, but settings of models do. */
+export const modelsAndSystem: Record<string, Case[]> = {
   'Query.models': [
     { operation: '{ models { id defaultParameters } }', refused: { data: expect.anything() } },
   ],
@@ -21,6 +21,20 @@ export const models: Record<string, Case[]> = {
       operation: '{ model(id: "demo:chat") { id isAllowed defaultParameters } }',
       refused: { data: { model: { id: 'demo:chat', isAllowed: true, defaultParameters: {} } } },
       isSharedInTenant: true,
+    },
+  ],
+  'Query.systemStatus': [
+    {
+      operation: '{ systemStatus { version activeRuns queuedRuns } }',
+      refused: { data: { systemStatus: { activeRuns: 0, queuedRuns: 0 } } },
+      exceptFor: { role: 'USER', refused: refusedWith('FORBIDDEN') },
+    },
+  ],
+  'Subscription.systemStatusChanged': [
+    {
+      operation: 'subscription { systemStatusChanged { version activeRuns queuedRuns } }',
+      refused: { data: { systemStatusChanged: { activeRuns: 0, queuedRuns: 0 } } },
+      exceptFor: { role: 'USER', refused: refusedWith('FORBIDDEN') },
     },
   ],
   'Mutation.loadModel': [forAdmins('loadModel', 'model: "demo:chat"', 'MODEL_UNAVAILABLE')],

@@ -2,7 +2,7 @@ import { expect } from 'vitest'
 import type { Identity } from '../support/app.ts'
 import { documents, withDocuments } from './tenancy.matrix-documents.ts'
 import { memory } from './tenancy.matrix-memory.ts'
-import { models } from './tenancy.matrix-models.ts'
+import { modelsAndSystem } from './tenancy.matrix-models.ts'
 import { runsAndTools } from './tenancy.matrix-runs.ts'
 import { makingAndSharing } from './tenancy.matrix-sharing.ts'
 import { transfer } from './tenancy.matrix-transfer.ts'
@@ -67,7 +67,7 @@ export const matrix: Record<string, Case[]> = {
   ...makingAndSharing,
   ...searchAndUsage,
   ...memory,
-  ...models,
+  ...modelsAndSystem,
   ...transfer,
   ...runsAndTools,
   'Query.viewer': [
