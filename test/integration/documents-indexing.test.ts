@@ -83,7 +83,7 @@ describe('the text of a PDF', () => {
 describe('a new content', () => {
   it('is searched when it is ready, and the old one until then', async () => {
     const id = await readyDocument(alice, { text: 'Old walrus' })
-    await whileHeld(async () => {
+    await whileHeld('SHARE', async () => {
       const changed = await alice.mutate(
         'updateDocument',
         { documentId: id, text: longText(30, 'walrus') },
@@ -125,6 +125,27 @@ describe('a new content', () => {
     expect(await retrieve(alice, 'fourth149', { documentIds: [id] })).toHaveLength(1)
     expect(await retrieve(alice, 'first149 second149 third149', { documentIds: [id] })).toEqual([])
   })
+})
+
+it('a content that is overtaken while it is read is not stored', async () => {
+  let id = ''
+  await whileHeld('ACCESS EXCLUSIVE', async () => {
+    id = await createDocument(alice, { text: longText(2_000, 'overtaken') })
+    // It has read the content and looks for chunks.
+    await vi.waitFor(
+      async () =>
+        expect(
+          await sql(`SELECT FROM pg_locks WHERE relation = 'chunks'::regclass AND NOT granted`),
+        ).toHaveLength(1),
+      { timeout: 20_000, interval: 20 },
+    )
+    await alice.mutate('updateDocument', { documentId: id, text: 'Newer' })
+  })
+  expect(await indexed(alice, id)).toMatchObject({ status: 'READY', chunkCount: 1 })
+  await settled(id)
+  expect(await sql('SELECT version FROM chunks WHERE document_id = $1', [decodeId(id).uuid])).toEqual([
+    { version: 2 },
+  ])
 })
 
 it('a document that is deleted while it is indexed leaves nothing', async () => {
@@ -169,11 +190,11 @@ it('indexing that a stop cut off goes on after the next start', async () => {
 })
 
 /** Keeps chunks from being stored while `work` is done. */
-async function whileHeld(work: () => Promise<void>): Promise<void> {
+async function whileHeld(mode: string, work: () => Promise<void>): Promise<void> {
   const client = new Client({ connectionString: app.databaseUrl })
   await client.connect()
   try {
-    await client.query('BEGIN; LOCK TABLE chunks IN SHARE MODE')
+    await client.query(`BEGIN; LOCK TABLE chunks IN ${mode} MODE`)
     await work()
     await client.query('COMMIT')
   } finally {
