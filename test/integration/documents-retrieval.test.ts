@@ -87,6 +87,18 @@ describe('retrieval by words', () => {
     ])
   })
 
+  it('passes over what is stored of a content that is not ready', async () => {
+    await query(
+      app.databaseUrl,
+      `INSERT INTO chunks (tenant_id, id, document_id, version, seq, start_offset, end_offset, content, words)
+       SELECT tenant_id, gen_random_uuid(), id, 2, 1, 0, 1, 'unready', to_tsvector('public.parley', 'unready badger')
+       FROM documents WHERE title = 'Plants'`,
+    )
+    expect(await headings('unready')).toEqual([])
+    expect(await headings('"unready"')).toEqual([])
+    expect(await headings('badger', { documentIds: [plants] })).toHaveLength(1)
+  })
+
   it('takes odd words as words', async () => {
     const odd = `it's a back\\slash & | ! ( ) : * <-> 'quoted' %_ ${'👩‍🚀'.repeat(3)}`
     const id = await readyDocument(alice, { title: 'Odd', text: odd })
