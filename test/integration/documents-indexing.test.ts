@@ -4,15 +4,9 @@ import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { decodeId } from '../../src/lib/ids.ts'
 import type { Api } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { pdfOf } from '../support/pdf.ts'
 import { query } from '../support/postgres.ts'
-import {
-  createDocument,
-  documentFields,
-  indexed,
-  pdfOf,
-  readyDocument,
-  retrieve,
-} from './documents.harness.ts'
+import { createDocument, documentFields, indexed, readyDocument, retrieve } from './documents.harness.ts'
 
 let app: TestApp
 let alice: Api

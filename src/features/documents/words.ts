@@ -13,39 +13,57 @@ export type Query = { text: string; isExact: boolean }
 export type Scope = { documentIds: readonly string[]; chunkCount: number }
 
 /** The most chunks that are ranked. It bounds what a question of common words costs. */
-const maxCandidates = 5_000
+const maxCandidates = 2_000
 /** The words of a question that count; it has at most 2,000 characters. */
 const maxWords = 32
 
 // Statements for `searchSql`: `$1` is the tenant, and every table is held to it.
 
+/**
+ * The chunks `c` of the documents `$2` that match, by way of their documents where these are few, else by way of the
+ * words. PostgreSQL cannot know which is shorter once it has a plan for any number of documents; OFFSET keeps it to ours.
+ */
+const matching = (isNarrow: boolean, query: string) =>
+  isNarrow
+    ? `chunks c WHERE c.tenant_id = $1 AND c.document_id = ANY($2::uuid[]) AND c.words @@ ${query}`
+    : `(SELECT m.id, m.document_id, m.version, m.words, m.content FROM chunks m
+        WHERE m.tenant_id = $1 AND m.words @@ ${query} OFFSET 0) AS c WHERE c.document_id = ANY($2::uuid[])`
+
+const bothWays = (name: string, textOf: (isNarrow: boolean) => string) => ({
+  narrow: { name: `${name}-narrow`, text: textOf(true) } satisfies Statement,
+  wide: { name: `${name}-wide`, text: textOf(false) } satisfies Statement,
+})
+
 // Counted no further than matters: a word in more chunks than can be ranked tells little.
-const findWords: Statement = {
-  name: 'chunk-words-of-query',
-  text: `SELECT w.lexeme, (SELECT count(*)::int FROM (
-        SELECT FROM chunks c WHERE c.tenant_id = $1 AND c.document_id = ANY($3::uuid[]) AND c.words @@ w.query
-        LIMIT ${maxCandidates + 1}) AS found) AS count, w.query::text
+const findWords = bothWays(
+  'chunk-words-of-query',
+  (isNarrow) => `SELECT w.lexeme, w.query::text, (SELECT count(*)::int FROM (
+        SELECT FROM ${matching(isNarrow, 'w.query')} LIMIT ${maxCandidates + 1}) AS found) AS count
     FROM (SELECT lexeme, ('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''')::tsquery AS query
-      FROM unnest(to_tsvector('public.parley', $2)) ORDER BY length(lexeme) DESC LIMIT ${maxWords}) AS w`,
-}
+      FROM unnest(to_tsvector('public.parley', $3)) ORDER BY length(lexeme) DESC LIMIT ${maxWords}) AS w`,
+)
 
 // BM25 (k1 1.2, b 0.75), with the weight of each word given: rare ones tell more. Chunks are about 800 characters long.
-const rankChunks = (query: string) => `WITH candidates AS MATERIALIZED (
-      SELECT c.id, c.words, length(c.content) AS length FROM chunks c
-      JOIN documents d ON d.tenant_id = c.tenant_id AND d.id = c.document_id AND d.indexed_version = c.version
-      WHERE c.tenant_id = $1 AND c.document_id = ANY($2::uuid[]) AND c.words @@ ${query} LIMIT ${maxCandidates})
-    SELECT c.id, sum(q.weight * u.times * 2.2 / (u.times + 1.2 * (0.25 + 0.75 * c.length / 800.0)))::float8 AS score
-    FROM candidates c
-      CROSS JOIN LATERAL (SELECT lexeme, coalesce(cardinality(positions), 1) AS times FROM unnest(c.words)) AS u
+const rankChunks = (query: string) => (isNarrow: boolean) =>
+  `WITH found AS MATERIALIZED (
+      SELECT c.id, c.document_id, c.version, c.words, length(c.content) AS length
+      FROM ${matching(isNarrow, query)} LIMIT ${maxCandidates})
+    SELECT f.id, sum(q.weight * u.times * 2.2 / (u.times + 1.2 * (0.25 + 0.75 * f.length / 800.0)))::float8 AS score
+    FROM found f
+      JOIN documents d ON d.tenant_id = $1 AND d.id = f.document_id AND d.indexed_version = f.version
+      CROSS JOIN LATERAL (SELECT lexeme, coalesce(cardinality(positions), 1) AS times FROM unnest(f.words)) AS u
       JOIN unnest($4::text[], $5::float8[]) AS q(lexeme, weight) ON q.lexeme = u.lexeme
-    GROUP BY c.id ORDER BY score DESC, c.id LIMIT $6`
+    GROUP BY f.id ORDER BY score DESC, f.id LIMIT $6`
 
-const rankByAnyWord: Statement = { name: 'chunk-rank-any-word', text: rankChunks('$3::tsquery') }
+const rankByAnyWord = bothWays('chunk-rank-any-word', rankChunks('$3::tsquery'))
 
-const rankByOperators: Statement = {
-  name: 'chunk-rank-operators',
-  text: rankChunks(`websearch_to_tsquery('public.parley', $3)`),
-}
+const rankByOperators = bothWays(
+  'chunk-rank-operators',
+  rankChunks(`websearch_to_tsquery('public.parley', $3)`),
+)
+
+/** Up to so many chunks are looked through document by document. */
+const narrowMax = 2_000
 
 /** Whether a query says how its words must stand: "a phrase", `OR` between words, `-` before a word. */
 export const hasOperators = (query: string): boolean => /"|(^|\s)-\S|\sOR\s/.test(query)
@@ -64,13 +82,14 @@ export async function rankByWords(
   const { documentIds, chunkCount } = scope
   if (documentIds.length === 0) return { ranked: [], wholeScore: 0 }
   type Word = { lexeme: string; count: number; query: string }
-  const words = await db.searchSql<Word>(findWords, [text, documentIds])
+  const way = chunkCount <= narrowMax ? 'narrow' : 'wide'
+  const words = await db.searchSql<Word>(findWords[way], [documentIds, text])
   const known = words.filter(({ count }) => count > 0).sort((a, b) => a.count - b.count)
   const chosen = isExact ? known : withinBounds(known)
   const wholeScore = words.reduce((sum, { count }) => sum + weightOf(count, chunkCount), 0)
   if (chosen.length === 0) return { ranked: [], wholeScore }
   const asked = chosen.map((word) => word.query).join(' | ')
-  const ranked = await db.searchSql<Ranked>(isExact ? rankByOperators : rankByAnyWord, [
+  const ranked = await db.searchSql<Ranked>((isExact ? rankByOperators : rankByAnyWord)[way], [
     documentIds,
     isExact ? text : asked,
     chosen.map(({ lexeme }) => lexeme),
