@@ -1,6 +1,8 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { decodeId } from '../../src/lib/ids.ts'
 import type { ModelPart } from '../../src/llm/provider.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { query } from '../support/postgres.ts'
 import { createRecordingProvider, recordedModel as model, say } from '../support/recording-provider.ts'
 import { readRun } from '../support/runs.ts'
 import { preview } from './context.harness.ts'
@@ -64,6 +66,16 @@ const memoriesOf = async (user: string) =>
 
 const resultsIn = (request: { messages: readonly { role: string; content: string }[] }) =>
   request.messages.filter(({ role }) => role === 'tool').map(({ content }) => JSON.parse(content))
+
+/** As its node would have left it that died between the two replies. */
+async function leave(runId: string) {
+  const text = `UPDATE runs SET status = 'REQUIRES_ACTION', node_id = NULL, lease_until = NULL,
+    pending_tool_calls = $2, action_expires_at = now() + interval '1 hour' WHERE id = $1`
+  const pending = [
+    { id: 'a', name: 'memory_save', arguments: {}, requiresApproval: false, result: '{"saved":"k"}' },
+  ]
+  await query(app.databaseUrl, text, { values: [decodeId(runId).uuid, JSON.stringify(pending)] })
+}
 
 describe('a model that may remember', () => {
   it('saves, reads and deletes by itself, and goes on at once', async () => {
@@ -176,6 +188,36 @@ describe('a model that may remember', () => {
     await call()
     await api.mutate('cancelRun', { runId: run.id }, 'run { status }')
     expect((await ended()).run.status).toBe('CANCELLED')
+  })
+
+  it('goes on after its node was gone between two replies', async () => {
+    const own = createRecordingProvider()
+    const gone = await startTestApp({ providers: [own.provider], databaseUrl: app.databaseUrl })
+    const api = gone.api({ user: 'gus' })
+    const sessionId = await api.createSession({ agent: 'keeper' })
+    const { run, assistantMessage } = await api.sendMessage({ sessionId, content: 'Hello', model })
+    await own.call(0)
+    await query(
+      app.databaseUrl,
+      `UPDATE messages SET status = 'COMPLETE', tool_calls = '[{"id": "a", "name": "memory_save", "arguments": {}}]'
+       WHERE id = $1`,
+      { values: [decodeId(assistantMessage.id).uuid] },
+    )
+    const before = recording.calls.length
+    await leave(run.id)
+    await gone.stop(0)
+    await query(app.databaseUrl, 'UPDATE runs SET action_expires_at = now() WHERE id = $1', {
+      values: [decodeId(run.id).uuid],
+    })
+    const second = await recording.call(before)
+    expect(second.request.messages.at(-1)).toEqual({
+      role: 'tool',
+      toolCallId: 'a',
+      content: '{"saved":"k"}',
+    })
+    second.tell(...saying('Here again.'))
+    const here = app.api({ user: 'gus' })
+    await vi.waitFor(async () => expect((await readRun(here, run.id)).status).toBe('COMPLETED'))
   })
 
   it('has a tool of its agent where that is called the same', async () => {

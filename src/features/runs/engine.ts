@@ -5,6 +5,8 @@ import { type AnswerDependencies, answer } from './answer.ts'
 import { type Claimed, waitingAtMost } from './claims.ts'
 import type { Hints } from './hints.ts'
 import type { StopReason } from './outcome.ts'
+import { goOn, isAnswered } from './own-tools.ts'
+import type { PendingToolCall } from './pausing.ts'
 
 export type Engine = {
   /**
@@ -16,6 +18,8 @@ export type Engine = {
   takeWaiting(tenantId: string | null): Promise<void>
   /** Begins anew with a run whose node is gone. False where that may not be, or somebody else was first. */
   takeOver(run: Run, options: { isCertain: boolean }): Promise<boolean>
+  /** Goes on with a paused run whose calls the server has answered itself, and whose node is gone. False where not. */
+  goOn(run: Run): Promise<boolean>
   /** Stops a run that this node works on, keeping its text; resolves when it has ended. False where it is not here. */
   cancel(runId: string): Promise<boolean>
   /** The runs that this node works on. */
@@ -97,6 +101,10 @@ export function createEngine(dependencies: Dependencies): Engine {
       hints.waiting(run.tenantId)
     },
     takeWaiting,
+    goOn: async (run) => {
+      if (isStopping || !isAnswered(run.pendingToolCalls as unknown as PendingToolCall[])) return false
+      return take(goOn(dependencies, run))
+    },
     takeOver: (run, options) => take(claims.takeOver(run, options)),
     async cancel(runId) {
       // What is being claimed now is work in a moment.

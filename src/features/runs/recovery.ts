@@ -105,8 +105,10 @@ export function createRecovery({
   async function endOverdue() {
     for (;;) {
       const runs = await sql<Run & { isExpired: boolean }>(findOverdue, [])
-      for (const { isExpired, ...run } of runs)
+      for (const { isExpired, ...run } of runs) {
+        if (isExpired && (await engine.goOn(run))) continue
         await end(run, 'REQUIRES_ACTION', isExpired ? expired : cancelled)
+      }
       if (runs.length < batchSize) return
     }
   }
