@@ -1,4 +1,4 @@
-// node test/bench/documents.ts [--documents 1000] [--pdf] [--chunks 100000]
+// node --expose-gc test/bench/documents.ts [--documents 1000] [--pdf] [--chunks 100000]
 //
 // Indexes documents of ten pages, telling time and memory, then fills the tenant up to so many chunks and measures how
 // long retrieval takes. Server, load and, without DATABASE_URL, the database share the machine.
@@ -76,8 +76,11 @@ async function state() {
     `SELECT count(*) FILTER (WHERE status = 'READY')::int AS ready,
        count(*) FILTER (WHERE status = 'INDEXING')::int AS indexing FROM documents`,
   )
-  const megabytes = Math.round(process.memoryUsage.rss() / 1_048_576)
-  return { ready: row?.ready ?? 0, indexing: row?.indexing ?? 0, megabytes }
+  globalThis.gc?.()
+  const { rss, heapUsed, arrayBuffers } = process.memoryUsage()
+  const megabytes = (bytes: number) => Math.round(bytes / 1_048_576)
+  const memory = { rssMb: megabytes(rss), heapMb: megabytes(heapUsed), buffersMb: megabytes(arrayBuffers) }
+  return { ready: row?.ready ?? 0, indexing: row?.indexing ?? 0, ...memory }
 }
 
 /** Copies what is there until there are so many chunks. */
