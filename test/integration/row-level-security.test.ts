@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { migrate } from '../../src/db/migrate.ts'
 import { query, startPostgres, type TestServer } from '../support/postgres.ts'
 
-type Tenant = Record<
-  'id' | 'user' | 'agent' | 'session' | 'fork' | 'question' | 'answer' | 'run' | 'template',
-  string
->
-const kinds = ['id', 'user', 'agent', 'session', 'fork', 'question', 'answer', 'run', 'template'] as const
+const kinds = [
+  ...(['id', 'user', 'agent', 'session', 'fork', 'question', 'answer', 'run', 'template'] as const),
+  'document',
+] as const
+type Tenant = Record<(typeof kinds)[number], string>
 
 /** Ids that show whose they are: `aaaaaaaa-…`. */
 const tenantOf = (letter: string) =>
@@ -49,6 +49,16 @@ const fill = (t: Tenant) => `
   INSERT INTO runs (tenant_id, id, session_id, user_id, status, model, user_message_id, assistant_message_id) VALUES
     ('${t.id}', '${t.run}', '${t.session}', '${t.user}', 'RUNNING', 'demo:chat', '${t.question}', '${t.answer}');
   INSERT INTO templates (tenant_id, id, name, agent_id, author_id) VALUES ('${t.id}', '${t.template}', 'start', '${t.agent}', '${t.user}');
+  INSERT INTO memories (tenant_id, id, user_id, key, value, source) VALUES ('${t.id}', '${t.template}', '${t.user}', 'name', '1', 'MODEL');
+  INSERT INTO memories (tenant_id, id, session_id, key, value, source) VALUES ('${t.id}', '${t.document}', '${t.session}', 'name', '1', 'MODEL');
+  INSERT INTO summaries (tenant_id, session_id, content, through_seq, model) VALUES ('${t.id}', '${t.session}', 'Short', 1, 'demo:chat');
+  INSERT INTO documents (tenant_id, id, user_id, title, mime_type, bytes) VALUES ('${t.id}', '${t.document}', '${t.user}', 'Book', 'text/plain', 1);
+  INSERT INTO document_contents (tenant_id, document_id, version, content) VALUES ('${t.id}', '${t.document}', 1, 'x');
+  INSERT INTO chunks (tenant_id, id, document_id, version, seq, start_offset, end_offset, content, words)
+    VALUES ('${t.id}', '${t.document}', '${t.document}', 1, 1, 0, 1, 'x', 'x');
+  INSERT INTO session_documents (tenant_id, session_id, document_id) VALUES ('${t.id}', '${t.session}', '${t.document}');
+  INSERT INTO citations (tenant_id, message_id, marker, document_id, score, start_offset, end_offset, content)
+    VALUES ('${t.id}', '${t.answer}', 1, '${t.document}', 1, 0, 1, 'x');
   INSERT INTO model_settings (tenant_id, model, is_allowed) VALUES ('${t.id}', 'demo:chat', false);
   INSERT INTO read_marks (tenant_id, session_id, user_id, last_read_seq) VALUES ('${t.id}', '${t.session}', '${t.user}', 2);
   INSERT INTO usage_records (tenant_id, run_id, user_id, session_id, model, status, input_tokens, output_tokens, cached_input_tokens, cost)
@@ -80,12 +90,19 @@ describe('row-level security', () => {
     const policies = ['every_tenant to parley_system', 'own_tenant to parley_app']
     expect(rows.map(({ name }) => name)).toEqual([
       'agents',
+      'chunks',
+      'citations',
+      'document_contents',
+      'documents',
+      'memories',
       'messages',
       'model_settings',
       'participants',
       'read_marks',
       'runs',
+      'session_documents',
       'sessions',
+      'summaries',
       'templates',
       'tenants',
       'usage_records',
@@ -148,9 +165,11 @@ describe('row-level security', () => {
           values: [theirs.id],
         },
       )
+      // A memory is of a user or of a session; the other column has to stay empty.
+      const where = table === 'memories' ? `WHERE ${column} IS NOT NULL` : ''
       await client.query('BEGIN')
       const change = client
-        .query(`UPDATE ${table} SET ${column} = $1`, [foreign[0]?.id])
+        .query(`UPDATE ${table} SET ${column} = $1 ${where}`, [foreign[0]?.id])
         .then(() => client.query('SET CONSTRAINTS ALL IMMEDIATE'))
       await expect(change, `${table}.${column}`).rejects.toMatchObject({
         code: expect.stringMatching(/^2350/),
