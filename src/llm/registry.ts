@@ -28,7 +28,7 @@ export type Models = {
    * known (what it told before, and the default model) as `UNAVAILABLE`; where nothing is known it has no entry.
    */
   list(): Promise<ListedModel[]>
-  /** How many tokens fit into a request, as far as that is known by now; null where not. Never waits for a provider. */
+  /** How many tokens fit into a request; null where nobody knows, or `list` was not asked yet. Asks no provider itself. */
   contextWindow(modelId: string): number | null
   /** Whose model it is; does not ask the provider. Throws `ModelUnavailableError`. */
   resolve(modelId: string): { provider: Provider; model: string }
@@ -133,9 +133,8 @@ function createLister(provider: Provider, config: Config['llm'], log: Log | unde
 
   return {
     list,
-    /** As it was told last; what is stale is asked for again, for the next time. */
+    /** As the list told it last. */
     contextWindow(modelId: string): number | null {
-      void list()
       const [, name] = /^[^:]*:(.+)$/.exec(modelId) ?? []
       return known.find((model) => model.name === name)?.contextWindow ?? null
     },

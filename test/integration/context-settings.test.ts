@@ -98,6 +98,25 @@ describe('settings', () => {
       })
   })
 
+  it.each([
+    ['content', { content: ' ' }],
+    ['content', { content: 'x'.repeat(10_001) }],
+    ['content', { content: 'a\0' }],
+    ['model', { model: 'gpt' }],
+    ['parameters', { parameters: { tone: 'warm' } }],
+    ['contextPolicy.tokens', { contextPolicy: { kind: 'FULL', tokens: 100 } }],
+  ])('are refused by a preview that names %s', async (path, args) => {
+    const { api, sessionId } = await sessionWith(app, [], {}, 'xaver')
+    const { errors } = await api.send(
+      `query ($id: ID!, $content: String, $model: String, $parameters: JSONObject, $contextPolicy: ContextPolicyInput) {
+        session(id: $id) { contextPreview(content: $content, model: $model, parameters: $parameters,
+          contextPolicy: $contextPolicy) { totalTokens } } }`,
+      { id: sessionId, ...args },
+    )
+    expect(errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT')
+    expect(errors?.[0]?.message.startsWith(`${path}: `)).toBe(true)
+  })
+
   it('go out with an export and come in again', async () => {
     const { api, sessionId } = await sessionWith(app, talk(1), { contextPolicy: policy }, 'wanda')
     const { url } = await api.mutate('exportSession', { sessionId }, 'url')
