@@ -184,7 +184,7 @@ describe('export and import', () => {
       fc.asyncProperty(session, messages, async (settings, list) => {
         const document: Document = {
           format: 'parley/1',
-          session: { titleSource: settings.title === null ? null : 'MODEL', ...settings },
+          session: { titleSource: settings.title === null ? null : 'MODEL', documents: [], ...settings },
           messages: list,
         }
         const first = await importDocument(document)

@@ -103,7 +103,7 @@ describe('a node that dies', () => {
   let dying: Node
   let env: Record<string, string>
   beforeAll(async () => {
-    server = await createModelServer()
+    server = await createModelServer({ listsModels: true })
     env = {
       COMPATIBLE_BASE_URL: server.url,
       RUN_LEASE_MS: String(leaseMs),

@@ -48,13 +48,20 @@ export type ModelServer = {
   close(): Promise<void>
 }
 
-/** A local server that speaks the streaming protocols of OpenAI and Anthropic on a port of its own. */
-export async function createModelServer(): Promise<ModelServer> {
+/**
+ * A local server that speaks the streaming protocols of OpenAI and Anthropic on a port of its own. With `listsModels` it
+ * lists none whenever it is asked, which needs no answer and is not recorded: servers ask by themselves now and then.
+ */
+export async function createModelServer({ listsModels = false } = {}): Promise<ModelServer> {
   const answers: ModelAnswer[] = []
   const requests: ModelServerRequest[] = []
   const waiting: ((request: ModelServerRequest) => void)[] = []
 
   const server = createServer(async (incoming, response) => {
+    if (listsModels && incoming.method === 'GET') {
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{"object":"list","data":[]}')
+      return
+    }
     const request = await record(incoming, response)
     requests.push(request)
     for (const resolve of waiting.splice(0)) resolve(request)
