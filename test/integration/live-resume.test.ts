@@ -34,7 +34,7 @@ const overSse = (): Connect => (sessionId, after) => {
   return { watch: stream, cut: stream.cut }
 }
 
-/** Reads, is cut after 1 to 12 events and comes back, until so many runs have ended. Gives the number of cuts. */
+/** Reads, is cut after 1 to 6 events and comes back, until so many runs have ended. Gives the number of cuts. */
 async function readWithCuts(
   reader: SessionReader,
   sessionId: string,
@@ -47,7 +47,7 @@ async function readWithCuts(
   let cuts = 0
   while (ended() < runs) {
     const { watch, cut } = connect(sessionId, reader.cursor)
-    const wanted = 1 + Math.floor(random() * 12)
+    const wanted = 1 + Math.floor(random() * 6)
     for (let index = 0; index < wanted && ended() < runs; index += 1) {
       const event = await watch.at(index)
       expect(event, String(watch.failure)).not.toBeNull()
