@@ -20,10 +20,15 @@ const errorBodyMaxBytes = 10_000
 const detailMaxLength = 300
 
 export function createOutbound(provider: string, key: string | undefined): Outbound {
-  const fail = (kind: ProviderErrorKind, reason?: string, detail?: string, retryAfterMs?: number) => {
+  const fail = (
+    kind: ProviderErrorKind,
+    reason?: string,
+    detail?: string,
+    more?: { retryAfterMs?: number | undefined; isUnreached?: boolean },
+  ) => {
     const shown = detail && !sharesPiece(detail, key) ? `: ${detail.slice(0, detailMaxLength)}` : '.'
     const message = `${provider} ${phrases[kind]}${reason ? ` (${reason})` : ''}${shown}`
-    return new ProviderError(kind, message, { retryAfterMs })
+    return new ProviderError(kind, message, more)
   }
   return {
     async fetch(url, init) {
@@ -32,13 +37,18 @@ export function createOutbound(provider: string, key: string | undefined): Outbo
       const kind = kindOfStatus(response.status)
       const body = await readHead(response)
       const detail = kind === 'invalid' ? messageIn(body) : undefined
-      throw fail(kind, `HTTP ${response.status}`, detail, retryAfterIn(response.headers))
+      throw fail(kind, `HTTP ${response.status}`, detail, {
+        retryAfterMs: retryAfterIn(response.headers),
+      })
     },
     toProviderError(error) {
       if (error instanceof ProviderError) return error
       if (error instanceof Error) {
         const status = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 0
-        return fail(kindOfStatus(status), codeOf(error))
+        const code = codeOf(error)
+        return fail(kindOfStatus(status), code, undefined, {
+          isUnreached: status === 0 && code !== undefined,
+        })
       }
       const { type, code } = fieldsOf(error)
       const kind = kindOfName(`${type} ${code}`)

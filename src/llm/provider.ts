@@ -120,14 +120,21 @@ export class ProviderError extends Error {
   readonly kind: ProviderErrorKind
   /** When the provider wants to be asked again, where it says so. */
   readonly retryAfterMs: number | undefined
+  /** Of kind `connection` by the network's own word (refused, not found, late, cut), not for what an answer held. */
+  readonly isUnreached: boolean
   constructor(
     kind: ProviderErrorKind,
     message: string,
-    { retryAfterMs, ...options }: ErrorOptions & { retryAfterMs?: number | undefined } = {},
+    {
+      retryAfterMs,
+      isUnreached = false,
+      ...options
+    }: ErrorOptions & { retryAfterMs?: number | undefined; isUnreached?: boolean } = {},
   ) {
     super(message, options)
     this.name = 'ProviderError'
     this.kind = kind
     this.retryAfterMs = retryAfterMs
+    this.isUnreached = isUnreached
   }
 }

@@ -106,7 +106,7 @@ function createLister(provider: Provider, config: Config['llm'], log: Log | unde
       downUntil = Number.NEGATIVE_INFINITY
     } catch (error) {
       // One that refuses to list, or cannot, may answer all the same.
-      if (error instanceof ProviderError && error.kind === 'connection') downUntil = Date.now() + downForMs
+      if (error instanceof ProviderError && error.isUnreached) downUntil = Date.now() + downForMs
       // Most machines run no Ollama, and nobody asked for it.
       if (isReached && provider.name !== 'ollama')
         log?.warn({ provider: provider.name, err: error }, 'models cannot be listed')

@@ -163,6 +163,7 @@ describe('lists', () => {
     const startedAt = performance.now()
     await expect(provider.list()).rejects.toMatchObject({
       kind: 'connection',
+      isUnreached: true,
       message: expect.stringContaining('timeout'),
     })
     expect(performance.now() - startedAt).toBeLessThan(4_000)

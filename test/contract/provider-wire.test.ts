@@ -82,7 +82,7 @@ describe.each(Object.keys(vendors) as Vendor[])('%s on the wire', (vendor) => {
     const redirect = { status: 307, headers: { location: `${server.url}/elsewhere` } }
     server.answer(redirect, redirect)
     expect(errorOf(await collect(provider.stream(ask, neverAborted()))).message).toContain('HTTP 307')
-    await expect(provider.list()).rejects.toMatchObject({ kind: 'connection' })
+    await expect(provider.list()).rejects.toMatchObject({ kind: 'connection', isUnreached: false })
     expect(server.requests.map(({ path }) => path)).not.toContain('/v1/elsewhere')
     expect(server.requests).toHaveLength(2)
   })
@@ -122,7 +122,7 @@ describe.each(Object.keys(vendors) as Vendor[])('%s on the wire', (vendor) => {
     await server.close()
     const error = errorOf(await collect(provider.stream(ask, neverAborted())))
     expect(error).toMatchObject({ kind: 'connection', message: expect.stringContaining('ECONNREFUSED') })
-    await expect(provider.list()).rejects.toMatchObject({ kind: 'connection' })
+    await expect(provider.list()).rejects.toMatchObject({ kind: 'connection', isUnreached: true })
   })
 
   it('joins the halves of a character that the server sends apart', async () => {

@@ -235,7 +235,7 @@ describe('a provider that is down', () => {
       ...recording.provider,
       list: async () => {
         asked += 1
-        throw new ProviderError('connection', 'recorded did not answer')
+        throw new ProviderError('connection', 'recorded did not answer', { isUnreached: true })
       },
     }
     const own = await startTestApp({ providers: [provider], env: { DEFAULT_MODEL: recordedModel } })

@@ -20,7 +20,7 @@ function createSwitchable(name: string) {
     name,
     async list() {
       state.asked += 1
-      if (state.isDown) throw new ProviderError('connection', `${name} is down`)
+      if (state.isDown) throw new ProviderError('connection', `${name} is down`, { isUnreached: true })
       return state.models
     },
     async *stream() {
@@ -174,7 +174,7 @@ describe('list', () => {
     expect(models.isDown('recorded')).toBe(false)
     const refusing: Provider = {
       ...provider,
-      list: () => Promise.reject(new ProviderError('invalid', 'no such page')),
+      list: () => Promise.reject(new ProviderError('connection', 'its answer cannot be read')),
     }
     const others = createModels(configFrom(), { providers: [refusing] })
     await others.list()
