@@ -48,8 +48,9 @@ import { createTransfer } from './features/transfer/service.ts'
 import type { Context } from './graphql/context.ts'
 import { presentError } from './graphql/errors.ts'
 import { createJobs, type Jobs } from './jobs/queue.ts'
+import { openPrices } from './llm/prices.ts'
 import type { Provider } from './llm/provider.ts'
-import { createModels } from './llm/registry.ts'
+import { createModels, type Models } from './llm/registry.ts'
 import { createFanOut } from './realtime/fan-out.ts'
 import { createFeed } from './realtime/feed.ts'
 import { createListing } from './realtime/listing.ts'
@@ -88,6 +89,8 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
   }
   try {
     const tokens = createTokens(config.auth)
+    const prices = await openPrices(config.llm.pricesFile)
+    const models = createModels(config.llm, { log, providers, prices })
     const shared = await openShared(config, log)
     opened.push(() => shared.close())
     const { database, jobs, isOnlyNode } = await openDatabase(config, log, opened)
@@ -97,7 +100,7 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
       database,
       jobs,
       log,
-      providers,
+      models,
       isOnlyNode,
       opened,
     )
@@ -151,7 +154,7 @@ function createServices(
   database: Database,
   jobs: Jobs,
   log: Log,
-  providers: readonly Provider[],
+  models: Models,
   isOnlyNode: boolean,
   opened: (() => Promise<void>)[],
 ): { services: Omit<Services, 'system'>; engine: Engine; recovery: ReturnType<typeof createRecovery> } {
@@ -163,7 +166,6 @@ function createServices(
   const listing = createListing(broker, log)
   opened.push(async () => listing.stop())
   const changes = createChanges({ feed, listing, rooms, log })
-  const models = createModels(config.llm, { log, providers })
   const base = { database, changes, models, jobs, log }
   const catalog = createModelCatalog({ models, broker, isManaged: config.llm.isManaged, log })
   catalog.start()

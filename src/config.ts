@@ -110,6 +110,7 @@ const settings = z.object({
   TITLE_MODEL: modelId.optional(),
   EMBEDDING_MODEL: modelId.optional(),
   MODEL_MANAGEMENT: flag.default(true),
+  MODEL_PRICES_FILE: z.string().optional(),
   DEMO_TOKENS_PER_SECOND: whole(40, 1, 100_000),
   OPENAI_API_KEY: z.string().optional(),
   OPENAI_BASE_URL: address(['http', 'https']).optional(),
@@ -244,6 +245,8 @@ function arrange(s: Settings) {
       embeddingModel: s.EMBEDDING_MODEL,
       /** Whether admins of tenants may load, unload and fetch the models of this installation. */
       isManaged: s.MODEL_MANAGEMENT,
+      /** Prices of models over those that are known. */
+      pricesFile: s.MODEL_PRICES_FILE,
       demo: { tokensPerSecond: s.DEMO_TOKENS_PER_SECOND },
       openai: { apiKey: s.OPENAI_API_KEY, baseUrl: s.OPENAI_BASE_URL },
       anthropic: { apiKey: s.ANTHROPIC_API_KEY, baseUrl: s.ANTHROPIC_BASE_URL },

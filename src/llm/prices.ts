@@ -1,3 +1,6 @@
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { ConfigError } from '../config.ts'
 import type { ModelUsage } from './provider.ts'
 
 /** US dollars per million tokens, as decimal text. */
@@ -41,20 +44,89 @@ const prices = new Map<string, readonly [input: string, output: string, cachedIn
 /** Run on the operator's own machine: nobody sends a bill. */
 const free = new Set(['demo', 'ollama'])
 
-/** What a model costs, by its id (`provider:name`); null where that is not known. A dated name counts as its model. */
-export function priceOf(modelId: string): Price | null {
+export type Prices = {
+  /** What a model costs, by its id (`provider:name`); null where that is not known. A dated name counts as its model. */
+  of(modelId: string): Price | null
+  /**
+   * The cost of a run in US dollars, as decimal text with nine places, rounded half up; null where the price is not
+   * known. Reckoned in whole numbers throughout.
+   */
+  costOf(modelId: string, usage: ModelUsage): string | null
+}
+
+/** `own` go over what is known here; null takes a price away. */
+export function createPrices(own: ReadonlyMap<string, Price | null> = new Map()): Prices {
+  const priceOf = (modelId: string): Price | null => {
+    const found = own.get(modelId) ?? own.get(undated(modelId))
+    return own.has(modelId) || found !== undefined ? (found ?? null) : knownPriceOf(modelId)
+  }
+  return {
+    of: priceOf,
+    costOf(modelId, usage) {
+      const price = priceOf(modelId)
+      return price && costAt(price, usage)
+    },
+  }
+}
+
+// More places than six would be lost in a sum of whole numbers.
+const decimal = z
+  .union(
+    [z.string(), z.number()],
+    'is not an amount; allowed are dollars for a million tokens, such as "1.25"',
+  )
+  .transform(String)
+  .refine(
+    (text) => /^\d{1,7}(\.\d{1,6})?$/.test(text),
+    'is not an amount; allowed are dollars for a million tokens, from 0 to 9999999 with at most six places',
+  )
+
+const priceFile = z.record(
+  z.string().regex(/^[a-z][a-z0-9-]*:\S+$/, 'is not a model id; allowed is provider:name'),
+  z
+    .strictObject(
+      { input: decimal, output: decimal, cachedInput: decimal.optional() },
+      'is not a price; allowed are null and an object with input, output and, where it differs from input, cachedInput',
+    )
+    .nullable(),
+  'is not an object of prices by model id',
+)
+
+/** The prices of the operator's file over those that are known here. Throws a `ConfigError` that lists every fault. */
+export async function openPrices(path: string | undefined): Promise<Prices> {
+  if (path === undefined) return createPrices()
+  const refuse = (faults: readonly string[]) =>
+    new ConfigError(faults.map((fault) => `MODEL_PRICES_FILE: ${JSON.stringify(path)} ${fault}`))
+  let given: unknown
+  try {
+    given = JSON.parse(await readFile(path, 'utf8'))
+  } catch (error) {
+    const isJson = !(error instanceof SyntaxError)
+    throw refuse([isJson ? `cannot be read (${(error as NodeJS.ErrnoException).code})` : 'is not JSON'])
+  }
+  const parsed = priceFile.safeParse(given)
+  if (!parsed.success) throw refuse(parsed.error.issues.map((issue) => describe(issue)))
+  return createPrices(
+    new Map(
+      Object.entries(parsed.data).map(([id, price]) => [id, price && { cachedInput: price.input, ...price }]),
+    ),
+  )
+}
+
+function describe(issue: z.core.$ZodIssue): string {
+  const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message
+  return issue.path.length > 0 ? `at ${issue.path.join(' > ')}: ${message}` : message
+}
+
+const undated = (modelId: string) => modelId.replace(/-(latest|\d{8}|\d{4}-\d\d-\d\d)$/, '')
+
+function knownPriceOf(modelId: string): Price | null {
   if (free.has(modelId.split(':', 1)[0] ?? '')) return { input: '0', output: '0', cachedInput: '0' }
-  const found = prices.get(modelId) ?? prices.get(modelId.replace(/-(latest|\d{8}|\d{4}-\d\d-\d\d)$/, ''))
+  const found = prices.get(modelId) ?? prices.get(undated(modelId))
   return found ? { input: found[0], output: found[1], cachedInput: found[2] } : null
 }
 
-/**
- * The cost of a run in US dollars, as decimal text with nine places, rounded half up; null where the price is not
- * known. Reckoned in whole numbers throughout.
- */
-export function costOf(modelId: string, usage: ModelUsage): string | null {
-  const price = priceOf(modelId)
-  if (!price) return null
+function costAt(price: Price, usage: ModelUsage): string {
   const { inputTokens, outputTokens, cachedInputTokens } = usage
   // A provider that reports more from its cache than was sent in all must not make the rest negative.
   const uncached = Math.max(0, inputTokens - cachedInputTokens)

@@ -2,6 +2,7 @@ import type { Config } from '../config.ts'
 import { ModelUnavailableError } from '../lib/errors.ts'
 import { knownWindow } from './context-windows.ts'
 import { createDemoProvider } from './demo.ts'
+import { createPrices, type Prices } from './prices.ts'
 import { type ModelInfo, type Provider, ProviderError } from './provider.ts'
 import {
   createAnthropicProvider,
@@ -23,6 +24,8 @@ export type ListedModel = ModelInfo & {
 export type Models = {
   /** The id of the model that answers where nobody chose one. */
   readonly defaultModel: string
+  /** What they cost. */
+  readonly prices: Prices
   /**
    * The models of all configured providers. Never throws: of a provider that cannot be reached it lists what is
    * known (what it told before, and the default model) as `UNAVAILABLE`; where nothing is known it has no entry.
@@ -51,7 +54,11 @@ const downForMs = 15_000
 /** `providers` are added to the configured ones; one with the same name takes the place of the configured one. */
 export function createModels(
   config: Config['llm'],
-  { log, providers: extra = [] }: { log?: Log; providers?: readonly Provider[] } = {},
+  {
+    log,
+    providers: extra = [],
+    prices = createPrices(),
+  }: { log?: Log; providers?: readonly Provider[]; prices?: Prices } = {},
 ): Models {
   const providers = new Map([...configured(config), ...extra].map((provider) => [provider.name, provider]))
   const listers = new Map(
@@ -59,6 +66,7 @@ export function createModels(
   )
   return {
     defaultModel: config.defaultModel,
+    prices,
     list: async () => (await Promise.all([...listers.values()].map(({ list }) => list()))).flat(),
     contextWindow: (modelId) =>
       knownWindow(modelId) ?? listers.get(modelId.split(':', 1)[0] ?? '')?.contextWindow(modelId) ?? null,

@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { ProviderError } from '../../src/llm/provider.ts'
 import { type Identity, startTestApp, type TestApp } from '../support/app.ts'
@@ -224,6 +227,30 @@ describe('settings of a tenant', () => {
     await set({ model, isAllowed: true })
     const { run } = await api.sendMessage({ sessionId: before, content: 'Hi', wait: true })
     expect(run.status).toBe('COMPLETED')
+  })
+})
+
+describe("an operator's prices", () => {
+  it('are told, and reckoned by', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'parley-prices-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+    const path = join(folder, 'prices.json')
+    await writeFile(path, '{"demo:chat": {"input": 1000000, "output": 0}}')
+    const own = await startTestApp({ env: { MODEL_PRICES_FILE: path } })
+    onTestFinished(() => own.stop())
+    const api = own.api()
+    const { model } = await api.run('{ model(id: "demo:chat") { pricing { input output cachedInput } } }')
+    expect(model.pricing).toEqual({ input: '1000000', output: '0', cachedInput: '1000000' })
+    const sessionId = await api.createSession({ systemPrompt: '' })
+    const { run } = await api.sendMessage({ sessionId, content: 'One two three', wait: true })
+    const { session } = await api.run(
+      'query ($id: ID!) { session(id: $id) { usage { cost inputTokens } } }',
+      {
+        id: sessionId,
+      },
+    )
+    expect(Number(session.usage.cost)).toBe(run.usage.inputTokens)
+    expect(run.usage.inputTokens).toBeGreaterThan(0)
   })
 })
 

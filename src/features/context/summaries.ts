@@ -2,7 +2,6 @@ import type { Database, Run, Session, Statement, TenantDatabase } from '../../db
 import type { Jobs } from '../../jobs/queue.ts'
 import { storable } from '../../lib/checks.ts'
 import type { ContextPolicy } from '../../lib/context-policy.ts'
-import { costOf } from '../../llm/prices.ts'
 import type { ModelUsage } from '../../llm/provider.ts'
 import type { Models } from '../../llm/registry.ts'
 import { summaryRequest } from '../../llm/summary-request.ts'
@@ -96,7 +95,7 @@ export function createSummaries({ database, changes, models, jobs, log }: Depend
   function store(db: TenantDatabase, job: Job, { scene, model, older, text, usage }: Made): Promise<boolean> {
     const { tenantId, sessionId, runId } = job
     const { inputTokens, outputTokens, cachedInputTokens } = usage
-    const used = [inputTokens, outputTokens, cachedInputTokens, costOf(model, usage)]
+    const used = [inputTokens, outputTokens, cachedInputTokens, models.prices.costOf(model, usage)]
     return changes.commit(db, sessionId, async (sql) => {
       await lockMessages(sql, { tenantId, sessionId })
       await sql(recordUsage, [tenantId, runId, ...used])

@@ -3,7 +3,7 @@ import { actsForTenant } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import { check, modelId as idCheck, modelParameters } from '../../lib/checks.ts'
 import { ForbiddenError, ModelUnavailableError, ValidationError } from '../../lib/errors.ts'
-import { type Price, priceOf } from '../../llm/prices.ts'
+import type { Price } from '../../llm/prices.ts'
 import type { ModelParameters } from '../../llm/provider.ts'
 import type { ListedModel, Models } from '../../llm/registry.ts'
 import type { Broker } from '../../realtime/broker.ts'
@@ -123,7 +123,7 @@ export function createModelCatalog({ models, broker, isManaged, log }: Dependenc
     defaultModel: models.defaultModel,
     list,
     find,
-    priceOf,
+    priceOf: models.prices.of,
     async require(viewer, id, parameters) {
       await requireAllowed(viewer, id, parameters)
     },

@@ -108,6 +108,7 @@ export async function answer(
   const reason = aborting.signal.aborted ? (aborting.signal.reason as StopReason) : null
   const ending: Ending = {
     ...outcomeOf(reply, reason, failure),
+    cost: dependencies.models.prices.costOf(run.model, reply.usage),
     sinceFirstTokenMs: clock.sinceFirstTokenMs,
   }
   // Nothing of it was told: whoever takes it next, this node when it is back or another one, begins anew.

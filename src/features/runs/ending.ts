@@ -1,5 +1,4 @@
 import type { Message, Run, Session, Sql, Statement, TenantDatabase } from '../../db/client.ts'
-import { costOf } from '../../llm/prices.ts'
 import type { ModelUsage, ToolCall } from '../../llm/provider.ts'
 import { messageColumns, messageUpdated } from '../messages/append.ts'
 import { type Doomed, eraseMessages, messagesErasedWith } from '../messages/removal.ts'
@@ -17,6 +16,8 @@ export type Ending = {
   text: string | null
   toolCalls: readonly ToolCall[]
   usage: ModelUsage
+  /** Of that usage, in US dollars; null where the price is not known. */
+  cost: string | null
   error: { code: string; message: string } | null
   /** Milliseconds since the first word. */
   sinceFirstTokenMs?: number | null
@@ -119,7 +120,7 @@ async function storeRunEnd(
   sql: Sql,
   run: Run,
   from: readonly Run['status'][],
-  { status, error, usage, sinceFirstTokenMs }: Ending,
+  { status, error, usage, cost, sinceFirstTokenMs }: Ending,
 ) {
   const [ended] = await sql<Run>(endRun, [
     run.tenantId,
@@ -133,7 +134,7 @@ async function storeRunEnd(
     usage.outputTokens,
     usage.cachedInputTokens,
     sinceFirstTokenMs ?? null,
-    costOf(run.model, usage),
+    cost,
     run.sessionId,
   ])
   return ended
@@ -149,8 +150,8 @@ export async function storeReplyEnd(
   reply: Omit<Ending, 'status'> & { status: Message['status'] },
   { isEnd, isKept }: { isEnd: boolean; isKept: boolean },
 ): Promise<{ message: Message; session: Session }> {
+  const { cost } = reply
   const { inputTokens, outputTokens, cachedInputTokens } = reply.usage
-  const cost = costOf(run.model, reply.usage)
   const [session] = await sql<Session>(countUsage, [
     run.tenantId,
     run.sessionId,

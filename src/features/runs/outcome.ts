@@ -20,10 +20,12 @@ const providerCodes: Record<ProviderError['kind'], string> = {
   connection: 'MODEL_UNAVAILABLE',
 }
 
+type Outcome = Omit<Ending, 'cost'>
+
 /** How the run ends, from what the reply holds and why it stopped. A model that had ended by itself wins over a stop. */
-export function outcomeOf(reply: Reply, reason: StopReason | null, failure: unknown): Ending {
+export function outcomeOf(reply: Reply, reason: StopReason | null, failure: unknown): Outcome {
   const base = { text: reply.text, toolCalls: reply.toolCalls, usage: reply.usage, error: null }
-  const failed = (error: Ending['error']): Ending => ({
+  const failed = (error: Ending['error']): Outcome => ({
     ...base,
     status: 'FAILED',
     finishReason: 'ERROR',

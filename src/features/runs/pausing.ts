@@ -1,5 +1,4 @@
 import type { Run, Statement, TenantDatabase } from '../../db/client.ts'
-import { costOf } from '../../llm/prices.ts'
 import type { ToolCall } from '../../llm/provider.ts'
 import type { AgentTool } from '../agents/checks.ts'
 import { messageUpdated } from '../messages/append.ts'
@@ -62,7 +61,7 @@ export function pauseRunOnce(
       inputTokens,
       outputTokens,
       cachedInputTokens,
-      costOf(run.model, reply.usage),
+      reply.cost,
       reply.sinceFirstTokenMs ?? null,
       run.sessionId,
     ])

@@ -33,7 +33,7 @@ const findOverdue: Statement = {
     ORDER BY r.id LIMIT ${batchSize}`,
 }
 
-const asStored = { text: null, toolCalls: [], usage: noUsage, error: null }
+const asStored = { text: null, toolCalls: [], usage: noUsage, cost: '0', error: null }
 const cancelled: Ending = { ...asStored, status: 'CANCELLED', finishReason: 'CANCELLED' }
 const interrupted: Ending = {
   ...asStored,

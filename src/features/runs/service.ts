@@ -148,5 +148,6 @@ const cancelled = {
   text: null,
   toolCalls: [],
   usage: noUsage,
+  cost: '0',
   error: null,
 } as const

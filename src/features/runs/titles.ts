@@ -1,7 +1,6 @@
 import type { Database, Run, Session, Statement, TenantDatabase } from '../../db/client.ts'
 import type { Jobs } from '../../jobs/queue.ts'
 import { storable } from '../../lib/checks.ts'
-import { costOf } from '../../llm/prices.ts'
 import type { ModelUsage } from '../../llm/provider.ts'
 import type { Models } from '../../llm/registry.ts'
 import { titleRequest } from '../../llm/title-request.ts'
@@ -78,7 +77,12 @@ export function createTitles({ config, database, changes, models, jobs, log }: D
     const title = titleIn(text, titleMaxLength)
     if (title === null) log.warn({ runId, model: titleModel }, 'the title model gave no title')
     const { inputTokens, outputTokens, cachedInputTokens } = usage
-    const used = [inputTokens, outputTokens, cachedInputTokens, costOf(titleModel as string, usage)]
+    const used = [
+      inputTokens,
+      outputTokens,
+      cachedInputTokens,
+      models.prices.costOf(titleModel as string, usage),
+    ]
     await changes.commit(db, untitled.sessionId, async (sql) => {
       await sql(recordTitle, [db.tenantId, runId, ...used])
       const [session] = await sql<Session>(storeTitle, [db.tenantId, untitled.sessionId, title, ...used])
