@@ -55,7 +55,7 @@ describe('the text of a PDF', () => {
     [
       'a bomb',
       pdfOf(['x'], { packed: bomb }),
-      'The content takes more memory or time to read than is allowed (512 MiB, 120 s), or crashes its reader.',
+      'The content takes more memory or time to read than is allowed (512 MiB, 60 s), or crashes its reader.',
     ],
   ])('is missed where the file is %s', async (_name, file, error) => {
     const before = process.memoryUsage.rss()

@@ -9,7 +9,7 @@ export class UnreadableContent extends Error {}
 export type Page = { number: number; of: number; text: string }
 
 const maxPages = 5_000
-const maxDurationMs = 120_000
+const maxDurationMs = 60_000
 const maxMemoryBytes = 512 * 1_048_576
 
 // What the reader is made of, and so all that it may see of the disk: an environment file may lie beside it.
