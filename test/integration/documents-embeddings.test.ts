@@ -65,20 +65,23 @@ it('goes by the words alone while the model is away, and catches up later', asyn
   expect(await retrieve(alice, 'automobile', { documentIds: [id] })).toHaveLength(1)
 })
 
-it('gives documents of before, or of another model, their vectors', async () => {
-  const before = await startTestApp()
+it.each([
+  ['before there was a model', {}],
+  ['another model', { EMBEDDING_MODEL: 'compatible:test' }],
+])('gives documents of %s their vectors, and uses no others', async (_name, env: Record<string, string>) => {
+  const COMPATIBLE_BASE_URL = server.url
+  const before = await startTestApp({ env: { COMPATIBLE_BASE_URL, ...env } })
   const id = await readyDocument(before.api(), { text: 'The ship is white.' })
   await before.stop()
-  const env = { COMPATIBLE_BASE_URL: server.url, EMBEDDING_MODEL: 'compatible:other' }
-  const after = await startTestApp({ databaseUrl: before.databaseUrl, env })
+  const after = await startTestApp({
+    databaseUrl: before.databaseUrl,
+    env: { COMPATIBLE_BASE_URL, EMBEDDING_MODEL: 'compatible:other' },
+  })
   expect(await retrieve(after.api(), 'boat')).toEqual([])
   await sweep(after)
   await vi.waitFor(
     async () => expect(await retrieve(after.api(), 'boat')).toMatchObject([{ document: { id } }]),
-    {
-      timeout: 20_000,
-      interval: 100,
-    },
+    { timeout: 20_000, interval: 100 },
   )
 })
 
