@@ -25,6 +25,8 @@ export type Provider = {
   embed?(request: EmbeddingRequest, signal: AbortSignal): Promise<readonly (readonly number[])[]>
   /** Parameters that it has no place for; they are refused where they are asked for, and else left out. */
   readonly lacks?: readonly (keyof ModelParameters)[]
+  /** The highest temperature that it takes, where that is below 2. */
+  readonly temperatureMax?: number
   /** For providers whose models are files on a machine of ours. */
   readonly store?: ModelStore
 }

@@ -114,7 +114,8 @@ function createLister(provider: Provider, config: Config['llm'], log: Log | unde
       downUntil = Number.NEGATIVE_INFINITY
     } catch (error) {
       // One that refuses to list, or cannot, may answer all the same.
-      if (error instanceof ProviderError && error.isUnreached) downUntil = Date.now() + downForMs
+      const isUnreached = error instanceof ProviderError && error.isUnreached
+      downUntil = isUnreached ? Date.now() + downForMs : Number.NEGATIVE_INFINITY
       // Most machines run no Ollama, and nobody asked for it.
       if (isReached && provider.name !== 'ollama')
         log?.warn({ provider: provider.name, err: error }, 'models cannot be listed')
@@ -147,7 +148,7 @@ function createLister(provider: Provider, config: Config['llm'], log: Log | unde
       return known.find((model) => model.name === name)?.contextWindow ?? null
     },
     isDown() {
-      if (!isReached) void list()
+      if (downUntil !== Number.NEGATIVE_INFINITY) void list()
       return Date.now() < downUntil
     },
     forget() {

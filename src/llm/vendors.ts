@@ -42,7 +42,7 @@ export function createAnthropicProvider({
   const baseUrl = new URL(given).pathname === '/' ? `${trimmed(given)}/v1` : trimmed(given)
   const outbound = createOutbound('anthropic', apiKey)
   const anthropic = createAnthropic({ apiKey, baseURL: baseUrl, fetch: outbound.fetch })
-  return createAiSdkProvider({
+  const provider = createAiSdkProvider({
     name: 'anthropic',
     lacks: ['seed'],
     outbound,
@@ -54,6 +54,7 @@ export function createAnthropicProvider({
         capabilitiesOf: () => ['TEXT', 'TOOLS', 'VISION'],
       }),
   })
+  return { ...provider, temperatureMax: 1 }
 }
 
 /** Ollama answers through the chat completions API under its `/v1`; its models are known by its own. */

@@ -18,7 +18,13 @@ beforeAll(async () => {
     'llama3:8b': { capabilities: ['completion', 'tools'] },
     'spare:1b': {},
   })
-  app = await startTestApp({ env: { OLLAMA_BASE_URL: ollama.url } })
+  // A key for a provider of which nothing but its settings is asked.
+  const env = {
+    OLLAMA_BASE_URL: ollama.url,
+    ANTHROPIC_API_KEY: 'none',
+    ANTHROPIC_BASE_URL: 'http://127.0.0.1:9',
+  }
+  app = await startTestApp({ env })
   return () => ollama.close()
 })
 
@@ -185,6 +191,11 @@ describe('settings of a tenant', () => {
       code: 'BAD_USER_INPUT',
       message: 'parameters.topK: is not taken by "ollama:spare:1b"; leave it out',
     }
+    const claude = 'anthropic:claude-haiku-4-5'
+    expect(await set({ model: claude, parameters: { temperature: 1.5, seed: 1 } })).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      message: `parameters.seed: is not taken by "${claude}"; leave it out; parameters.temperature: is above 1, the most that "${claude}" takes`,
+    })
     const model = 'ollama:spare:1b'
     const parameters = { topK: 4 }
     expect(await set({ model, parameters })).toMatchObject(refused)

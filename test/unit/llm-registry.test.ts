@@ -174,11 +174,17 @@ describe('list', () => {
     expect(models.isDown('recorded')).toBe(false)
     const refusing: Provider = {
       ...provider,
-      list: () => Promise.reject(new ProviderError('connection', 'its answer cannot be read')),
+      async list() {
+        state.asked += 1
+        throw new ProviderError('connection', 'its answer cannot be read')
+      },
     }
     const others = createModels(configFrom(), { providers: [refusing] })
     await others.list()
+    vi.setSystemTime(Date.now() + 6_000)
+    state.asked = 0
     expect(others.isDown('recorded')).toBe(false)
+    expect(state.asked).toBe(0)
   })
 
   it('makes no noise about an Ollama that is not there', async () => {

@@ -68,12 +68,19 @@ export function createModelCatalog({ models, broker, isManaged, log }: Dependenc
   const actions = createModelActions({ models, news, log })
   const lackedBy = (id: string): readonly string[] => models.resolve(id).provider.lacks ?? []
 
-  function requireTaken(id: string, parameters: object | null | undefined): void {
-    const lacked = lackedBy(id)
-    const refused = Object.keys(parameters ?? {}).filter((name) => lacked.includes(name))
-    const message = `is not taken by "${id}"; leave it out`
-    if (refused.length > 0)
-      throw new ValidationError(refused.map((name) => ({ path: `parameters.${name}`, message })))
+  function requireTaken(id: string, parameters: ModelParameters | null | undefined): void {
+    const { lacks = [], temperatureMax = 2 } = models.resolve(id).provider
+    const refused = Object.keys(parameters ?? {}).filter((name) => lacks.some((lacked) => lacked === name))
+    const faults = refused.map((name) => ({
+      path: `parameters.${name}`,
+      message: `is not taken by "${id}"; leave it out`,
+    }))
+    if ((parameters?.temperature ?? 0) > temperatureMax)
+      faults.push({
+        path: 'parameters.temperature',
+        message: `is above ${temperatureMax}, the most that "${id}" takes`,
+      })
+    if (faults.length > 0) throw new ValidationError(faults)
   }
 
   async function requireAllowed(viewer: Viewer, id: string, parameters: object | null | undefined) {
