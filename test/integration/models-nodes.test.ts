@@ -1,6 +1,8 @@
 import { beforeAll, expect, it, onTestFinished, vi } from 'vitest'
+import { createLog, type Log } from '../../src/telemetry/log.ts'
 import { type Identity, startTestApp } from '../support/app.ts'
 import { createOllamaServer } from '../support/ollama-server.ts'
+import { createRecordingProvider, recordedModel } from '../support/recording-provider.ts'
 import { requireRedis, startRedis, type TestRedis } from '../support/redis.ts'
 
 const admin: Identity = { user: 'root', role: 'ADMIN' }
@@ -60,4 +62,25 @@ it('a model that one node takes from a tenant is refused by another', async () =
   expect((await send()).run.status).toBe('COMPLETED')
   await one.api(admin).mutate('setModelDefaults', { model: 'demo:chat', isAllowed: false })
   await vi.waitFor(async () => expect(await send()).toMatchObject({ code: 'MODEL_UNAVAILABLE' }))
+})
+
+it('news of a provider that a node does not know is no fault of it', async () => {
+  const warnings: string[] = []
+  const log: Log = Object.assign(Object.create(createLog({ level: 'silent' }, false)), {
+    warn: (_fields: object, message: string) => warnings.push(message),
+  })
+  const store = { load: async () => {}, unload: async () => {}, async *pull() {} }
+  const provider = { ...createRecordingProvider().provider, store }
+  const env = { REDIS_URL: redis.url, REDIS_KEY_PREFIX: 'unknown:' }
+  const one = await startTestApp({ env, providers: [provider] })
+  const other = await startTestApp({ env, databaseUrl: one.databaseUrl, log })
+  onTestFinished(async () => {
+    await other.stop()
+    await one.stop()
+  })
+  expect(await one.api(admin).mutate('loadModel', { model: recordedModel })).not.toHaveProperty('code')
+  await one.api(admin).mutate('setModelDefaults', { model: 'demo:chat', isAllowed: false })
+  const create = () => other.api().mutate('createSession', { model: 'demo:chat' }, '__typename')
+  await vi.waitFor(async () => expect(await create()).toMatchObject({ code: 'MODEL_UNAVAILABLE' }))
+  expect(warnings).toEqual([])
 })

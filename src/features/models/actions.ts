@@ -38,7 +38,8 @@ export function createModelActions({ models, news, log }: Dependencies): ModelAc
     if (progress.status === 'RUNNING') latest.set(keyOf(progress), progress)
     else {
       latest.delete(keyOf(progress))
-      models.forget(models.resolve(progress.model).provider.name)
+      // Another node may have providers that this one does not know.
+      models.forget(progress.model.split(':', 1)[0] ?? '')
     }
   }
 
