@@ -62,8 +62,11 @@ export type Feed = {
    * a follower that starts there misses nothing and sees nothing twice.
    */
   observe<State extends StoredState>(sessionId: string, read: () => Promise<State>): Promise<Observed<State>>
-  /** A stored text with what was told beyond it, as far as the log still has that. */
-  complete(sessionId: string, messageId: string, stored: string): Promise<string>
+  /**
+   * Shuts out whoever was telling a reply, whose fence is lower, and gives its text: as stored, and what was told beyond
+   * that, as far as the log still has it.
+   */
+  takeOver(place: ReplyPlace, stored: string): Promise<string>
   /** The cursor just before the first event that a state of this revision does not hold. */
   cursorAt(sessionId: string, revision: number): Promise<string>
   /** The events after a cursor that are kept now; null where history does not reach back to it. */
@@ -236,7 +239,8 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
       const channel = channelOf(sessionId)
       return observeFrom(channel, await broker.position(channel), read)
     },
-    async complete(sessionId, messageId, stored) {
+    async takeOver({ sessionId, messageId, fence }, stored) {
+      await broker.append(channelOf(sessionId), [], [{ name: fenceMark, max: fence, to: fence }])
       const tail = await broker.tail(channelOf(sessionId), maxEntries)
       const state = { revision: Number.MAX_SAFE_INTEGER, text: new Map([[messageId, stored]]) }
       const { text, isWhole } = fold(tail, tail.position, state)

@@ -134,6 +134,18 @@ describe('the feed', () => {
     await broker.close()
   })
 
+  it('shuts out whoever tells a reply before its text is taken', async () => {
+    const { broker, feed } = createFeedOf(100, 300)
+    const place = { sessionId: 'one', messageId: 'reply', fence: 3 }
+    const delta = (offset: number) =>
+      ({ type: 'TextDelta', messageId: 'reply', offset, text: 'word ' }) as const
+    expect(await feed.tell(place, { count: 0, textLength: 5 }, [delta(0)])).toBe(1)
+    expect(await feed.takeOver({ ...place, fence: 4 }, 'wo')).toBe('word ')
+    expect(await feed.tell(place, { count: 1, textLength: 10 }, [delta(5)])).toBe('overtaken')
+    expect(await feed.takeOver({ ...place, fence: 4 }, 'word and more')).toBe('word and more')
+    await broker.close()
+  })
+
   it('looks for the text of a reply behind all that came after it', async () => {
     const { broker, feed } = createFeedOf(10_000, 300)
     const world = createWorld(feed, 10_000)

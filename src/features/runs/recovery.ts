@@ -77,13 +77,18 @@ export function createRecovery({
     endRunOnce(changes, database.forTenant(run.tenantId), run, [from], ending)
   let timer: NodeJS.Timeout | undefined
 
-  /** The row has it as of the last checkpoint; subscribers were told more, and the log outlives a node. */
-  async function textOf({ tenantId, sessionId, assistantMessageId }: Run): Promise<string | null> {
-    const where = { tenantId, id: assistantMessageId }
-    const reply = await database
-      .forTenant(tenantId)
-      .prisma.message.findFirst({ where, select: { content: true } })
-    return feed.complete(sessionId, assistantMessageId, reply?.content ?? '').catch(() => null)
+  /**
+   * The row has it as of the last checkpoint; subscribers were told more, and the log outlives a node. One that was only
+   * frozen must not tell more from here on. The next change of the session is the end of the run at the earliest.
+   */
+  async function textOf({ tenantId, sessionId, assistantMessageId: messageId }: Run): Promise<string | null> {
+    const reply = await database.forTenant(tenantId).prisma.message.findFirst({
+      where: { tenantId, id: messageId },
+      select: { content: true, session: { select: { revision: true } } },
+    })
+    if (!reply) return null
+    const fence = reply.session.revision + 1
+    return feed.takeOver({ sessionId, messageId, fence }, reply.content ?? '').catch(() => null)
   }
 
   async function recoverAbandoned(isCertain: boolean) {
