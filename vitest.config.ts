@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { configDefaults, defineConfig } from 'vitest/config'
+import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   resolve: {
@@ -13,8 +13,6 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
-    // The controls take minutes: `npm run test:faults` sets the scale, and runs them, too.
-    exclude: [...configDefaults.exclude, ...(process.env.FAULT_SCALE ? [] : ['test/faults/controls.test.ts'])],
     globalSetup: ['test/support/shared-postgres.ts'],
     pool: 'forks',
     maxWorkers: 2,

@@ -19,7 +19,10 @@ let failures = 0
 const round = () =>
   new Promise<number>((resolve) => {
     const env = { ...process.env, FAULT_SEED: String(seed), FAULT_SCALE: values.scale }
-    const child = spawn('vitest', ['run', 'test/faults'], { env, stdio: 'inherit' })
+    const child = spawn('vitest', ['run', 'test/faults', '--config', 'test/faults/vitest.config.ts'], {
+      env,
+      stdio: 'inherit',
+    })
     child.on('exit', (code) => resolve(code ?? 1))
   })
 

@@ -58,8 +58,8 @@ const count = (text: string) => Math.ceil(text.length / 3)
 const ids = (parts: readonly Part[]) => parts.flatMap(({ messageId }) => messageId ?? [])
 
 describe('turns', () => {
-  it('hold every message in order, and each call with its results', () => {
-    fc.assert(
+  it('hold every message in order, and each call with its results', async () => {
+    await fc.assert(
       fc.property(conversation, (said) => {
         const turns = turnsOf(said)
         expect(turns.flat()).toEqual(said)
@@ -79,8 +79,8 @@ describe('what is sent', () => {
   const check = (property: (asked: Fitting & { said: Said[] }, parts: Part[]) => void) =>
     fc.assert(fc.property(fitting, (asked) => property(asked, fitParts(asked, count).parts)))
 
-  it('never passes the budget, unless what is always there does, which is told', () => {
-    fc.assert(
+  it('never passes the budget, unless what is always there does, which is told', async () => {
+    await fc.assert(
       fc.property(fitting, (asked) => {
         const { parts, excess } = fitParts(asked, count)
         const size = asked.reserved + sizeOf(count, parts)
@@ -98,8 +98,8 @@ describe('what is sent', () => {
     })
   })
 
-  it('has the newest turns, whole, in their order and no more than asked for', () => {
-    fc.assert(
+  it('has the newest turns, whole, in their order and no more than asked for', async () => {
+    await fc.assert(
       fc.property(fitting, (asked) => {
         const { parts, dropped } = fitParts(asked, count)
         const kept = ids(parts)

@@ -30,7 +30,7 @@ it('never counts more tokens than there are bytes', async () => {
   const counters = createTokenCounters()
   counters.learn('demo:chat', 1_000, 900_000)
   const all = await Promise.all(['openai:gpt-4o', 'demo:chat', 'x:y'].map((model) => counters.of(model)))
-  fc.assert(
+  await fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       for (const { count } of all) expect(count(text)).toBeLessThanOrEqual(Buffer.byteLength(text))
     }),
