@@ -77,7 +77,7 @@ describe('turns', () => {
 
 describe('what is sent', () => {
   const check = (property: (asked: Fitting & { said: Said[] }, parts: Part[]) => void) =>
-    fc.assert(fc.property(fitting, (asked) => property(asked, fitParts(asked, count).parts)))
+    await fc.assert(fc.property(fitting, (asked) => property(asked, fitParts(asked, count).parts)))
 
   it('never passes the budget, unless what is always there does, which is told', async () => {
     await fc.assert(
