@@ -77,7 +77,7 @@ describe('turns', () => {
 
 describe('what is sent', () => {
   const check = (property: (asked: Fitting & { said: Said[] }, parts: Part[]) => void) =>
-    await fc.assert(fc.property(fitting, (asked) => property(asked, fitParts(asked, count).parts)))
+    fc.assert(fc.property(fitting, (asked) => property(asked, fitParts(asked, count).parts)))
 
   it('never passes the budget, unless what is always there does, which is told', async () => {
     await fc.assert(
@@ -91,8 +91,8 @@ describe('what is sent', () => {
     )
   })
 
-  it('begins with the system prompt and ends with the question', () => {
-    check(({ system, current }, parts) => {
+  it('begins with the system prompt and ends with the question', async () => {
+    await check(({ system, current }, parts) => {
       expect(parts.slice(0, system.length)).toEqual(system)
       expect(parts.slice(-current.length)).toEqual(current)
     })
@@ -113,8 +113,8 @@ describe('what is sent', () => {
     )
   })
 
-  it('leaves half of the room to the conversation', () => {
-    check((asked, parts) => {
+  it('leaves half of the room to the conversation', async () => {
+    await check((asked, parts) => {
       const { system, current, extras, budget, reserved } = asked
       const left = budget - reserved - sizeOf(count, [...system, ...current])
       const chosen = parts.filter((each) => extras.includes(each))
