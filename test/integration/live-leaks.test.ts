@@ -8,6 +8,15 @@ import { openEventStream } from '../support/sse.ts'
 let app: TestApp
 beforeAll(async () => {
   app = await startTestApp()
+  // The workers of background jobs begin some seconds later, and hold one each while they wait.
+  const early = abortSignals()
+  let last = 0
+  const areAllThere = () => {
+    const before = last
+    last = abortSignals()
+    return last > early + 8 && last === before
+  }
+  await expect.poll(areAllThere, { interval: 1_000, timeout: 30_000 }).toBe(true)
 })
 
 /** Every follower of the feed holds one of these until it is gone; the count is taken after garbage collection. */
@@ -50,9 +59,8 @@ describe('a reader that is gone leaves nothing behind', () => {
   })
 
   it('is counted at all: those that stay are seen', async () => {
-    // Those of one session would share a follower. One after another: each connection of fetch keeps a signal, too.
-    const sessionIds: string[] = []
-    for (let cycle = 0; cycle < cycles; cycle += 1) sessionIds.push(await app.api().createSession())
+    // Those of one session would share a follower.
+    const sessionIds = await Promise.all(Array.from({ length: cycles }, () => app.api().createSession()))
     const before = abortSignals()
     const socket = app.socket()
     const watches = sessionIds.map((sessionId) => socket.watch(watchSession, { sessionId }))
