@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { queryObjects } from 'node:v8'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
@@ -10,13 +11,11 @@ beforeAll(async () => {
   app = await startTestApp()
   // The workers of background jobs begin some seconds later, and hold one each while they wait.
   const early = abortSignals()
-  let last = 0
-  const areAllThere = () => {
-    const before = last
-    last = abortSignals()
-    return last > early + 8 && last === before
+  for (let last = 0, now = early; now <= early + 8 || now !== last; ) {
+    await sleep(1_000)
+    last = now
+    now = abortSignals()
   }
-  await expect.poll(areAllThere, { interval: 1_000, timeout: 30_000 }).toBe(true)
 })
 
 /** Every follower of the feed holds one of these until it is gone; the count is taken after garbage collection. */
