@@ -26,7 +26,9 @@ it('leads a newcomer from a first session to words that arrive live', async () =
   await watcher.run()
   await watcher.result(/SessionSnapshot/)
 
-  await vi.waitFor(async () => expect(await storedTabs(context)).toContain(sessionId), waiting)
+  // Stored at different moments; a page that finds them apart opens a tab for each.
+  for (const name of ['tabState', 'variables'])
+    await vi.waitFor(async () => expect(await storedBy(context, name)).toContain(sessionId), waiting)
   const sender = await openGraphiql(await context.newPage(), app.url)
   expect(await sender.tabs()).toEqual(['Create', 'Send', 'Watch', 'List'])
   await sender.openTab('Send')
@@ -113,7 +115,7 @@ it('brings a fresh development token, but leaves headers alone that somebody typ
   await second.openTab('Watch')
   await second.headers(/Bearer development-2"/)
   await second.type('Headers', '{"Authorization": "Bearer my-own"}')
-  await vi.waitFor(async () => expect(await storedTabs(context)).toContain('my-own'), waiting)
+  await vi.waitFor(async () => expect(await storedBy(context, 'tabState')).toContain('my-own'), waiting)
 
   const third = await openGraphiql(page, url)
   expect(await third.tabs()).toEqual(['Create', 'Send', 'Watch', 'List'])
@@ -130,7 +132,10 @@ it('keeps a token that somebody brought out of the storage', async () => {
   await graphiql.run()
   await graphiql.result(/The server answered 404/)
   await graphiql.openTab('Send')
-  await vi.waitFor(async () => expect(await storedTabs(context)).toContain('"activeTabIndex":1'), waiting)
+  await vi.waitFor(
+    async () => expect(await storedBy(context, 'tabState')).toContain('"activeTabIndex":1'),
+    waiting,
+  )
   const stored = JSON.stringify(await context.storageState())
   expect(stored).toContain('graphiql:queries')
   expect(stored).not.toContain('my-own')
@@ -181,9 +186,9 @@ async function untilMatch(read: () => Promise<string | null>, pattern: RegExp) {
 }
 
 /** What the page has stored of its tabs; GraphiQL does that half a second late. */
-async function storedTabs(context: BrowserContext) {
+async function storedBy(context: BrowserContext, key: string) {
   const [site] = (await context.storageState()).origins
-  return site?.localStorage.find(({ name }) => name === 'parley:graphiql:tabState')?.value
+  return site?.localStorage.find(({ name }) => name === `parley:graphiql:${key}`)?.value
 }
 
 /** The last message of the session, once it is complete, as the API tells it to the page's developer. */
