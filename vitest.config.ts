@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
@@ -11,6 +12,8 @@ export default defineConfig({
       },
     ],
   },
+  // The client library is tested from its sources.
+  ssr: { resolve: { conditions: ['parley-source', ...defaultServerConditions] } },
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/shared-postgres.ts'],

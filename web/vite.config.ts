@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import react from '@vitejs/plugin-react'
-import { defineConfig, type Plugin } from 'vite'
+import { defaultClientConditions, defineConfig, type Plugin } from 'vite'
 
 const server = 'http://127.0.0.1:4000'
 
@@ -27,6 +27,8 @@ export default defineConfig({
   root: import.meta.dirname,
   // Relative, so that the pages also work behind a proxy that puts a prefix before every path.
   base: './',
+  // The client library is taken from its sources, so that a change of it shows without a build.
+  resolve: { conditions: ['parley-source', ...defaultClientConditions] },
   plugins: [react(), precompress()],
   worker: { format: 'es' },
   build: {

@@ -1,12 +1,13 @@
 import { type GraphQLInterfaceType, getOperationAST, isObjectType, parse } from 'graphql'
 import { describe, expect, it } from 'vitest'
+import { SessionEventsDocument } from '../../client/src/generated/graphql.ts'
 import { isSameForAll, readsParentOnly } from '../../src/graphql/shared.ts'
 import { schema } from '../../src/schema.ts'
 
 const sessionEvent = schema.getType('SessionEvent') as GraphQLInterfaceType
 /** A field of an event that is not the same for all would keep readers apart, whatever else they select. */
 const eventTypes = schema.getPossibleTypes(sessionEvent).map(({ name }) => name)
-const partTypes = ['ToolCall', 'RunError', 'RunUsage', 'SessionUsage', 'User', 'Memory']
+const partTypes = ['ToolCall', 'RunError', 'RunUsage', 'SessionUsage', 'User', 'Memory', 'PendingToolCall']
 
 const fieldsOf = (name: string) => {
   const type = schema.getType(name)
@@ -33,8 +34,8 @@ describe('what readers of a session may share', () => {
     ],
     [
       'Run',
-      `id status model parameters error usage queuedAt startedAt firstTokenAt finishedAt timeToFirstTokenMs createdAt
-       updatedAt`,
+      `id status model parameters error usage pendingToolCalls queuedAt startedAt firstTokenAt finishedAt timeToFirstTokenMs
+       createdAt updatedAt`,
     ],
     [
       'Session',
@@ -68,5 +69,9 @@ describe('what readers of a session may share', () => {
     ['... on SessionSnapshot { messages { session { messages { totalCount } } } }', '', false],
   ])('%s %s: %s', (selection, fragments, expected) => {
     expect(judge(selection, fragments)).toBe(expected)
+  })
+  it('all that the client library asks of a session', () => {
+    const operation = getOperationAST(SessionEventsDocument)
+    expect(operation && isSameForAll(schema, SessionEventsDocument, operation)).toBe(true)
   })
 })

@@ -1,29 +1,22 @@
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
+import { sameForAll } from '../../graphql/shared.ts'
 import { ForbiddenError, NotFoundError, ValidationError } from '../../lib/errors.ts'
 import { isOpen, type PendingToolCall } from './pausing.ts'
 import { Run } from './schema.ts'
 import type { Submitted } from './tool-results.ts'
 
 const PendingToolCallRef = builder
-  .objectRef<{ call: PendingToolCall; expiresAt: Date }>('PendingToolCall')
+  .objectRef<PendingToolCall & { expiresAt: Date }>('PendingToolCall')
   .implement({
     description: 'A call of a tool whose result a run waits for.',
     fields: (t) => ({
-      toolCallId: t.string({
-        description: 'The id of the call, which its result names.',
-        resolve: ({ call }) => call.id,
-      }),
-      name: t.string({ description: 'The tool.', resolve: ({ call }) => call.name }),
-      arguments: t.field({
-        type: 'JSON',
-        description: 'The arguments that the model gave.',
-        resolve: ({ call }) => call.arguments,
-      }),
-      requiresApproval: t.boolean({
+      toolCallId: t.exposeString('id', { description: 'The id of the call, which its result names.' }),
+      name: t.exposeString('name', { description: 'The tool.' }),
+      arguments: t.expose('arguments', { type: 'JSON', description: 'The arguments that the model gave.' }),
+      requiresApproval: t.exposeBoolean('requiresApproval', {
         description: 'Whether a person must approve the call; its result then says whether one did.',
-        resolve: ({ call }) => call.requiresApproval,
       }),
       expiresAt: t.expose('expiresAt', {
         type: 'DateTime',
@@ -36,13 +29,13 @@ builder.prismaObjectFields('Run', (t) => ({
   pendingToolCalls: t.field({
     type: [PendingToolCallRef],
     description: 'The calls whose results it waits for; empty but in REQUIRES_ACTION.',
-    resolve: ({ pendingToolCalls, actionExpiresAt }) =>
-      actionExpiresAt === null
+    extensions: sameForAll,
+    resolve: ({ pendingToolCalls, actionExpiresAt: expiresAt }) =>
+      expiresAt === null
         ? []
-        : (pendingToolCalls as unknown as PendingToolCall[]).filter(isOpen).map((call) => ({
-            call,
-            expiresAt: actionExpiresAt,
-          })),
+        : (pendingToolCalls as unknown as PendingToolCall[])
+            .filter(isOpen)
+            .map((call) => ({ ...call, expiresAt })),
   }),
 }))
 

@@ -1,0 +1,1 @@
+export { type ClientErrorCode, type FieldFault, ParleyError, type ParleyErrorCode } from './errors.ts'
