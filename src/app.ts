@@ -58,8 +58,8 @@ import { openShared, type Shared } from './realtime/open.ts'
 import { schema } from './schema.ts'
 import { createDoors } from './server/doors.ts'
 import { createExportDoor } from './server/exports.ts'
-import { createGraphiqlPage } from './server/graphiql.ts'
 import { createHealth } from './server/health.ts'
+import { createPages } from './server/pages.ts'
 import { graphqlPath, type OperationOrigin } from './server/yoga.ts'
 import type { Log } from './telemetry/log.ts'
 
@@ -278,13 +278,13 @@ async function openDoors(config: Config, { database, services, tokens, shared, l
       presentError(error, requestId, (cause) => log.error({ err: cause, requestId }, 'an operation failed')),
     signIn: async (token) => services.accounts.signIn(await tokens.verify(token)),
     health: createHealth({ version, ping: database.ping, isBrokerReachable: shared.isReachable }),
-    graphiql: config.server.graphiql
-      ? createGraphiqlPage({
-          directory: fileURLToPath(new URL('../web/dist', import.meta.url)),
-          endpoint: graphqlPath,
-          token: () => developmentToken(config, tokens),
-        })
-      : null,
+    pages: createPages({
+      directory: fileURLToPath(new URL('../web/dist', import.meta.url)),
+      endpoint: graphqlPath,
+      chat: config.server.chatPage,
+      graphiql: config.server.graphiql,
+      token: () => developmentToken(config, tokens),
+    }),
     exports: createExportDoor(services.transfer.open),
     log,
   })

@@ -67,6 +67,7 @@ const settings = z.object({
   PORT: whole(4000, 0, 65_535),
   DATA_DIR: z.string().default('.data'),
   CORS_ORIGINS: list.default([]),
+  CHAT_PAGE: flag.optional(),
   GRAPHIQL: flag.optional(),
   HTTP_BODY_MAX_BYTES: whole(1_048_576, 1_024),
   WEBSOCKET_FRAME_MAX_BYTES: whole(131_072, 1_024),
@@ -204,6 +205,7 @@ function arrange(s: Settings) {
       host: s.HOST,
       port: s.PORT,
       corsOrigins: s.CORS_ORIGINS,
+      chatPage: s.CHAT_PAGE ?? true,
       graphiql: s.GRAPHIQL ?? !isProduction,
       bodyMaxBytes: s.HTTP_BODY_MAX_BYTES,
       websocket: {

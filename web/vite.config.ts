@@ -23,13 +23,26 @@ const precompress = (): Plugin => ({
   },
 })
 
+/** The chat page as it is one folder deeper, at `/s/` and an id, with paths that lead up. */
+const sessionPage = (): Plugin => ({
+  name: 'session-page',
+  apply: 'build',
+  enforce: 'post',
+  generateBundle(_options, bundle) {
+    const page = bundle['index.html']
+    if (page?.type !== 'asset') throw new Error('index.html was not built')
+    const source = String(page.source).replaceAll('"./', '"../')
+    this.emitFile({ type: 'asset', fileName: 'session.html', source })
+  },
+})
+
 export default defineConfig({
   root: import.meta.dirname,
   // Relative, so that the pages also work behind a proxy that puts a prefix before every path.
   base: './',
   // The client library is taken from its sources, so that a change of it shows without a build.
   resolve: { conditions: ['parley-source', ...defaultClientConditions] },
-  plugins: [react(), precompress()],
+  plugins: [react(), sessionPage(), precompress()],
   worker: { format: 'es' },
   build: {
     target: 'es2022',
@@ -39,7 +52,7 @@ export default defineConfig({
     chunkSizeWarningLimit: 4_000,
     reportCompressedSize: false,
     rolldownOptions: {
-      input: ['graphiql.html'],
+      input: ['index.html', 'graphiql.html'],
       onLog(level, log, write) {
         // GraphiQL ships its files with the React compiler's directives, which mean nothing once compiled.
         if (log.code !== 'MODULE_LEVEL_DIRECTIVE') write(level, log)
@@ -47,6 +60,6 @@ export default defineConfig({
     },
   },
   server: {
-    proxy: { '/graphql': { target: server, ws: true }, '/graphiql/config.json': server },
+    proxy: { '/graphql': { target: server, ws: true }, '/config.json': server },
   },
 })

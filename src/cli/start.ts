@@ -36,6 +36,7 @@ function welcome(url: string, token: string | null): string {
     '',
     `Parley is ready.`,
     '',
+    `  Chat       ${url}/`,
     `  GraphiQL   ${url}/graphiql`,
     `  Endpoint   ${url}/graphql   (HTTP, SSE and WebSocket)`,
   ]

@@ -6,11 +6,11 @@ import { createCompiledOperations } from './compiled.ts'
 import { createConnectionLimits } from './connection-limits.ts'
 import { createEventStreams } from './event-streams.ts'
 import type { ExportDoor } from './exports.ts'
-import type { GraphiqlPage } from './graphiql.ts'
 import type { Health } from './health.ts'
 import { close, createHttpServer, listen } from './http.ts'
 import { createLargeBodies } from './large-bodies.ts'
 import { createOperations } from './operations.ts'
+import type { Pages } from './pages.ts'
 import { createWebSocketDoor } from './websocket.ts'
 import type { SignIn } from './websocket-protocol.ts'
 import { createGraphqlServer, type OperationOrigin, type Present } from './yoga.ts'
@@ -34,7 +34,7 @@ type Options = {
   present: Present
   signIn: SignIn
   health: Health
-  graphiql: GraphiqlPage | null
+  pages: Pages
   exports: ExportDoor
   log: Log
 }
@@ -55,8 +55,8 @@ export function createDoors(options: Options): Doors {
   const limits = createConnectionLimits(connections)
   const staying = { operations, present, signIn, limits, corsOrigins, log }
   const eventStreams = createEventStreams(staying)
-  const { graphiql, exports } = options
-  const answering = { yoga, compiled, eventStreams, health, graphiql, exports }
+  const { pages, exports } = options
+  const answering = { yoga, compiled, eventStreams, health, pages, exports }
   const documentMaxBytes = config.documents.maxBytes
   const largeBodies = createLargeBodies({ bodyMaxBytes, documentMaxBytes, contextOf })
   const server = createHttpServer({ ...answering, corsOrigins, largeBodies, log })

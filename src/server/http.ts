@@ -8,9 +8,9 @@ import type { Log } from '../telemetry/log.ts'
 import type { CompiledOperations } from './compiled.ts'
 import type { EventStreams } from './event-streams.ts'
 import type { ExportDoor } from './exports.ts'
-import type { GraphiqlPage } from './graphiql.ts'
 import type { Health } from './health.ts'
 import type { LargeBodies } from './large-bodies.ts'
+import type { Pages } from './pages.ts'
 import { newRequestId } from './request-id.ts'
 import { graphqlPath, type Yoga } from './yoga.ts'
 
@@ -21,7 +21,7 @@ type Options = {
   /** Without them no answer needs CORS headers, which are Yoga's to give. */
   corsOrigins: readonly string[]
   health: Health
-  graphiql: GraphiqlPage | null
+  pages: Pages
   exports: ExportDoor
   largeBodies: LargeBodies
   log: Log
@@ -29,7 +29,7 @@ type Options = {
 
 /** Routes requests; everything but the body's size is left to who answers. */
 export function createHttpServer(options: Options): Server {
-  const { yoga, health, graphiql, largeBodies, log } = options
+  const { yoga, health, pages, largeBodies, log } = options
 
   async function answer(request: IncomingMessage, response: ServerResponse, requestId: string) {
     const path = request.url?.split('?', 1)[0]
@@ -54,9 +54,8 @@ export function createHttpServer(options: Options): Server {
       await yoga(request, response, { origin })
       return
     }
-    const answering = graphiql?.(request, response) || options.exports(request, response)
+    const answering = pages(request, response) || options.exports(request, response)
     if (answering) await answering
-    else if (path === '/' && graphiql) response.writeHead(302, { location: '/graphiql' }).end()
     else sendError(response, 404, 'NOT_FOUND', `There is nothing here; the API is at ${graphqlPath}.`)
   }
 

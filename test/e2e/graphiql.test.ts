@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { BrowserContext, Page } from 'playwright-core'
 import { beforeAll, expect, it, onTestFinished, vi } from 'vitest'
-import { createGraphiqlPage } from '../../src/server/graphiql.ts'
+import { createPages } from '../../src/server/pages.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { useBrowser } from '../support/browser.ts'
 
@@ -205,7 +205,7 @@ async function storedReply(sessionId: string): Promise<string | undefined> {
 /** The page without an API behind it. */
 async function servePageAlone(token: () => string | null) {
   const directory = join(import.meta.dirname, '../../web/dist')
-  const page = createGraphiqlPage({ directory, endpoint: '/graphql', token })
+  const page = createPages({ directory, endpoint: '/graphql', chat: false, graphiql: true, token })
   const server = createServer(async (request, response) => {
     if (!(await page(request, response))) response.writeHead(404).end()
   })

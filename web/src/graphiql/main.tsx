@@ -22,7 +22,7 @@ const tabs = initialTabs(storage, token)
 createRoot(root).render(<Page {...{ endpoint, storage, keepsHeaders, tabs }} />)
 
 async function loadConfig(): Promise<PageConfig> {
-  const response = await fetch('./graphiql/config.json')
-  if (!response.ok) throw new Error(`graphiql/config.json: ${response.status} ${response.statusText}`)
+  const response = await fetch('./config.json')
+  if (!response.ok) throw new Error(`config.json: ${response.status} ${response.statusText}`)
   return response.json()
 }

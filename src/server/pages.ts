@@ -2,21 +2,25 @@ import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { extname, join } from 'node:path'
 
-/** Where the page comes from and what it is told. */
-export type GraphiqlPageOptions = {
+/** Which pages there are, where they come from and what they are told. */
+export type PagesOptions = {
   /** The folder that `npm run build --workspace web` writes. */
   directory: string
   /** Path of the GraphQL endpoint on this server. */
   endpoint: string
+  /** The chat page, at `/` and at `/s/` and a session's id. */
+  chat: boolean
+  /** The GraphiQL page, at `/graphiql`. */
+  graphiql: boolean
   /**
-   * A token for whoever opens the page, or null for none. Anybody who can reach the server gets it, so it is for
+   * A token for whoever opens a page, or null for none. Anybody who can reach the server gets it, so it is for
    * development on a loopback address only.
    */
   token: () => string | null | Promise<string | null>
 }
 
-/** Answers a request for the page or one of its files; false for every other path, with nothing sent. */
-export type GraphiqlPage = (request: IncomingMessage, response: ServerResponse) => false | Promise<true>
+/** Answers a request for a page or one of its files; false for every other path, with nothing sent. */
+export type Pages = (request: IncomingMessage, response: ServerResponse) => false | Promise<true>
 
 const contentTypes: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',
@@ -27,25 +31,45 @@ const contentTypes: Readonly<Record<string, string>> = {
 }
 
 const securityHeaders = {
-  // Monaco writes style elements and attributes of its own, hence the one 'unsafe-inline'. Fonts and pictures of
-  // the style sheets are partly data URLs.
-  'content-security-policy':
-    "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; " +
-    "style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data:; " +
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
+  'content-security-policy': contentPolicy("style-src 'self'; img-src 'self' data:"),
 }
+// Monaco writes style elements and attributes of its own, hence the one 'unsafe-inline'. Its fonts are partly data
+// URLs.
+const graphiqlPolicy = contentPolicy(
+  "worker-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data:",
+)
 
 const forever = 'public, max-age=31536000, immutable'
 // One folder and no leading dot: nothing that matches can point out of the directory. The bound keeps it a file
 // name: a longer one is an error to the file system, not a missing file.
 const assetPath = /^\/assets\/[\w-][\w.-]{0,99}$/
 
-export function createGraphiqlPage({ directory, endpoint, token }: GraphiqlPageOptions): GraphiqlPage {
+// Any id: whether there is such a session is for the API to say.
+const sessionPath = /^\/s\/\w{1,100}$/
+
+export function createPages({ directory, endpoint, chat, graphiql, token }: PagesOptions): Pages {
+  const files: Readonly<Record<string, string>> = {
+    ...(chat && { '/': 'index.html' }),
+    ...(graphiql && { '/graphiql': 'graphiql.html' }),
+  }
+  const fileOf = (path: string) =>
+    files[path] ?? (chat && sessionPath.test(path) ? 'session.html' : undefined)
+  const moves: Readonly<Record<string, string>> = {
+    ...(graphiql && { '/graphiql/': '/graphiql' }),
+    ...(graphiql && !chat && { '/': '/graphiql' }),
+  }
+  const isOurs = (path: string) =>
+    path === '/config.json' ||
+    path in moves ||
+    fileOf(path) !== undefined ||
+    /^\/assets(\/|$)/.test(path) ||
+    (graphiql && path.startsWith('/graphiql/'))
+
   return (request, response) => {
     const path = request.url?.split('?', 1)[0] ?? '/'
-    if (!/^\/(graphiql|assets)(\/|$)/.test(path)) return false
+    if (!isOurs(path)) return false
     return respond(path, request, response).then(() => true)
   }
 
@@ -55,13 +79,16 @@ export function createGraphiqlPage({ directory, endpoint, token }: GraphiqlPageO
       response.setHeader('allow', 'GET, HEAD')
       return sendText(response, 405, 'Only GET and HEAD.\n')
     }
-    if (path === '/graphiql/config.json') return sendConfig(request, response)
-    if (path === '/graphiql/') {
-      response.setHeader('location', '/graphiql')
-      return sendText(response, 308, 'Moved to /graphiql.\n')
+    if (path === '/config.json') return sendConfig(request, response)
+    const target = moves[path]
+    if (target) {
+      response.setHeader('location', target)
+      return sendText(response, 308, `Moved to ${target}.\n`)
     }
-    if (path === '/graphiql') {
-      if (await sendFile(join(directory, 'graphiql.html'), 'no-cache', request, response)) return
+    const file = fileOf(path)
+    if (file) {
+      if (file === 'graphiql.html') response.setHeader('content-security-policy', graphiqlPolicy)
+      if (await sendFile(join(directory, file), 'no-cache', request, response)) return
       return sendText(response, 503, 'The page is not built yet. Run: npm run build --workspace web\n')
     }
     if (assetPath.test(path) && (await sendFile(join(directory, path), forever, request, response))) return
@@ -77,6 +104,14 @@ export function createGraphiqlPage({ directory, endpoint, token }: GraphiqlPageO
     })
     response.end(JSON.stringify(config))
   }
+}
+
+/** All that a page may load is its own; what is listed comes on top of scripts and connections. */
+function contentPolicy(directives: string) {
+  return (
+    `default-src 'none'; script-src 'self'; connect-src 'self'; ${directives}; ` +
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+  )
 }
 
 /** False, with nothing sent, where there is no such file; the build has put a `.gz` beside most of them. */

@@ -1,0 +1,17 @@
+import './styles/tokens.css'
+import './styles/base.css'
+import { createRoot } from 'react-dom/client'
+import { App } from './app.tsx'
+import { loadConfig } from './identity.ts'
+import { restoreScheme } from './scheme.ts'
+
+const element = document.getElementById('root')
+if (!element) throw new Error('index.html has no #root')
+
+restoreScheme()
+const root = createRoot(element)
+try {
+  root.render(<App config={await loadConfig()} />)
+} catch {
+  root.render(<App config={null} />)
+}
