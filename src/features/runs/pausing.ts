@@ -70,7 +70,8 @@ export function pauseRunOnce(
     const { message, session } = await storeReplyEnd(sql, paused, ended, { isEnd: false, isKept: true })
     const events = [
       messageUpdated(message, session),
-      runRequiresAction(paused, session),
+      // Where the server has all results itself, nobody has anything to do.
+      ...(pending.some(isOpen) ? [runRequiresAction(paused, session)] : []),
       sessionUpdated(session),
     ]
     return { result: paused, events: session.deletedAt === null ? events : [changedUnseen(session)] }

@@ -1,0 +1,122 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { beforeAll, expect, it, onTestFinished } from 'vitest'
+import type { Api } from '../support/api.ts'
+import { type Identity, startTestApp, type TestApp } from '../support/app.ts'
+
+const examples = join(import.meta.dirname, '../../examples')
+
+let app: TestApp
+beforeAll(async () => {
+  app = await startTestApp()
+})
+
+/** Runs one as its reader would, and gives what it prints; a failure of it fails the test. */
+async function run(identity: Identity, name: string, ...args: string[]): Promise<string> {
+  const env = { PATH: process.env.PATH, PARLEY_URL: app.url, PARLEY_TOKEN: app.token(identity) }
+  const program = promisify(execFile)(process.execPath, [join(examples, name), ...args], { env })
+  const { stdout, stderr } = await program
+  expect(stderr).toBe('')
+  return stdout
+}
+
+const sessionsOf = async (api: Api) =>
+  (
+    await api.run(`{ sessions(first: 2) { nodes {
+      title metadata systemPrompt messageCount
+      messages { nodes { role content status toolCalls { name arguments } } } } } }`)
+  ).sessions.nodes
+
+it('work-session: comes back to one session, streams, and finds it by its metadata', async () => {
+  const user = { user: 'analyst' }
+  const first = await run(user, 'work-session.ts', 'What were the key takeaways?', '/repeat Interest rates.')
+  expect(first).toContain('A new work session on acme-10k-2026')
+  expect(first).toMatch(/> \/repeat Interest rates\.\nInterest rates\.\n/)
+  expect(first).toMatch(/4 messages, \d+ tokens in, \d+ out/)
+
+  const second = await run(user, 'work-session.ts', 'Anything else?')
+  expect(second).toContain('Back at the work session')
+  // The demo model says what it remembers.
+  expect(second).toContain('This is turn **3** of our conversation')
+  expect(await sessionsOf(app.api(user))).toMatchObject([
+    {
+      messageCount: 6,
+      metadata: { filingId: 'acme-10k-2026' },
+      systemPrompt: expect.stringContaining('10-K'),
+    },
+  ])
+})
+
+it('entity-refinement: goes on with the JSON of the last answer', async () => {
+  const user = { user: 'extractor' }
+  const entities = '[{"name": "Acme Corp", "ticker": "ACME"}, {"name": "Globex", "ticker": null}]'
+  const told = await run(user, 'entity-refinement.ts', 'Acme buys Globex.', `/repeat Here: ${entities}`)
+  expect(told).toBe('Acme Corp\tACME\nGlobex\t-\n')
+  expect((await sessionsOf(app.api(user)))[0].messages.nodes).toMatchObject([
+    { role: 'USER', content: 'Extract the entities from:\n\nAcme buys Globex.' },
+    { role: 'ASSISTANT' },
+    { role: 'USER' },
+    { role: 'ASSISTANT', content: `Here: ${entities}` },
+  ])
+})
+
+it('feed-enrichment: keeps its results, and does nothing twice', async () => {
+  const user = { user: 'feed' }
+  const folder = await mkdtemp(join(tmpdir(), 'parley-feed-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const file = join(folder, 'items.json')
+  await writeFile(file, JSON.stringify([{ id: 'a', content: 'Profit is up.' }]))
+  const first = await run(user, 'feed-enrichment.ts', file)
+  expect(JSON.parse(first)).toMatchObject({
+    id: 'a',
+    summary: expect.stringContaining('Summarize in one sentence: Profit is up.'),
+    takeaways: expect.stringContaining('turn **2**'),
+    category: expect.stringContaining('turn **3**'),
+  })
+  expect(await run(user, 'feed-enrichment.ts', file)).toBe(first)
+  const { id: itemId, content, ...enriched } = JSON.parse(first)
+  expect(content).toBe('Profit is up.')
+  expect(await sessionsOf(app.api(user))).toMatchObject([
+    { title: 'a', messageCount: 6, metadata: { itemId, enriched } },
+  ])
+})
+
+it('healthcare-assistant: remembers what the model saves, and answers the tools that it calls', async () => {
+  const user = { user: 'patient-123', role: 'ADMIN' } as const
+  const told = await run(
+    user,
+    'healthcare-assistant.ts',
+    '/tool check_appointment {}',
+    '/tool memory_save {"key": "medications", "value": []}',
+  )
+  expect(told).toContain('[check_appointment {}]')
+  expect(told).toContain('`check_appointment` answered “{"time":"14:00","status":"confirmed"}”')
+  expect(told).toContain('[memory_save {"key":"medications","value":[]}]')
+  expect(told).toContain('  allergies = ["penicillin"] (CLIENT)\n')
+  expect(told).toContain('  medications = [] (MODEL)\n')
+  const [session] = await sessionsOf(app.api(user))
+  expect(session.messages.nodes.map(({ role }: { role: string }) => role)).toEqual([
+    ...['USER', 'ASSISTANT', 'TOOL', 'ASSISTANT'],
+    ...['USER', 'ASSISTANT', 'TOOL', 'ASSISTANT'],
+  ])
+  expect(session.messages.nodes[1].toolCalls).toEqual([{ name: 'check_appointment', arguments: {} }])
+})
+
+it('rag-chat: answers from a document, and tells from where', async () => {
+  const user = { user: 'reader' }
+  const told = await run(user, 'rag-chat.ts', join(examples, 'README.md'), '/repeat With a token [1].')
+  expect(told).toContain('README.md: 100 %')
+  expect(told).toContain('With a token [1].\n  [1] README.md\n')
+  const { documents } = await app.api(user).run('{ documents { nodes { title mimeType status } } }')
+  expect(documents.nodes).toEqual([{ title: 'README.md', mimeType: 'text/markdown', status: 'READY' }])
+})
+
+it('they say what is wrong where nothing was set up', async () => {
+  const program = promisify(execFile)(process.execPath, [join(examples, 'rag-chat.ts')], {
+    env: { PATH: process.env.PATH, PARLEY_URL: app.url, PARLEY_TOKEN: 'nonsense' },
+  })
+  await expect(program).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('token') })
+})
