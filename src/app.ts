@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { demoTenant, developmentToken } from './auth/development.ts'
@@ -22,18 +21,7 @@ import { createReadMarks } from './features/participants/read-marks.ts'
 import { createParticipants } from './features/participants/service.ts'
 import { createErasure } from './features/retention/erasure.ts'
 import { createRetention } from './features/retention/service.ts'
-import { createClaims } from './features/runs/claims.ts'
-import { createEngine, type Engine } from './features/runs/engine.ts'
-import { createHints } from './features/runs/hints.ts'
-import { createPreviews } from './features/runs/preview.ts'
-import { createRunQueue } from './features/runs/queue.ts'
-import { createRecovery } from './features/runs/recovery.ts'
-import { createRevisions } from './features/runs/revisions.ts'
-import { createSending } from './features/runs/sending.ts'
-import { createRuns } from './features/runs/service.ts'
-import { createTitles } from './features/runs/titles.ts'
-import { createToolResults } from './features/runs/tool-results.ts'
-import { createTurns } from './features/runs/turn.ts'
+import { createRunServices } from './features/runs/assembly.ts'
 import { createSearch } from './features/search/service.ts'
 import type { Services } from './features/services.ts'
 import { createChanges } from './features/sessions/changes.ts'
@@ -48,6 +36,7 @@ import { createTransfer } from './features/transfer/service.ts'
 import type { Context } from './graphql/context.ts'
 import { presentError } from './graphql/errors.ts'
 import { createJobs, type Jobs } from './jobs/queue.ts'
+import { createRates, type Rates } from './lib/rates.ts'
 import { openPrices } from './llm/prices.ts'
 import type { Provider } from './llm/provider.ts'
 import { createModels, type Models } from './llm/registry.ts'
@@ -93,10 +82,13 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
     const models = createModels(config.llm, { log, providers, prices })
     const shared = await openShared(config, log)
     opened.push(() => shared.close())
+    const rates = createRates(shared.rateLedger)
+    opened.push(async () => rates.stop())
     const { database, jobs, isOnlyNode } = await openDatabase(config, log, opened)
     const { services, engine, recovery } = createServices(
       config,
       shared,
+      rates,
       database,
       jobs,
       log,
@@ -109,7 +101,7 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
     opened.push(async () => recovery.stop())
     jobs.start()
     opened.push(() => jobs.stop())
-    const { url, doors } = await openDoors(config, { database, services, tokens, shared, log })
+    const { url, doors } = await openDoors(config, { database, services, tokens, shared, rates, log })
     return {
       url,
       tokens,
@@ -151,13 +143,14 @@ async function openDatabase(config: Config, log: Log, opened: (() => Promise<voi
 function createServices(
   config: Config,
   { broker, presence: presenceStore }: Shared,
+  rates: Rates,
   database: Database,
   jobs: Jobs,
   log: Log,
   models: Models,
   isOnlyNode: boolean,
   opened: (() => Promise<void>)[],
-): { services: Omit<Services, 'system'>; engine: Engine; recovery: ReturnType<typeof createRecovery> } {
+) {
   const feed = createFeed(broker, { maxEntries: config.feed.maxEntries })
   const { system } = database
   const rooms = createPresenceRooms({ store: presenceStore, feed, system, log })
@@ -170,8 +163,10 @@ function createServices(
   const catalog = createModelCatalog({ models, broker, isManaged: config.llm.isManaged, log })
   catalog.start()
   opened.push(() => catalog.stop())
-  const { messageMaxLength } = config.sessions
-  const agents = createAgents({ promptMaxLength: messageMaxLength, requireModel: catalog.require })
+  const agents = createAgents({
+    promptMaxLength: config.sessions.messageMaxLength,
+    requireModel: catalog.require,
+  })
   const settings = { config: config.sessions, requireModel: catalog.require }
   const templates = createTemplates({ ...settings, findAgent: agents.find })
   const sessions = createSessions({ config: config.sessions, agents, models: catalog, templates, changes })
@@ -184,30 +179,9 @@ function createServices(
   const { memories, memoryTools } = createMemoryServices({ config, ...base, sessions })
   const { passages, ...documents } = createDocumentServices({ config, ...base })
   const { context, summaries } = createContextServices({ config, ...base, passages })
-  const claims = createClaims({ database, changes, config: config.runs, nodeId: randomUUID() })
-  const hints = createHints({ broker, log })
-  const titles = createTitles({ config: config.sessions, ...base })
-  const engine = createEngine({
-    config: config.runs,
-    ...base,
-    feed,
-    claims,
-    hints,
-    context,
-    titles,
-    summaries,
-    memoryTools,
-  })
-  hints.start({ onWaiting: engine.takeWaiting, onCancel: engine.cancel })
-  opened.push(async () => hints.stop())
-  const recovery = createRecovery({ config: config.runs, database, changes, feed, engine, log, isOnlyNode })
-  const turns = createTurns({ messages, models: catalog, claims, context })
-  const previews = createPreviews({ config: config.sessions, sessions, turns, context })
-  const runs = createRuns({ sessions, changes, feed, engine, hints })
-  const sending = createSending({ config: config.sessions, sessions, turns, runs, changes, engine })
-  const runQueue = createRunQueue({ sessions, runs, changes })
-  const toolResults = createToolResults({ messageMaxLength, sessions, runs, claims, changes, engine })
-  const revisions = createRevisions({ config: config.sessions, sessions, turns, runs, changes, engine })
+  const asked = { ...base, config, broker, feed, rates, catalog, sessions, messages, context, summaries }
+  const runs = createRunServices({ ...asked, memoryTools, isOnlyNode })
+  opened.push(async () => runs.stop())
   const accounts = createAccounts({ database, autoCreateTenants: config.auth.autoCreateTenants })
   const lostChanges = createLostChanges({ system, feed, log })
   lostChanges.start()
@@ -218,7 +192,7 @@ function createServices(
   const stats = createStats()
   const importSessions = createImporting({ config, agents, models: catalog, changes })
   const transfer = createTransfer({ database, sessions, importSessions })
-  const erasure = createErasure({ sessions, participants, runs, accounts, changes })
+  const erasure = createErasure({ sessions, participants, runs: runs.services.runs, accounts, changes })
   const { cleanupDays } = config.sessions
   const retention = createRetention({ system, changes, afterDays: cleanupDays, log })
   jobs.work('retention', (_data, signal) => retention.sweep(signal))
@@ -235,12 +209,7 @@ function createServices(
       readMarks,
       messages,
       memories,
-      runs,
-      previews,
-      sending,
-      runQueue,
-      toolResults,
-      revisions,
+      ...runs.services,
       live,
       presence,
       search,
@@ -249,8 +218,8 @@ function createServices(
       erasure,
       ...documents,
     },
-    engine,
-    recovery,
+    engine: runs.engine,
+    recovery: runs.recovery,
   }
 }
 
@@ -259,10 +228,11 @@ type Parts = {
   services: Omit<Services, 'system'>
   tokens: Tokens
   shared: Shared
+  rates: Rates
   log: Log
 }
 
-async function openDoors(config: Config, { database, services, tokens, shared, log }: Parts) {
+async function openDoors(config: Config, { database, services, tokens, shared, rates, log }: Parts) {
   const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as {
     version: string
   }
@@ -286,6 +256,7 @@ async function openDoors(config: Config, { database, services, tokens, shared, l
       token: () => developmentToken(config, tokens),
     }),
     exports: createExportDoor(services.transfer.open),
+    rates,
     log,
   })
   return { url: await doors.open(), doors }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { address, flag, list, modelId, oneOf, whole } from './lib/setting-kinds.ts'
 
 /**
  * The one reader of the environment. `loadConfig` validates everything at once and throws a `ConfigError` that
@@ -21,46 +22,6 @@ export class ConfigError extends Error {
 /** Signs tokens where nobody set a secret; known to everybody, hence refused in production. */
 export const developmentSecret = 'parley-development-secret-do-not-use-in-production'
 
-const whole = (fallback: number, min: number, max = Number.MAX_SAFE_INTEGER) => {
-  const allowed =
-    max === Number.MAX_SAFE_INTEGER
-      ? `a whole number of at least ${min}`
-      : `a whole number from ${min} to ${max}`
-  return z
-    .string()
-    .regex(/^\d{1,15}$/, `is not a whole number; allowed is ${allowed}`)
-    .transform(Number)
-    .refine((value) => value >= min && value <= max, `is out of range; allowed is ${allowed}`)
-    .default(fallback)
-}
-
-const flag = z
-  .enum(['true', 'false'], 'is not a switch; allowed is true or false')
-  .transform((value) => value === 'true')
-
-const oneOf = <const T extends readonly [string, ...string[]]>(values: T, fallback: T[number]) =>
-  z.enum(values, `is unknown; allowed is one of ${values.join(', ')}`).default(fallback as never)
-
-const address = (protocols: readonly string[]) =>
-  z.string().refine(
-    (value) => {
-      const protocol = URL.parse(value)?.protocol.slice(0, -1)
-      return protocol !== undefined && protocols.includes(protocol)
-    },
-    `is not an address; allowed is a URL that begins with ${protocols.map((p) => `${p}://`).join(' or ')}`,
-  )
-
-const list = z.string().transform((value) =>
-  value
-    .split(',')
-    .map((item) => item.trim())
-    .filter(Boolean),
-)
-
-const modelId = z
-  .string()
-  .regex(/^[a-z][a-z0-9-]*:\S+$/, 'is not a model id; allowed is provider:name, for example demo:chat')
-
 const settings = z.object({
   NODE_ENV: oneOf(['development', 'production', 'test'], 'development'),
   HOST: z.string().default('127.0.0.1'),
@@ -74,7 +35,18 @@ const settings = z.object({
   WEBSOCKET_INIT_TIMEOUT_MS: whole(3_000, 100, 60_000),
   SUBSCRIPTIONS_PER_CONNECTION: whole(50, 1),
   CONNECTIONS_PER_USER: whole(10, 1),
+  CONNECTIONS_PER_TENANT: whole(1_000, 1),
   CONNECTIONS_PER_NODE: whole(15_000, 1),
+  NEW_CONNECTIONS_PER_ADDRESS: whole(10, 0),
+  NEW_CONNECTIONS_BURST: whole(50, 1),
+  NEW_CONNECTIONS_PER_NODE: whole(500, 0),
+  REQUESTS_PER_SECOND: whole(20, 0),
+  REQUESTS_BURST: whole(60, 1),
+  SERVICE_REQUESTS_PER_SECOND: whole(1_000, 0),
+  OPERATIONS_PER_SECOND: whole(20, 0),
+  OPERATIONS_BURST: whole(50, 1),
+  SENDS_PER_MINUTE: whole(30, 0),
+  TRUSTED_PROXY_HOPS: whole(0, 0, 20),
   SHUTDOWN_TIMEOUT_MS: whole(25_000, 0, 600_000),
   LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
 
@@ -213,8 +185,23 @@ function arrange(s: Settings) {
         initTimeoutMs: s.WEBSOCKET_INIT_TIMEOUT_MS,
         operationsPerConnection: s.SUBSCRIPTIONS_PER_CONNECTION,
       },
-      connections: { perUser: s.CONNECTIONS_PER_USER, perNode: s.CONNECTIONS_PER_NODE },
+      connections: {
+        perUser: s.CONNECTIONS_PER_USER,
+        perTenant: s.CONNECTIONS_PER_TENANT,
+        perNode: s.CONNECTIONS_PER_NODE,
+      },
+      /** Proxies before the server whose word about the caller's address is taken. */
+      trustedProxyHops: s.TRUSTED_PROXY_HOPS,
       shutdownTimeoutMs: s.SHUTDOWN_TIMEOUT_MS,
+    },
+    /** A rate of 0 is no limit. */
+    rates: {
+      requests: { perSecond: s.REQUESTS_PER_SECOND, burst: s.REQUESTS_BURST },
+      serviceRequests: { perSecond: s.SERVICE_REQUESTS_PER_SECOND, burst: 2 * s.SERVICE_REQUESTS_PER_SECOND },
+      operations: { perSecond: s.OPERATIONS_PER_SECOND, burst: s.OPERATIONS_BURST },
+      sends: { perSecond: s.SENDS_PER_MINUTE / 60, burst: s.SENDS_PER_MINUTE },
+      connectionsOfAddress: { perSecond: s.NEW_CONNECTIONS_PER_ADDRESS, burst: s.NEW_CONNECTIONS_BURST },
+      connectionsOfNode: { perSecond: s.NEW_CONNECTIONS_PER_NODE, burst: s.NEW_CONNECTIONS_PER_NODE },
     },
     database: {
       /** Absent: the embedded server in `dataDir`. */

@@ -8,6 +8,7 @@ import {
   ModelUnavailableError,
   NotFoundError,
   ParleyError,
+  RateLimitedError,
   RunInProgressError,
   ValidationError,
 } from '../lib/errors.ts'
@@ -78,6 +79,17 @@ builder.objectType(LimitError, {
   }),
 })
 
+builder.objectType(RateLimitedError, {
+  name: 'RateLimitedError',
+  description: 'Too much came within a short time; the same will be taken later.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    retryAfterSeconds: t.exposeInt('retryAfterSeconds', {
+      description: 'How many seconds to wait before the next attempt, at least 1.',
+    }),
+  }),
+})
+
 builder.objectType(RunInProgressError, {
   name: 'RunInProgressError',
   description: 'The session is answering already, and the send asked to be refused then.',
@@ -124,10 +136,8 @@ function codeOf(error: GraphQLError): ErrorCode {
   return typeof code === 'string' && Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'BAD_USER_INPUT'
 }
 
-function known(
-  { code, message }: { code: ErrorCode; message: string },
-  located: GraphQLError | null,
-): GraphQLError {
+function known(failure: { code: ErrorCode; message: string }, located: GraphQLError | null): GraphQLError {
+  const { code, message } = failure
   return new GraphQLError(message, {
     nodes: located?.nodes,
     source: located?.source,
@@ -137,6 +147,7 @@ function known(
       ...located?.extensions,
       code,
       ...(code === 'UNAUTHENTICATED' ? { http: { status: 401 } } : {}),
+      ...(failure instanceof RateLimitedError ? { retryAfterSeconds: failure.retryAfterSeconds } : {}),
     },
   })
 }

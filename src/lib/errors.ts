@@ -81,6 +81,17 @@ export class LimitError extends ParleyError {
   }
 }
 
+/** `what` is a plural: too many of it came within a short time. */
+export class RateLimitedError extends ParleyError {
+  /** Whole seconds, at least 1. */
+  readonly retryAfterSeconds: number
+  constructor(what: string, waitMs: number, setting: string) {
+    const seconds = Math.max(1, Math.ceil(waitMs / 1_000))
+    super('RATE_LIMITED', `Too many ${what}; try again in ${seconds} s (${setting}).`)
+    this.retryAfterSeconds = seconds
+  }
+}
+
 export class RunInProgressError extends ParleyError {
   constructor() {
     super('RUN_IN_PROGRESS', 'The session is answering already, and this message was to be refused then.')

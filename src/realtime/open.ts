@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts'
+import type { RateLedger } from '../lib/rates.ts'
 import type { Broker } from './broker.ts'
 import { createMemoryBroker } from './broker-memory.ts'
 import type { RedisLog } from './broker-redis-connection.ts'
@@ -9,6 +10,8 @@ import { createMemoryPresence } from './presence-memory.ts'
 export type Shared = {
   readonly broker: Broker
   readonly presence: PresenceStore
+  /** Absent where one node counts for itself. */
+  readonly rateLedger: RateLedger | null
   readonly kind: 'MEMORY' | 'REDIS'
   /** False while Redis is away. */
   isReachable(): boolean
@@ -24,33 +27,35 @@ export async function openShared({ redis, feed }: Config, log: RedisLog): Promis
   const memoryMs = 2 * feed.maxAgeMs
   if (!redis.url) {
     const broker = createMemoryBroker(limits)
-    return closable('MEMORY', broker, createMemoryPresence({ memoryMs }), () => true)
+    const presence = createMemoryPresence({ memoryMs })
+    const parts = { broker, presence, rateLedger: null }
+    return { ...parts, kind: 'MEMORY', isReachable: () => true, close: () => closeAll([broker, presence]) }
   }
-  // Loaded where it is used: one node alone starts without it.
+  // Loaded where they are used: one node alone starts without them.
   const { createRedisBroker } = await import('./broker-redis.ts')
   const { createRedisPresence } = await import('./presence-redis.ts')
+  const { createRedisRateLedger } = await import('./rates-redis.ts')
   const address = { url: redis.url, keyPrefix: redis.keyPrefix }
-  const broker = await createRedisBroker({ ...limits, ...address, log })
+  // That Redis is away, or back, is told by the broker.
+  const silent = { info() {}, warn() {} }
+  const opened: Closable[] = []
+  const keep = <Part extends Closable>(part: Part) => {
+    opened.push(part)
+    return part
+  }
   try {
-    // That Redis is away, or back, is told by the broker.
-    const silent = { info() {}, warn() {} }
-    const presence = await createRedisPresence({ ...address, memoryMs, log: silent })
-    return closable('REDIS', broker, presence, broker.isReachable)
+    const broker = keep(await createRedisBroker({ ...limits, ...address, log }))
+    const presence = keep(await createRedisPresence({ ...address, memoryMs, log: silent }))
+    const rateLedger = keep(await createRedisRateLedger({ ...address, log: silent }))
+    const parts = { broker, presence, rateLedger }
+    return { ...parts, kind: 'REDIS', isReachable: broker.isReachable, close: () => closeAll(opened) }
   } catch (error) {
-    await broker.close()
+    await closeAll(opened)
     throw error
   }
 }
 
-const closable = (
-  kind: Shared['kind'],
-  broker: Broker,
-  presence: PresenceStore,
-  isReachable: () => boolean,
-): Shared => ({
-  kind,
-  broker,
-  presence,
-  isReachable,
-  close: async () => void (await Promise.all([broker.close(), presence.close()])),
-})
+type Closable = { close(): Promise<void> }
+
+const closeAll = async (parts: readonly Closable[]) =>
+  void (await Promise.all(parts.map((part) => part.close())))

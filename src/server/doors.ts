@@ -1,7 +1,9 @@
 import type { GraphQLSchema } from 'graphql'
 import type { Config } from '../config.ts'
 import type { Context } from '../graphql/context.ts'
+import type { Rates } from '../lib/rates.ts'
 import type { Log } from '../telemetry/log.ts'
+import { createAdmission } from './admission.ts'
 import { createCompiledOperations } from './compiled.ts'
 import { createConnectionLimits } from './connection-limits.ts'
 import { createEventStreams } from './event-streams.ts'
@@ -36,6 +38,7 @@ type Options = {
   health: Health
   pages: Pages
   exports: ExportDoor
+  rates: Rates
   log: Log
 }
 
@@ -45,22 +48,32 @@ const shareOfPool = 0.6
 const requestsEndWithinMs = 2_000
 
 export function createDoors(options: Options): Doors {
-  const { config, schema, contextOf, present, signIn, health, log } = options
-  const { corsOrigins, host, port, bodyMaxBytes, websocket, connections } = config.server
+  const { config, schema, present, signIn, health, rates, log } = options
+  const { corsOrigins, host, port, bodyMaxBytes, websocket, connections, trustedProxyHops } = config.server
+  const contextOf = (origin: OperationOrigin) => {
+    origin.context ??= options.contextOf(origin)
+    return origin.context
+  }
   const { isProduction } = config
   const yoga = createGraphqlServer({ schema, contextOf, present, isProduction, corsOrigins, log })
   const compiled = createCompiledOperations({ schema, contextOf, present, yoga })
   const openingAtOnce = Math.ceil(config.database.poolSize * shareOfPool)
   const operations = createOperations({ schema, present, yoga, openingAtOnce })
-  const limits = createConnectionLimits(connections)
-  const staying = { operations, present, signIn, limits, corsOrigins, log }
+  const admission = createAdmission({ rates, limits: config.rates, trustedProxyHops, log })
+  const limits = createConnectionLimits(connections, admission)
+  const staying = { operations, present, signIn, limits, admission, corsOrigins, log }
   const eventStreams = createEventStreams(staying)
   const { pages, exports } = options
   const answering = { yoga, compiled, eventStreams, health, pages, exports }
   const documentMaxBytes = config.documents.maxBytes
   const largeBodies = createLargeBodies({ bodyMaxBytes, documentMaxBytes, contextOf })
-  const server = createHttpServer({ ...answering, corsOrigins, largeBodies, log })
-  const sockets = createWebSocketDoor({ ...staying, ...websocket, server })
+  const server = createHttpServer({ ...answering, admission, contextOf, corsOrigins, largeBodies, log })
+  const sockets = createWebSocketDoor({
+    ...staying,
+    ...websocket,
+    operationRate: config.rates.operations,
+    server,
+  })
   return {
     open: () => listen(server, host, port),
     counts: () => ({

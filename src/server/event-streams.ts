@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { GraphQLError } from 'graphql'
-import { LimitError } from '../lib/errors.ts'
+import { LimitError, RateLimitedError } from '../lib/errors.ts'
+import type { Admission, Caller } from './admission.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
 import { beatOf, type Watched, watchConnections } from './connection-watch.ts'
 import { inBatches } from './draining.ts'
@@ -43,11 +44,12 @@ type Options = {
   present: Present
   signIn: SignIn
   limits: ConnectionLimits
+  admission: Admission
   corsOrigins: readonly string[]
 }
 
 type EventStream = LiveOperation &
-  Watched & { readonly response: ServerResponse; user: string | null; isDraining: boolean }
+  Watched & { readonly response: ServerResponse; caller: Caller | null; isDraining: boolean }
 
 const beatEveryS = 12
 const fullAboveBytes = 262_144
@@ -68,6 +70,7 @@ export function createEventStreams({
   present,
   signIn,
   limits,
+  admission,
   corsOrigins,
 }: Options): EventStreams {
   const open = new Set<EventStream>()
@@ -89,9 +92,8 @@ export function createEventStreams({
     const token = authorization?.replace(/^bearer\s+/i, '')
     const viewer = token ? await signIn(token).catch(() => null) : null
     if (!viewer || stream.isOver) return
-    const user = `${viewer.tenantId}:${viewer.userId}`
-    limits.claim(user)
-    stream.user = user
+    limits.claim(viewer)
+    stream.caller = viewer
     stream.dueAtMs = performance.now() + viewer.expiresAt.getTime() - Date.now()
   }
 
@@ -107,14 +109,14 @@ export function createEventStreams({
       takenAtMs: performance.now(),
       beat: beatOf(socket),
       response,
-      user: null,
+      caller: null,
       isDraining: false,
     }
     open.add(stream)
     response.once('close', () => {
       open.delete(stream)
       endOperation(stream)
-      if (stream.user !== null) limits.unclaim(stream.user)
+      if (stream.caller !== null) limits.unclaim(stream.caller)
       limits.leave()
     })
     return stream
@@ -128,11 +130,13 @@ export function createEventStreams({
       for (const [name, value] of corsHeaders(request, corsOrigins)) response.setHeader(name, value)
       let stream: EventStream | undefined
       try {
-        limits.enter()
+        limits.enter(admission.addressOf(request))
         stream = begin(response, request.socket)
         await admit(stream, origin)
       } catch (error) {
-        const status = stream && !isDraining ? 429 : 503
+        const isTooFast = error instanceof RateLimitedError
+        if (isTooFast) response.setHeader('retry-after', error.retryAfterSeconds)
+        const status = isTooFast || (stream && !isDraining) ? 429 : 503
         refuse(response, status, [present(error, origin.requestId)])
         return true
       }
@@ -242,7 +246,7 @@ function operationFrom(given: Record<string, unknown>): OperationRequest | null 
 }
 
 /** The same as for any other answer. */
-function corsHeaders({ headers: { origin } }: IncomingMessage, corsOrigins: readonly string[]) {
+export function corsHeaders({ headers: { origin } }: IncomingMessage, corsOrigins: readonly string[]) {
   if (origin === undefined || !corsOrigins.includes(origin)) return []
   return [
     ['access-control-allow-origin', origin],

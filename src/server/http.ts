@@ -3,16 +3,18 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import type { ErrorCode } from '../lib/errors.ts'
+import type { Context } from '../graphql/context.ts'
+import { type ErrorCode, RateLimitedError } from '../lib/errors.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { Admission } from './admission.ts'
 import type { CompiledOperations } from './compiled.ts'
-import type { EventStreams } from './event-streams.ts'
+import { corsHeaders, type EventStreams } from './event-streams.ts'
 import type { ExportDoor } from './exports.ts'
 import type { Health } from './health.ts'
 import type { LargeBodies } from './large-bodies.ts'
 import type { Pages } from './pages.ts'
 import { newRequestId } from './request-id.ts'
-import { graphqlPath, type Yoga } from './yoga.ts'
+import { graphqlPath, type OperationOrigin, type Yoga } from './yoga.ts'
 
 type Options = {
   yoga: Yoga
@@ -24,12 +26,14 @@ type Options = {
   pages: Pages
   exports: ExportDoor
   largeBodies: LargeBodies
+  admission: Admission
+  contextOf: (origin: OperationOrigin) => Promise<Context>
   log: Log
 }
 
 /** Routes requests; everything but the body's size is left to who answers. */
 export function createHttpServer(options: Options): Server {
-  const { yoga, health, pages, largeBodies, log } = options
+  const { yoga, health, pages, largeBodies, admission, log } = options
 
   async function answer(request: IncomingMessage, response: ServerResponse, requestId: string) {
     const path = request.url?.split('?', 1)[0]
@@ -38,6 +42,8 @@ export function createHttpServer(options: Options): Server {
       const refusal = refusalOf(request)
       if (refusal) return sendError(response, refusal.status, 'BAD_USER_INPUT', refusal.message)
       const origin = { requestId, authorization: request.headers.authorization ?? null }
+      const excess = await excessOf(request, origin)
+      if (excess) return sendTooMany(request, response, excess)
       const large = largeBodies.isLarge(request) ? await largeBodies.read(request, origin) : null
       if (large && 'status' in large) return sendError(response, large.status, large.code, large.message)
       const isForEvents = wantsEvents(request)
@@ -57,6 +63,27 @@ export function createHttpServer(options: Options): Server {
     const answering = pages(request, response) || options.exports(request, response)
     if (answering) await answering
     else sendError(response, 404, 'NOT_FOUND', `There is nothing here; the API is at ${graphqlPath}.`)
+  }
+
+  /** Counts the request before it is read; what is wrong with its token is told later, like any other fault. */
+  async function excessOf(request: IncomingMessage, origin: OperationOrigin) {
+    const context = await options.contextOf(origin).catch(() => null)
+    try {
+      admission.request(context?.viewer ?? null, admission.addressOf(request))
+      return null
+    } catch (error) {
+      if (error instanceof RateLimitedError) return error
+      throw error
+    }
+  }
+
+  function sendTooMany(request: IncomingMessage, response: ServerResponse, excess: RateLimitedError) {
+    for (const [name, value] of corsHeaders(request, options.corsOrigins)) {
+      response.setHeader(name, value)
+      response.setHeader('access-control-expose-headers', 'retry-after')
+    }
+    response.setHeader('retry-after', excess.retryAfterSeconds)
+    sendError(response, 429, excess.code, excess.message, { retryAfterSeconds: excess.retryAfterSeconds })
   }
 
   const server = createServer((request, response) => {
@@ -95,9 +122,15 @@ function refusalOf({ method, headers }: IncomingMessage) {
   return null
 }
 
-function sendError(response: ServerResponse, status: number, code: ErrorCode, message: string): void {
+function sendError(
+  response: ServerResponse,
+  status: number,
+  code: ErrorCode,
+  message: string,
+  more: object = {},
+): void {
   response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
-  response.end(`${JSON.stringify({ errors: [{ message, extensions: { code } }] })}\n`)
+  response.end(`${JSON.stringify({ errors: [{ message, extensions: { code, ...more } }] })}\n`)
 }
 
 /** Starts to listen; resolves to the address to reach it by. */

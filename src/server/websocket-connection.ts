@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { GraphQLError } from 'graphql'
 import { CloseCode, MessageType } from 'graphql-ws'
 import { WebSocket } from 'ws'
+import type { Caller } from './admission.ts'
 import { beatOf, type Watched } from './connection-watch.ts'
 import { createCorks, textFrame } from './frames.ts'
 import { endOperation, type LiveOperation, resumeOperation } from './live-operations.ts'
@@ -13,6 +14,7 @@ import { withoutStatus } from './plans.ts'
  */
 export const closing = {
   restart: [1012, 'The server restarts: connect again'],
+  tooFast: [1013, 'Far too many operations in a short time: connect again later'],
   slow: [1013, 'The reader is too slow: connect again and go on from the last cursor'],
   unavailable: [1013, 'Tokens cannot be checked right now: try again'],
   badMessage: [CloseCode.BadRequest, 'A frame is no message of the protocol'],
@@ -30,8 +32,11 @@ export type Connection = Watched & {
   readonly socket: WebSocket
   readonly requestId: string | undefined
   authorization: string
+  readonly address: string
   /** Whose connection it counts as, once that is known. */
-  user: string | null
+  caller: Caller | null
+  /** When the operations that were begun are paid back at the pace that is allowed; time of `performance.now()`. */
+  paidAtMs: number
   /** An init has come. */
   isGreeted: boolean
   /** The init was acknowledged. */
@@ -54,6 +59,7 @@ export const newConnection = (
   socket: WebSocket,
   stream: Socket,
   requestId: string | undefined,
+  address: string,
   initTimeoutMs: number,
 ): Connection => ({
   // All in one place: an object that is made of others takes twice the memory.
@@ -65,7 +71,9 @@ export const newConnection = (
   socket,
   requestId,
   authorization: '',
-  user: null,
+  address,
+  caller: null,
+  paidAtMs: 0,
   isGreeted: false,
   isReady: false,
   isClosing: false,

@@ -6,8 +6,10 @@ import {
   type SubscribeMessage,
 } from 'graphql-ws'
 import { ExpiredTokenError } from '../auth/jwt.ts'
-import { LimitError, UnauthenticatedError } from '../lib/errors.ts'
+import { LimitError, RateLimitedError, UnauthenticatedError } from '../lib/errors.ts'
+import type { Rate } from '../lib/rates.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { Admission, Caller } from './admission.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
 import { createOperationRunner, endOperation } from './live-operations.ts'
 import type { Operations } from './operations.ts'
@@ -16,14 +18,17 @@ import { type Connection, closing, newSocketOperation, type SocketSender } from 
 import type { Present } from './yoga.ts'
 
 /** Whose connection it is, and for how long that is proven. */
-export type SignIn = (token: string) => Promise<{ tenantId: string; userId: string; expiresAt: Date }>
+export type SignIn = (token: string) => Promise<Caller & { expiresAt: Date }>
 
 export type ProtocolOptions = {
   operations: Operations
   present: Present
   signIn: SignIn
   limits: ConnectionLimits
+  admission: Admission
   operationsPerConnection: number
+  /** Of one connection. */
+  operationRate: Rate
   log: Log
 }
 
@@ -32,8 +37,10 @@ const idMaxLength = 255
 /** What the messages of graphql-transport-ws do; the rest of a socket's life is the door's. */
 export function createSocketProtocol(
   sender: SocketSender,
-  { operations, present, signIn, limits, operationsPerConnection, log }: ProtocolOptions,
+  options: ProtocolOptions,
 ): (connection: Connection, data: string) => void {
+  const { operations, present, signIn, limits, admission, operationsPerConnection, operationRate, log } =
+    options
   const run = createOperationRunner(operations, present, sender)
 
   async function greet(connection: Connection, { payload }: ConnectionInitMessage) {
@@ -42,11 +49,11 @@ export function createSocketProtocol(
     connection.dueAtMs = Number.POSITIVE_INFINITY
     const token = tokenOf(payload ?? undefined) ?? ''
     try {
-      const { tenantId, userId, expiresAt } = await signIn(token)
+      const { tenantId, userId, role, expiresAt } = await signIn(token)
       if (connection.isClosing) return
-      const user = `${tenantId}:${userId}`
-      limits.claim(user)
-      connection.user = user
+      const caller = { tenantId, userId, role }
+      limits.claim(caller)
+      connection.caller = caller
       connection.authorization = `Bearer ${token}`
       connection.dueAtMs = performance.now() + expiresAt.getTime() - Date.now()
       connection.isReady = true
@@ -68,14 +75,36 @@ export function createSocketProtocol(
     if (connection.operations.has(id)) return sender.close(connection, closing.idInUse)
     const operation = newSocketOperation(connection, id)
     const requestId = newRequestId(connection.requestId)
-    if (connection.operations.size >= operationsPerConnection) {
-      const message = `The connection has ${operationsPerConnection} operations open already (SUBSCRIPTIONS_PER_CONNECTION).`
-      const error = present(new LimitError(message, operationsPerConnection), requestId)
-      return sender.refuse(operation, [error])
+    try {
+      keepPace(connection)
+    } catch (error) {
+      if (isFarTooFast(connection)) return sender.close(connection, closing.tooFast)
+      return sender.refuse(operation, [present(error, requestId)])
     }
     connection.operations.set(id, operation)
     void run(operation, payload, { requestId, authorization: connection.authorization })
   }
+
+  /** Throws where the connection, or its user by all doors, begins more than it may. */
+  function keepPace(connection: Connection) {
+    if (connection.operations.size >= operationsPerConnection) {
+      const message = `The connection has ${operationsPerConnection} operations open already (SUBSCRIPTIONS_PER_CONNECTION).`
+      throw new LimitError(message, operationsPerConnection)
+    }
+    const { perSecond, burst } = operationRate
+    if (perSecond > 0 && connection.caller?.role !== 'SERVICE') {
+      const nowMs = performance.now()
+      // What is refused counts, too: who goes on without a pause is cut in the end.
+      connection.paidAtMs = Math.max(nowMs, connection.paidAtMs) + 1_000 / perSecond
+      const waitMs = connection.paidAtMs - nowMs - (burst * 1_000) / perSecond
+      if (waitMs > 0)
+        throw new RateLimitedError('operations on this connection', waitMs, 'OPERATIONS_PER_SECOND')
+    }
+    admission.request(connection.caller, connection.address)
+  }
+
+  const isFarTooFast = ({ paidAtMs }: Connection) =>
+    paidAtMs - performance.now() > (2 * operationRate.burst * 1_000) / operationRate.perSecond
 
   function complete({ operations: open }: Connection, id: string) {
     const operation = open.get(id)

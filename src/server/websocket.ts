@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { RateLimitedError } from '../lib/errors.ts'
 import { watchConnections } from './connection-watch.ts'
 import { inBatches } from './draining.ts'
 import {
@@ -37,7 +38,7 @@ const beatEveryS = 20
 const closeTimeoutMs = 1_000
 
 export function createWebSocketDoor(options: Options): WebSocketDoor {
-  const { server, corsOrigins, limits, log } = options
+  const { server, corsOrigins, limits, admission, log } = options
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: options.frameMaxBytes,
@@ -68,14 +69,14 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
     connections.delete(this)
     connection.isClosing = true
     endOperations(connection)
-    if (connection.user !== null) limits.unclaim(connection.user)
+    if (connection.caller !== null) limits.unclaim(connection.caller)
   }
   const onError = (error: Error) => log.debug({ err: error }, 'a socket failed')
 
-  function open(socket: WebSocket, stream: Socket, request: IncomingMessage) {
+  function open(socket: WebSocket, stream: Socket, request: IncomingMessage, address: string) {
     const given = request.headers['x-request-id']
     const requestId = typeof given === 'string' ? given : undefined
-    const connection = newConnection(socket, stream, requestId, options.initTimeoutMs)
+    const connection = newConnection(socket, stream, requestId, address, options.initTimeoutMs)
     connections.set(socket, connection)
     socket.on('message', onMessage).on('pong', onPong).on('close', onClose).on('error', onError)
     if (socket.protocol !== GRAPHQL_TRANSPORT_WS_PROTOCOL) sender.close(connection, closing.badProtocol)
@@ -86,13 +87,15 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
     if (path !== graphqlPath) return refuse(stream, '404 Not Found')
     if (isDraining) return refuse(stream, '503 Service Unavailable')
     if (!isAllowedOrigin(request, corsOrigins)) return refuse(stream, '403 Forbidden')
+    const address = admission.addressOf(request)
     try {
-      limits.enter()
-    } catch {
-      return refuse(stream, '503 Service Unavailable')
+      limits.enter(address)
+    } catch (error) {
+      if (!(error instanceof RateLimitedError)) return refuse(stream, '503 Service Unavailable')
+      return refuse(stream, '429 Too Many Requests', `Retry-After: ${error.retryAfterSeconds}\r\n`)
     }
     stream.once('close', limits.leave)
-    sockets.handleUpgrade(request, stream, head, (socket) => open(socket, stream, request))
+    sockets.handleUpgrade(request, stream, head, (socket) => open(socket, stream, request, address))
   })
 
   const watch = watchConnections<Connection>({
@@ -129,6 +132,6 @@ function isAllowedOrigin({ headers }: IncomingMessage, corsOrigins: readonly str
   return corsOrigins.includes(headers.origin) || URL.parse(headers.origin)?.host === headers.host
 }
 
-function refuse(stream: Duplex, status: string): void {
-  stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+function refuse(stream: Duplex, status: string, header = ''): void {
+  stream.end(`HTTP/1.1 ${status}\r\n${header}Connection: close\r\nContent-Length: 0\r\n\r\n`)
 }

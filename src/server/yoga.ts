@@ -21,7 +21,12 @@ import type { ErrorCode } from '../lib/errors.ts'
 import type { Log } from '../telemetry/log.ts'
 
 /** What the transport knows of an operation before it is run. */
-export type OperationOrigin = { requestId: string; authorization: string | null }
+export type OperationOrigin = {
+  readonly requestId: string
+  readonly authorization: string | null
+  /** Made once, by the first who asks for it. */
+  context?: Promise<Context>
+}
 
 /** The GraphQL engine: HTTP and SSE by itself, and what the WebSocket door borrows of it. */
 export type Yoga = YogaServerInstance<{ origin: OperationOrigin }, Context>

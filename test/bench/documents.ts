@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { startApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import { createLog } from '../../src/telemetry/log.ts'
+import { noRates } from '../support/no-rates.ts'
 import { pdfOf } from '../support/pdf.ts'
 import { query } from '../support/postgres.ts'
 import { openDatabases } from './database.ts'
@@ -30,7 +31,13 @@ const pages = () => Array.from({ length: 10 }, page)
 const databases = await openDatabases()
 const url = await databases.create()
 const port = String(await freePort())
-const config = loadConfig({ DATABASE_URL: url, PORT: port, LOG_LEVEL: 'warn', DOCUMENTS_PER_USER: '1000000' })
+const config = loadConfig({
+  DATABASE_URL: url,
+  PORT: port,
+  LOG_LEVEL: 'warn',
+  DOCUMENTS_PER_USER: '1000000',
+  ...noRates,
+})
 const app = await startApp(config, { log: createLog(config.log, false) })
 try {
   const token = app.tokens.sign?.({ subject: 'bench', tenant: 'demo', role: 'USER' }, { expiresIn: 3_600 })

@@ -6,6 +6,7 @@ import { createTokens } from '../../src/auth/jwt.ts'
 import { loadConfig } from '../../src/config.ts'
 import { startEmbeddedDatabase } from '../../src/db/embedded.ts'
 import { decodeId, encodeId } from '../../src/lib/ids.ts'
+import { noRates } from '../support/no-rates.ts'
 import { query } from '../support/postgres.ts'
 import { startRedis } from '../support/redis.ts'
 import type { StoredSession } from './history.ts'
@@ -79,6 +80,7 @@ export async function createWorld({
       RUNS_PER_USER: '1000',
       RUNS_PER_TENANT: '1000',
       CONNECTIONS_PER_USER: '1000',
+      ...noRates,
       // A frozen node is taken over within a test's time.
       RUN_LEASE_MS: '2000',
       RUN_CHECKPOINT_MS: '400',

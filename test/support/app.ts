@@ -5,6 +5,7 @@ import { loadConfig } from '../../src/config.ts'
 import type { Provider } from '../../src/llm/provider.ts'
 import { createLog, type Log } from '../../src/telemetry/log.ts'
 import { type Api, createApi } from './api.ts'
+import { noRates } from './no-rates.ts'
 import { query, withParts } from './postgres.ts'
 import { openSocket, type Socket } from './socket.ts'
 
@@ -61,6 +62,8 @@ export async function startTestApp({
     OLLAMA_BASE_URL: 'http://127.0.0.1:9',
     // Tests are many users in one.
     CONNECTIONS_PER_USER: '10000',
+    CONNECTIONS_PER_TENANT: '10000',
+    ...noRates,
     ...env,
   })
   const app: App = await startApp(config, {

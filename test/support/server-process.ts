@@ -8,6 +8,7 @@ import { afterAll } from 'vitest'
 import { createTokens } from '../../src/auth/jwt.ts'
 import { loadConfig } from '../../src/config.ts'
 import { type Api, createApi } from './api.ts'
+import { noRates } from './no-rates.ts'
 import { openSocket, type Socket } from './socket.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -39,6 +40,7 @@ export async function createServerProcess(env: Record<string, string> = {}): Pro
     PORT: '0',
     LOG_LEVEL: 'fatal',
     OLLAMA_BASE_URL: 'http://127.0.0.1:9',
+    ...noRates,
     ...env,
   }
   const token = createTokens(loadConfig(settings).auth).sign?.(

@@ -157,6 +157,7 @@ export function createRevisions(dependencies: Dependencies): Revisions {
       const key = clientId ? { clientId, clientDigest: digestOf(input) } : undefined
       const earlier = await turns.repeated(viewer, session.id, key)
       if (earlier) return earlier
+      turns.count(viewer, session)
       if (target.role !== 'USER') throw invalid('messageId', 'is no user message; only those can be edited')
       if (target.replacedAt) throw notInConversation()
       const { metadata, id: replacesId } = target
@@ -171,6 +172,7 @@ export function createRevisions(dependencies: Dependencies): Revisions {
       const key = clientId ? { clientId, clientDigest: digestOf(input) } : undefined
       const earlier = await turns.repeated(viewer, session.id, key)
       if (earlier) return earlier
+      turns.count(viewer, session)
       if (target.role !== 'ASSISTANT')
         throw invalid('messageId', 'is no reply; only those can be regenerated')
       if (target.replacedAt) throw notInConversation()

@@ -7,6 +7,7 @@ import {
   LimitError,
   ModelUnavailableError,
   NotFoundError,
+  RateLimitedError,
   ValidationError,
 } from '../../lib/errors.ts'
 import { encodeId } from '../../lib/ids.ts'
@@ -14,7 +15,15 @@ import type { Removed } from './revisions.ts'
 import { sentPayload } from './schema.ts'
 
 const errors = {
-  types: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitError, ModelUnavailableError],
+  types: [
+    ValidationError,
+    NotFoundError,
+    ForbiddenError,
+    ConflictError,
+    LimitError,
+    RateLimitedError,
+    ModelUnavailableError,
+  ],
 }
 
 const EditMessagePayload = sentPayload(

@@ -10,6 +10,7 @@ import {
   LimitError,
   ModelUnavailableError,
   NotFoundError,
+  RateLimitedError,
   RunInProgressError,
   ValidationError,
 } from '../../lib/errors.ts'
@@ -203,6 +204,7 @@ builder.mutationField('sendMessage', (t) =>
         ForbiddenError,
         ConflictError,
         LimitError,
+        RateLimitedError,
         RunInProgressError,
         ModelUnavailableError,
       ],

@@ -120,6 +120,7 @@ export function createSending({ config, sessions, turns, runs, changes, engine }
       const key = clientId ? { clientId, clientDigest: digestOf(content) } : undefined
       const earlier = await turns.repeated(viewer, sessionId, key)
       if (earlier) return earlier
+      turns.count(viewer, session)
       const settled = await turns.settle(viewer, session, input)
       const documentIds = input.documentIds
         ? await requireDocuments(viewer.db.sql, viewer, input.documentIds)

@@ -3,6 +3,7 @@ import type { Agent, Message, Run, Session, Sql, Statement } from '../../db/clie
 import type { ContextPolicy } from '../../lib/context-policy.ts'
 import { ConflictError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
+import type { RateLimit } from '../../lib/rates.ts'
 import type { ContextBuilder } from '../context/service.ts'
 import { appendMessages, type Draft, messageAdded } from '../messages/append.ts'
 import { messagesRemoved } from '../messages/removal.ts'
@@ -54,6 +55,11 @@ export type Turns = {
       contextPolicy?: ContextPolicy | null | undefined
     },
   ): Promise<{ model: string; parameters: object }>
+  /**
+   * Counts a turn that is about to begin; throws a `RateLimitedError` where its user begins too many. What a service sends
+   * counts as its session's owner's.
+   */
+  count(viewer: Viewer, session: Session): void
   /** What was stored under a client's key; null where it is new, a `ConflictError` where it stood for something else. */
   repeated(viewer: Viewer, sessionId: string, key: ClientKey | undefined): Promise<Sent | null>
   /**
@@ -81,10 +87,13 @@ type Dependencies = {
   models: ModelCatalog
   claims: Claims
   context: ContextBuilder
+  sendRate: RateLimit
 }
 
-export function createTurns({ messages, models, claims, context }: Dependencies): Turns {
+export function createTurns({ messages, models, claims, context, sendRate }: Dependencies): Turns {
   return {
+    count: ({ role, tenantId, userId }, session) =>
+      sendRate.take(`${tenantId}:${role === 'SERVICE' ? session.userId : userId}`),
     async settle(viewer, session, asked) {
       const { db, tenantId } = viewer
       const [agent] = session.agentId

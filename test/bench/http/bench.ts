@@ -102,6 +102,10 @@ async function startHttpServer(name: string, tenantId: string): Promise<Server> 
       PORT: String(port),
       BENCH_TENANT: tenantId,
       LOG_LEVEL: 'error',
+      // Counted all the same, as what it costs belongs to the measure.
+      REQUESTS_PER_SECOND: '1000000',
+      REQUESTS_BURST: '1000000',
+      SENDS_PER_MINUTE: '60000000',
       OLLAMA_BASE_URL: 'http://127.0.0.1:9',
     },
   })

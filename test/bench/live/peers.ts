@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
+import { noRates } from '../../support/no-rates.ts'
 import type { BenchDatabases } from '../database.ts'
 import { freePort, type ServerProcess, startServer } from '../server.ts'
 import { type Control, openControl } from './control.ts'
@@ -43,7 +44,9 @@ const parleySettings: Settings = {
   RUNS_PER_USER: '1000',
   RUNS_PER_TENANT: '100000',
   CONNECTIONS_PER_USER: '10000',
+  CONNECTIONS_PER_TENANT: '100000',
   CONNECTIONS_PER_NODE: '100000',
+  ...noRates,
   MAX_SESSIONS_PER_AGENT: '1000000',
 }
 

@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto'
+import type { Config } from '../../config.ts'
+import type { Database } from '../../db/client.ts'
+import type { Jobs } from '../../jobs/queue.ts'
+import type { Rates } from '../../lib/rates.ts'
+import type { Models } from '../../llm/registry.ts'
+import type { Broker } from '../../realtime/broker.ts'
+import type { Feed } from '../../realtime/feed.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { ContextBuilder } from '../context/service.ts'
+import type { Summaries } from '../context/summaries.ts'
+import type { MemoryTools } from '../memory/tools.ts'
+import type { Messages } from '../messages/service.ts'
+import type { ModelCatalog } from '../models/service.ts'
+import type { Changes } from '../sessions/changes.ts'
+import type { Sessions } from '../sessions/service.ts'
+import { createClaims } from './claims.ts'
+import { createEngine } from './engine.ts'
+import { createHints } from './hints.ts'
+import { createPreviews } from './preview.ts'
+import { createRunQueue } from './queue.ts'
+import { createRecovery } from './recovery.ts'
+import { createRevisions } from './revisions.ts'
+import { createSending } from './sending.ts'
+import { createRuns } from './service.ts'
+import { createTitles } from './titles.ts'
+import { createToolResults } from './tool-results.ts'
+import { createTurns } from './turn.ts'
+
+type Dependencies = {
+  config: Config
+  database: Database
+  changes: Changes
+  models: Models
+  jobs: Jobs
+  log: Log
+  broker: Broker
+  feed: Feed
+  rates: Rates
+  catalog: ModelCatalog
+  sessions: Sessions
+  messages: Messages
+  context: ContextBuilder
+  summaries: Summaries
+  memoryTools: MemoryTools
+  isOnlyNode: boolean
+}
+
+/** Puts the parts of this slice together, and listens to the other nodes until `stop`. */
+export function createRunServices({ config, broker, catalog, rates, isOnlyNode, ...given }: Dependencies) {
+  const { database, changes, models, jobs, log, feed, sessions, messages, context } = given
+  const base = { database, changes, models, jobs, log }
+  const { messageMaxLength } = config.sessions
+  const claims = createClaims({ database, changes, config: config.runs, nodeId: randomUUID() })
+  const hints = createHints({ broker, log })
+  const titles = createTitles({ config: config.sessions, ...base })
+  const { summaries, memoryTools } = given
+  const replying = { claims, hints, context, titles, summaries, memoryTools }
+  const engine = createEngine({ config: config.runs, ...base, feed, ...replying })
+  hints.start({ onWaiting: engine.takeWaiting, onCancel: engine.cancel })
+  const recovery = createRecovery({ config: config.runs, database, changes, feed, engine, log, isOnlyNode })
+  const sendRate = rates.limit('send', config.rates.sends, { what: 'sends', setting: 'SENDS_PER_MINUTE' })
+  const turns = createTurns({ messages, models: catalog, claims, context, sendRate })
+  const runs = createRuns({ sessions, changes, feed, engine, hints })
+  const asking = { config: config.sessions, sessions, turns, runs, changes, engine }
+  return {
+    services: {
+      runs,
+      previews: createPreviews({ config: config.sessions, sessions, turns, context }),
+      sending: createSending(asking),
+      runQueue: createRunQueue({ sessions, runs, changes }),
+      toolResults: createToolResults({ messageMaxLength, sessions, runs, claims, changes, engine }),
+      revisions: createRevisions(asking),
+    },
+    engine,
+    recovery,
+    stop: () => hints.stop(),
+  }
+}
