@@ -26,13 +26,18 @@ function toFunctionTool({ name, description, parameters }: ToolDefinition) {
 }
 
 function toPrompt(messages: readonly ModelMessage[]): Prompt {
+  const toolNames = new Map(
+    messages.flatMap((message) =>
+      message.role === 'assistant' ? message.toolCalls.map(({ id, name }) => [id, name] as const) : [],
+    ),
+  )
   // A reply that was stopped before its first word is empty; providers refuse an empty message.
   return messages
-    .map(toPromptMessage)
+    .map((message) => toPromptMessage(message, toolNames))
     .filter(({ role, content }) => role !== 'assistant' || content.length > 0)
 }
 
-function toPromptMessage(message: ModelMessage): Prompt[number] {
+function toPromptMessage(message: ModelMessage, toolNames: ReadonlyMap<string, string>): Prompt[number] {
   if (message.role === 'assistant') {
     const text = message.content === '' ? [] : [{ type: 'text' as const, text: message.content }]
     const calls = message.toolCalls.map(({ id, name, arguments: input }) => ({
@@ -45,8 +50,8 @@ function toPromptMessage(message: ModelMessage): Prompt[number] {
   }
   if (message.role === 'tool') {
     const { toolCallId, content } = message
-    // On the wire a result is known by the id of its call alone; the name is the SDK's own wish.
-    const toolName = toolCallId
+    // Google knows a result by the name of its tool, the others by the id of its call.
+    const toolName = toolNames.get(toolCallId) ?? toolCallId
     const output = { type: 'text' as const, value: content }
     return { role: 'tool', content: [{ type: 'tool-result', toolCallId, toolName, output }] }
   }

@@ -34,8 +34,8 @@ export function createOutbound(provider: string, key: string | undefined): Outbo
     async fetch(url, init) {
       const response = await fetch(url, { ...init, redirect: 'manual' })
       if (response.ok) return response
-      const kind = kindOfStatus(response.status)
       const body = await readHead(response)
+      const kind = isKeyRefused(body) ? 'unauthorized' : kindOfStatus(response.status)
       const detail = kind === 'invalid' ? messageIn(body) : undefined
       throw fail(kind, `HTTP ${response.status}`, detail, {
         retryAfterMs: retryAfterIn(response.headers),
@@ -63,6 +63,12 @@ function kindOfStatus(status: number): ProviderErrorKind {
   if (status === 429) return 'rate-limited'
   if (status === 408 || status >= 500) return 'overloaded'
   return status >= 400 ? 'invalid' : 'connection'
+}
+
+/** Google says 400 to a key that it does not know. */
+const isKeyRefused = (body: unknown): boolean => {
+  const { details } = fieldsOf(fieldsOf(body).error)
+  return Array.isArray(details) && details.some((detail) => fieldsOf(detail).reason === 'API_KEY_INVALID')
 }
 
 /** The header in seconds, as providers send it; its form as a date is left unread. */

@@ -8,9 +8,9 @@ export type Price = { input: string; output: string; cachedInput: string }
 
 /**
  * What the vendors ask for standard requests, as public tables quoted them in November 2026; the vendors' own are at
- * developers.openai.com/api/docs/pricing and docs.anthropic.com/en/docs/about-claude/pricing. Left out is what usage
- * does not tell: surcharges for long inputs and for writing to a cache, discounts for batches. For a bill, the
- * vendor's word counts.
+ * developers.openai.com/api/docs/pricing, docs.anthropic.com/en/docs/about-claude/pricing and
+ * ai.google.dev/gemini-api/docs/pricing. Left out is what usage does not tell: surcharges for long inputs and for writing
+ * to a cache, discounts for batches. For a bill, the vendor's word counts.
  */
 const prices = new Map<string, readonly [input: string, output: string, cachedInput: string]>([
   ['openai:gpt-5.5', ['5', '30', '0.5']],
@@ -39,6 +39,9 @@ const prices = new Map<string, readonly [input: string, output: string, cachedIn
   ['anthropic:claude-sonnet-4-6', ['3', '15', '0.3']],
   ['anthropic:claude-sonnet-4-5', ['3', '15', '0.3']],
   ['anthropic:claude-haiku-4-5', ['1', '5', '0.1']],
+  ['google:gemini-2.5-pro', ['1.25', '10', '0.125']],
+  ['google:gemini-2.5-flash', ['0.3', '2.5', '0.03']],
+  ['google:gemini-2.5-flash-lite', ['0.1', '0.4', '0.01']],
 ])
 
 /** Run on the operator's own machine: nobody sends a bill. */

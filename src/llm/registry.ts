@@ -2,6 +2,7 @@ import type { Config } from '../config.ts'
 import { ModelUnavailableError } from '../lib/errors.ts'
 import { knownWindow } from './context-windows.ts'
 import { createDemoProvider } from './demo.ts'
+import { createGoogleProvider } from './google.ts'
 import { createPrices, type Prices } from './prices.ts'
 import { type ModelInfo, type Provider, ProviderError } from './provider.ts'
 import {
@@ -86,12 +87,13 @@ export function createModels(
 }
 
 /** Ollama needs no setting: it is looked for where it lives by default. */
-function configured({ demo, openai, anthropic, ollama, compatible }: Config['llm']): Provider[] {
+function configured({ demo, openai, anthropic, google, ollama, compatible }: Config['llm']): Provider[] {
   const { baseUrl } = compatible
   return [
     createDemoProvider(demo),
     ...(openai.apiKey || openai.baseUrl ? [createOpenAiProvider(openai)] : []),
     ...(anthropic.apiKey || anthropic.baseUrl ? [createAnthropicProvider(anthropic)] : []),
+    ...(google.apiKey || google.baseUrl ? [createGoogleProvider(google)] : []),
     createOllamaProvider(ollama),
     ...(baseUrl ? [createCompatibleProvider('compatible', { ...compatible, baseUrl })] : []),
   ]

@@ -1,6 +1,6 @@
 import type { Provider, ProviderErrorKind } from '../../src/llm/provider.ts'
 import { createModelServer, type ModelAnswer } from '../support/model-server.ts'
-import { apiKey, type Vendor, vendors } from '../support/model-vendors.ts'
+import { apiKey, modelList, type Vendor, vendors } from '../support/model-vendors.ts'
 import { type ProviderSubject, providerSuite } from './provider.suite.ts'
 
 const failures: Record<ProviderErrorKind, ModelAnswer> = {
@@ -25,10 +25,11 @@ async function createSubject(create: (baseUrl: string) => Provider): Promise<Pro
     provider: {
       ...provider,
       list() {
-        server.answer({ status: 200, body: { data: [{ id: 'test-model' }] } })
+        server.answer({ status: 200, body: modelList('test-model') })
         return provider.list()
       },
     },
+    callsComeWhole: provider.name === 'google',
     model: 'test-model',
     situations: {
       says: (text) => next({ speech: { text: [text], usage }, byteByByte: true }),

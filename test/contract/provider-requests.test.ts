@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { ModelRequest } from '../../src/llm/provider.ts'
 import { createAnthropicProvider, createCompatibleProvider } from '../../src/llm/vendors.ts'
 import { createModelServer } from '../support/model-server.ts'
-import { apiKey, setUpVendor } from '../support/model-vendors.ts'
+import { apiKey, modelList, setUpVendor } from '../support/model-vendors.ts'
 import { collect, neverAborted, requestFor } from './provider.suite.ts'
 
 const ask = requestFor('test-model')('A question')
@@ -98,6 +98,50 @@ describe('requests', () => {
     ])
   })
 
+  it('are contents for google, in which a result has the name of its tool', async () => {
+    const { server, provider } = await setUpVendor('google')
+    server.answer({ speech: { text: ['Cold.'] } })
+    const parameters = { ...conversation.parameters, topK: 5 }
+    await collect(
+      provider.stream({ ...conversation, model: 'gemini-3-pro-preview', parameters }, neverAborted()),
+    )
+    expect(server.requests[0]).toMatchObject({
+      method: 'POST',
+      path: '/v1/models/gemini-3-pro-preview:streamGenerateContent?alt=sse',
+      headers: { 'x-goog-api-key': apiKey },
+      body: {
+        systemInstruction: { parts: [{ text: 'Be brief.' }] },
+        generationConfig: {
+          temperature: 0.5,
+          topP: 0.9,
+          topK: 5,
+          maxOutputTokens: 64,
+          stopSequences: ['END'],
+          seed: 7,
+        },
+        tools: [{ functionDeclarations: [{ name: 'get_weather', description: 'Tells the weather' }] }],
+      },
+    })
+    expect(server.requests[0]?.body?.contents).toMatchObject([
+      { role: 'user', parts: [{ text: 'How cold is it?' }] },
+      {
+        role: 'model',
+        parts: [
+          { text: 'Let me look.' },
+          {
+            functionCall: { name: 'get_weather', args: { city: 'Oslo' } },
+            // Gemini 3 refuses calls without the signature of their thoughts, which is not kept, or this word in its place.
+            thoughtSignature: 'skip_thought_signature_validator',
+          },
+        ],
+      },
+      {
+        role: 'user',
+        parts: [{ functionResponse: { name: 'get_weather', response: { content: 'minus 4' } } }],
+      },
+    ])
+  })
+
   it('carry no key where none is configured', async () => {
     const server = await createModelServer()
     onTestFinished(() => server.close())
@@ -114,10 +158,11 @@ describe('lists', () => {
     for (const [vendor, path, header] of [
       ['openai', '/v1/models', 'authorization'],
       ['anthropic', '/v1/models?limit=1000', 'x-api-key'],
+      ['google', '/v1/models?pageSize=1000', 'x-goog-api-key'],
       ['compatible', '/v1/models', 'authorization'],
     ] as const) {
       const { server, provider } = await setUpVendor(vendor)
-      server.answer({ status: 200, body: { data: [{ id: 'one' }] } })
+      server.answer({ status: 200, body: modelList('one') })
       expect(await provider.list()).toMatchObject([{ name: 'one' }])
       expect(server.requests[0]).toMatchObject({ method: 'GET', path })
       expect(server.requests[0]?.headers[header]).toContain(apiKey)
@@ -140,6 +185,29 @@ describe('lists', () => {
     server.answer({ status: 200, body: { data } })
     const windows = (await provider.list()).map(({ contextWindow }) => contextWindow)
     expect(windows).toEqual([8192, 4096, undefined])
+  })
+
+  it('of Google leave out what makes pictures and speech', async () => {
+    const { server, provider } = await setUpVendor('google')
+    const model = (name: string, ...supportedGenerationMethods: string[]) => ({
+      name: `models/${name}`,
+      inputTokenLimit: 1_048_576,
+      supportedGenerationMethods,
+    })
+    const models = [
+      model('gemini-2.5-flash', 'generateContent', 'countTokens'),
+      model('gemini-2.5-flash-image', 'generateContent', 'countTokens'),
+      model('gemini-embedding-001', 'embedContent'),
+      model('gemma-3-27b-it', 'generateContent'),
+      model('veo-3', 'predictLongRunning'),
+    ]
+    server.answer({ status: 200, body: { models } })
+    const contextWindow = 1_048_576
+    expect(await provider.list()).toEqual([
+      { name: 'gemini-2.5-flash', capabilities: ['TEXT', 'TOOLS', 'VISION'], contextWindow },
+      { name: 'gemini-embedding-001', capabilities: ['EMBEDDINGS'], contextWindow },
+      { name: 'gemma-3-27b-it', capabilities: ['TEXT'], contextWindow },
+    ])
   })
 
   it('fail where the answer is something else', async () => {

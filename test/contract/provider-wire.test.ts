@@ -149,18 +149,6 @@ describe.each(Object.keys(vendors) as Vendor[])('%s on the wire', (vendor) => {
     expect(parts.some(({ type }) => type === 'thinking')).toBe(vendor !== 'openai')
   })
 
-  it('takes arguments that are no JSON object for an answer that cannot be read', async () => {
-    const { server, provider } = await setUpVendor(vendor)
-    const toolCalls = [{ id: 'call_1', name: 'get_weather', pieces: ['{"city": '] }]
-    server.answer(
-      { speech: { toolCalls, finish: 'tool-calls' } },
-      { speech: { toolCalls, finish: 'length' } },
-    )
-    expect(errorOf(await collect(provider.stream(ask, neverAborted()))).kind).toBe('connection')
-    const limited = await collect(provider.stream(ask, neverAborted()))
-    expect(limited.at(-1)).toEqual({ type: 'end', finishReason: 'length' })
-  })
-
   it('keeps two tool calls apart', async () => {
     const { server, provider } = await setUpVendor(vendor)
     const toolCalls = [
@@ -188,5 +176,31 @@ describe.each(Object.keys(vendors) as Vendor[])('%s on the wire', (vendor) => {
     server.answer({ speech: { text: ['I'], finish: 'content-filter' } })
     const parts = await collect(provider.stream(ask, neverAborted()))
     expect(parts.at(-1)).toEqual({ type: 'end', finishReason: 'content-filter' })
+  })
+})
+
+it('knows that google refused the key, which it says with 400', async () => {
+  const { server, provider } = await setUpVendor('google')
+  const details = [{ '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: 'API_KEY_INVALID' }]
+  const error = { code: 400, message: `API key not valid: ${apiKey}`, status: 'INVALID_ARGUMENT', details }
+  server.answer({ status: 400, body: { error } })
+  expect(errorOf(await collect(provider.stream(ask, neverAborted())))).toMatchObject({
+    kind: 'unauthorized',
+    message: 'google refused the key that is configured for it (HTTP 400).',
+  })
+})
+
+// Google sends arguments as an object, not as text.
+describe.each(['openai', 'anthropic', 'compatible'] as const)('%s on the wire, too', (vendor) => {
+  it('takes arguments that are no JSON object for an answer that cannot be read', async () => {
+    const { server, provider } = await setUpVendor(vendor)
+    const toolCalls = [{ id: 'call_1', name: 'get_weather', pieces: ['{"city": '] }]
+    server.answer(
+      { speech: { toolCalls, finish: 'tool-calls' } },
+      { speech: { toolCalls, finish: 'length' } },
+    )
+    expect(errorOf(await collect(provider.stream(ask, neverAborted()))).kind).toBe('connection')
+    const limited = await collect(provider.stream(ask, neverAborted()))
+    expect(limited.at(-1)).toEqual({ type: 'end', finishReason: 'length' })
   })
 })

@@ -130,3 +130,51 @@ export function anthropicEvents({
     fault: event('error', { error: { type: 'overloaded_error', message: 'Overloaded' } }),
   }
 }
+
+const googleReasons = { stop: 'STOP', length: 'MAX_TOKENS', 'tool-calls': 'STOP', 'content-filter': 'SAFETY' }
+
+/** Gemini's `streamGenerateContent?alt=sse`. A call comes whole, and the model's thoughts count apart from its words. */
+export function googleEvents({
+  text = [],
+  thinking,
+  toolCalls = [],
+  usage,
+  finish = 'stop',
+}: ModelSpeech): Events {
+  const event = (fields: object) => `data: ${JSON.stringify(fields)}\r\n\r\n`
+  const chunk = (part: object, more: object = {}) =>
+    event({
+      candidates: [{ content: { parts: [part], role: 'model' }, index: 0, ...more }],
+      modelVersion: 'test-model',
+      responseId: 'response-1',
+    })
+  return {
+    deltas: [
+      ...(thinking ? [chunk({ text: thinking, thought: true })] : []),
+      ...text.map((piece) => chunk({ text: piece })),
+      ...toolCalls.map(({ id, name, pieces }) =>
+        chunk({ functionCall: { id, name, args: JSON.parse(pieces.join('') || '{}') } }),
+      ),
+    ],
+    ending: [
+      event({
+        candidates: [
+          {
+            content: { parts: [{ text: '' }], role: 'model' },
+            finishReason: googleReasons[finish],
+            index: 0,
+          },
+        ],
+        ...(usage && {
+          usageMetadata: {
+            promptTokenCount: usage.inputTokens,
+            candidatesTokenCount: usage.outputTokens,
+            totalTokenCount: usage.inputTokens + usage.outputTokens,
+            cachedContentTokenCount: usage.cachedInputTokens,
+          },
+        }),
+      }),
+    ],
+    fault: event({ error: { code: 503, message: 'The model is overloaded.', status: 'UNAVAILABLE' } }),
+  }
+}

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text as readText } from 'node:stream/consumers'
-import { anthropicEvents, openAiEvents } from './model-server-protocols.ts'
+import { anthropicEvents, googleEvents, openAiEvents } from './model-server-protocols.ts'
 
 /** What the model says, in no vendor's words. */
 export type ModelSpeech = {
@@ -49,7 +49,7 @@ export type ModelServer = {
 }
 
 /**
- * A local server that speaks the streaming protocols of OpenAI and Anthropic on a port of its own. With `listsModels` it
+ * A local server that speaks the streaming protocols of OpenAI, Anthropic and Google on a port of its own. With `listsModels` it
  * lists none whenever it is asked, which needs no answer and is not recorded: servers ask by themselves now and then.
  */
 export async function createModelServer({ listsModels = false } = {}): Promise<ModelServer> {
@@ -108,7 +108,7 @@ async function speak(
   response: ServerResponse,
   { speech, afterwards = 'end', byteByByte = false }: Extract<ModelAnswer, { speech: ModelSpeech }>,
 ): Promise<void> {
-  const events = request.path.startsWith('/v1/messages') ? anthropicEvents(speech) : openAiEvents(speech)
+  const events = eventsOf(request.path)(speech)
   response.writeHead(200, { 'content-type': 'text/event-stream' })
   response.flushHeaders()
   await send(response, events.deltas.join(''), byteByByte)
@@ -117,6 +117,11 @@ async function speak(
   if (afterwards === 'fault') await send(response, events.fault, false)
   if (afterwards === 'cut') response.destroy()
   else if (afterwards !== 'hang') response.end()
+}
+
+function eventsOf(path: string) {
+  if (path.startsWith('/v1/messages')) return anthropicEvents
+  return path.startsWith('/v1/models/') ? googleEvents : openAiEvents
 }
 
 /** Waits for every write, so that each one is a chunk of its own on the wire. */

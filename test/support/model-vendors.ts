@@ -1,4 +1,5 @@
 import { onTestFinished } from 'vitest'
+import { createGoogleProvider } from '../../src/llm/google.ts'
 import {
   createAnthropicProvider,
   createCompatibleProvider,
@@ -11,6 +12,7 @@ export const apiKey = 'sk-proj-Zq7Wm2Lx9Vb4'
 export const vendors = {
   openai: createOpenAiProvider,
   anthropic: createAnthropicProvider,
+  google: createGoogleProvider,
   compatible: (access: { apiKey: string; baseUrl: string }) => createCompatibleProvider('compatible', access),
 }
 
@@ -22,3 +24,9 @@ export async function setUpVendor(vendor: Vendor) {
   onTestFinished(() => server.close())
   return { server, provider: vendors[vendor]({ apiKey, baseUrl: server.url }) }
 }
+
+/** What each of them answers where it lists one model: OpenAI and Anthropic have `data`, Google has `models`. */
+export const modelList = (name: string) => ({
+  data: [{ id: name }],
+  models: [{ name: `models/${name}`, supportedGenerationMethods: ['generateContent'] }],
+})
