@@ -34,7 +34,11 @@ const operationsIn = async (file: string) => {
   const text = await readFile(file, 'utf8')
   if (file.endsWith('.graphql')) return [text]
   if (!text.includes('graphql(')) return []
-  const sources = await gqlPluckFromCodeString(file, text, { globalGqlIdentifierName: 'graphql' })
+  const sources = await gqlPluckFromCodeString(file, text, {
+    globalGqlIdentifierName: 'graphql',
+    // The types know an operation by its text, to the letter.
+    skipIndent: true,
+  })
   return sources.map(({ body }) => body)
 }
 
