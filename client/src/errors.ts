@@ -3,7 +3,10 @@ import type { ErrorCode } from './generated/graphql.ts'
 /** What is wrong with one value of an input. */
 export type FieldFault = { readonly path: string; readonly message: string }
 
-/** Codes of failures that never reached the server, or never came back from it. */
+/**
+ * Failures that are not the server's answer: it cannot be reached or something else answers in its place (`NETWORK`), it
+ * takes too long (`TIMEOUT`), or the client was closed (`CLOSED`).
+ */
 export type ClientErrorCode = 'NETWORK' | 'TIMEOUT' | 'CLOSED'
 
 export type ParleyErrorCode = ErrorCode | ClientErrorCode
@@ -12,28 +15,72 @@ type Details = {
   fields?: readonly FieldFault[] | undefined
   limit?: number | undefined
   requestId?: string | undefined
+  isTransient?: boolean | undefined
   cause?: unknown
 }
 
+const transientCodes: readonly string[] = [
+  'NETWORK',
+  'TIMEOUT',
+  'RATE_LIMITED',
+  'SLOW_CONSUMER',
+  'INTERNAL_SERVER_ERROR',
+] satisfies ParleyErrorCode[]
+
 /**
- * Every failure that this library throws, but for an abort of yours, which is thrown as it is. `code` is what programs
- * act on; `message` is for people.
+ * Every failure that this library throws; only an abort by a signal of yours is thrown as the signal's reason. `code` is
+ * for programs, `message` for people.
  */
 export class ParleyError extends Error {
   override readonly name = 'ParleyError'
   readonly code: ParleyErrorCode
-  /** With BAD_USER_INPUT from a mutation: every fault of the input, each with its path. Empty otherwise. */
+  /** Every fault of the input of a mutation, each with its path; empty with codes other than BAD_USER_INPUT. */
   readonly fields: readonly FieldFault[]
-  /** With LIMIT_EXCEEDED from a mutation: the number that was reached. */
+  /** With LIMIT_EXCEEDED: the number that was reached, where the server tells it. */
   readonly limit: number | undefined
   /** With INTERNAL_SERVER_ERROR: what finds the failure in the log of the server. */
   readonly requestId: string | undefined
+  /** Whether the same may well succeed a little later. */
+  readonly isTransient: boolean
 
-  constructor(code: ParleyErrorCode, message: string, { fields, limit, requestId, cause }: Details = {}) {
-    super(message, { cause })
+  constructor(code: ParleyErrorCode, message: string, details: Details = {}) {
+    super(message, { cause: details.cause })
     this.code = code
-    this.fields = fields ?? []
-    this.limit = limit
-    this.requestId = requestId
+    this.fields = details.fields ?? []
+    this.limit = details.limit
+    this.requestId = details.requestId
+    this.isTransient = details.isTransient ?? transientCodes.includes(code)
   }
+}
+
+/** An error of `errors` in an answer, as far as it is known to be one. */
+export type GraphqlError = { message?: string; extensions?: { code?: unknown; requestId?: unknown } }
+
+/** The first of the errors in an answer. */
+export function errorOf([first]: readonly GraphqlError[], isTransient?: boolean): ParleyError {
+  const { code, requestId } = first?.extensions ?? {}
+  return new ParleyError(
+    typeof code === 'string' ? (code as ErrorCode) : 'INTERNAL_SERVER_ERROR',
+    first?.message ?? 'The server failed without saying how.',
+    { requestId: typeof requestId === 'string' ? requestId : undefined, isTransient, cause: first },
+  )
+}
+
+type ErrorObject = {
+  code: ErrorCode
+  message: string
+  fields?: FieldFault[]
+  limit?: number
+}
+
+/**
+ * The payload of a mutation's result; throws its error object as a `ParleyError`. The operation must select
+ * `... on Error { code message }`.
+ */
+export function unwrap<Result extends object>(result: Result): Exclude<Result, { code: ErrorCode }> {
+  if ('code' in result && 'message' in result) {
+    const { code, message, fields, limit } = result as Result & ErrorObject
+    throw new ParleyError(code, message, { fields, limit, cause: result })
+  }
+  return result as Exclude<Result, { code: ErrorCode }>
 }

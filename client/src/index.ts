@@ -1,1 +1,16 @@
-export { type ClientErrorCode, type FieldFault, ParleyError, type ParleyErrorCode } from './errors.ts'
+export type { Stream } from './async.ts'
+export type { TokenSource } from './credentials.ts'
+export { type ClientErrorCode, type FieldFault, ParleyError, type ParleyErrorCode, unwrap } from './errors.ts'
+export { createParley, type Parley, type ParleyOptions, type RequestOptions } from './parley.ts'
+export type { FinishedReply, Reply, Sent } from './reply.ts'
+export type { SendOptions, Session } from './session.ts'
+export {
+  applyEvent,
+  type Message,
+  type Person,
+  type Run,
+  type SessionDetails,
+  type SessionEvent,
+  type SessionState,
+} from './session-state.ts'
+export type { Status } from './status.ts'

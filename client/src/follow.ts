@@ -1,0 +1,58 @@
+import { errorOf, ParleyError } from './errors.ts'
+import { onNetwork, pause } from './network.ts'
+import { backoffMs } from './retry.ts'
+import type { StatusBoard } from './status.ts'
+import type { Transport } from './transport.ts'
+
+/** Until it was connected once, and with faults of the server, which may well last. */
+const triesAtMost = 10
+
+export type Follow = <Data>(
+  query: string,
+  /** Asked before each connection: where to go on from is for the caller to know. */
+  variables: () => unknown,
+  signal: AbortSignal,
+) => AsyncGenerator<Data, void, void>
+
+type Options = { transport: Transport; status: StatusBoard }
+
+/**
+ * Subscriptions that are opened again whenever they are cut off, for as long as it takes. They throw what a retry cannot
+ * mend, and give up where no connection was ever made.
+ */
+export function createFollow({ transport, status }: Options): Follow {
+  return async function* follow<Data>(query: string, variables: () => unknown, signal: AbortSignal) {
+    const operation = status.enter()
+    // It would take a while for the connection to be found dead.
+    const unlisten = onNetwork('offline', transport.terminate)
+    let failures = 0
+    let wasConnected = false
+    const onOpen = () => {
+      wasConnected = true
+      operation.connected()
+    }
+    try {
+      for (;;) {
+        try {
+          const request = { query, variables: variables() as object | undefined }
+          for await (const { data, errors } of transport.open(request, { signal, onOpen })) {
+            if (errors?.length) throw errorOf(errors)
+            failures = 0
+            yield data as Data
+          }
+          return
+        } catch (error) {
+          failures++
+          if (signal.aborted || !(error instanceof ParleyError) || !error.isTransient) throw error
+          const isBounded = !wasConnected || error.code === 'INTERNAL_SERVER_ERROR'
+          if (isBounded && failures >= triesAtMost) throw error
+          operation.lost(error)
+        }
+        await pause(backoffMs(failures), signal)
+      }
+    } finally {
+      unlisten()
+      operation.leave()
+    }
+  }
+}

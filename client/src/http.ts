@@ -1,0 +1,65 @@
+import { abortable } from './async.ts'
+import type { Credentials } from './credentials.ts'
+import { errorOf, type GraphqlError, ParleyError } from './errors.ts'
+
+export type Fetch = typeof globalThis.fetch
+
+export type GraphqlRequest = { query: string; variables: object | undefined }
+
+type Options = { url: string; credentials: Credentials; fetch: Fetch }
+
+/**
+ * Posts a request with the token and gives the answer, whatever it is. One that the server refused for its token is sent
+ * once more with a new one: it was not carried out.
+ */
+export function createPost({ url, credentials, fetch }: Options) {
+  const send = async (request: GraphqlRequest, accept: string, signal: AbortSignal) => {
+    const token = await abortable(credentials.token(), signal)
+    const headers = { 'content-type': 'application/json', accept, authorization: `Bearer ${token}` }
+    try {
+      const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(request), signal })
+      return { token, response }
+    } catch (error) {
+      signal.throwIfAborted()
+      throw new ParleyError('NETWORK', `No answer from ${url}.`, { cause: error })
+    }
+  }
+
+  return async (request: GraphqlRequest, accept: string, signal: AbortSignal): Promise<Response> => {
+    const { token, response } = await send(request, accept, signal)
+    if (response.status !== 401 || !credentials.refuse(token)) return response
+    await response.body?.cancel()
+    return (await send(request, accept, signal)).response
+  }
+}
+
+export type Post = ReturnType<typeof createPost>
+
+type Answer<Data> = { data?: Data | null; errors?: readonly GraphqlError[] }
+
+/** The data of an answer; throws the first of its errors. */
+export async function dataOf<Data>(response: Response, signal: AbortSignal): Promise<Data> {
+  const { data, errors } = await bodyOf<Data>(response, signal)
+  // 429, 502, 503, 504: nobody has looked at the request yet.
+  if (errors?.length) throw errorOf(errors, isBusy(response.status) || undefined)
+  if (data == null) throw noAnswer(response)
+  return data
+}
+
+async function bodyOf<Data>(response: Response, signal: AbortSignal): Promise<Answer<Data>> {
+  try {
+    return (await response.json()) as Answer<Data>
+  } catch (error) {
+    signal.throwIfAborted()
+    throw noAnswer(response, error)
+  }
+}
+
+const isBusy = (status: number) => status === 429 || (status >= 502 && status <= 504)
+
+const noAnswer = (response: Response, cause?: unknown) =>
+  new ParleyError('NETWORK', `${response.url} did not answer as Parley does (HTTP ${response.status}).`, {
+    // An answer that was cut off may come whole the next time; another server's will not.
+    isTransient: isBusy(response.status) || response.status === 200,
+    cause,
+  })

@@ -1,0 +1,136 @@
+import { createStream, type Stream, within } from './async.ts'
+import { createCredentials, type TokenSource } from './credentials.ts'
+import { ParleyError, unwrap } from './errors.ts'
+import { createFollow } from './follow.ts'
+import {
+  CreateSessionDocument,
+  type CreateSessionInput,
+  GetOrCreateSessionDocument,
+  type GetOrCreateSessionInput,
+} from './generated/graphql.ts'
+import { createPost, dataOf, type Fetch } from './http.ts'
+import { isRepeatable, newClientId, type Operation, textOf, type WithVariables } from './operations.ts'
+import { withRetries } from './retry.ts'
+import { createSessionHandle, type Session } from './session.ts'
+import { createSseTransport } from './sse.ts'
+import { createStatusBoard, type Status } from './status.ts'
+import { createWebSocketTransport } from './websocket.ts'
+
+export type ParleyOptions = {
+  /** Address of the API, such as `https://chat.example.com/graphql`; in browsers it may be relative to the page. */
+  url: string
+  /** The token, or a function that gives one: it is called again whenever the server refuses the last one. */
+  token: TokenSource
+  /** How subscriptions come: `websocket` by default, or `sse` where no WebSockets get through. */
+  transport?: 'websocket' | 'sse'
+  /** Milliseconds that one try of a query or mutation may take; 30,000 by default. */
+  timeoutMs?: number
+  /** How often a query or a repeatable mutation is tried again; 5 by default. */
+  retries?: number
+  fetch?: Fetch
+  /** A class in place of the global `WebSocket`. */
+  webSocket?: unknown
+}
+
+export type RequestOptions = {
+  /** Ends it; what is thrown then is the reason of the signal. */
+  signal?: AbortSignal | undefined
+  /** Over that of the client. */
+  timeoutMs?: number | undefined
+  /** For a mutation that can be sent twice without harm though it has no `clientId`. */
+  isRepeatable?: boolean | undefined
+}
+
+/** A connection to one server as one user. */
+export type Parley = AsyncDisposable & {
+  /** Carries out a query or mutation and gives its data; throws a `ParleyError`. */
+  request<Data, Variables>(
+    operation: Operation<Data, Variables>,
+    ...args: WithVariables<Variables, [options?: RequestOptions]>
+  ): Promise<Data>
+  /**
+   * The results of a subscription. After a cut it is opened again with the same variables, or with what the function gives
+   * then.
+   */
+  subscribe<Data, Variables>(
+    operation: Operation<Data, Variables>,
+    variables?: Variables | (() => Variables),
+    options?: { signal?: AbortSignal | undefined },
+  ): Stream<Data>
+  /** A session that exists; nothing is asked of the server yet. */
+  session(id: string): Session
+  /** Makes a session. It is tried again when the network fails, with one `clientId`, so that there is one session. */
+  createSession(input?: CreateSessionInput, options?: RequestOptions): Promise<Session>
+  /** The session of the user under this key, made where there is none. */
+  getOrCreateSession(input: GetOrCreateSessionInput, options?: RequestOptions): Promise<Session>
+  /** How the live operations do. */
+  status(): Status
+  /** Calls back whenever that changes; gives the function that ends it. */
+  onStatus(listener: (status: Status) => void): () => void
+  /** Ends everything that is under way with the code CLOSED. */
+  close(): void
+}
+
+export function createParley(options: ParleyOptions): Parley {
+  const { transport: kind = 'websocket', timeoutMs = 30_000, retries = 5 } = options
+  const url = new URL(options.url, globalThis.location?.href).href
+  const credentials = createCredentials(options.token)
+  const post = createPost({ url, credentials, fetch: options.fetch ?? globalThis.fetch })
+  const transport =
+    kind === 'sse'
+      ? createSseTransport(post)
+      : createWebSocketTransport({ url, credentials, webSocket: options.webSocket })
+  const board = createStatusBoard()
+  const follow = createFollow({ transport, status: board })
+  const closing = new AbortController()
+  const untilClosed = (signal?: AbortSignal) =>
+    signal ? AbortSignal.any([signal, closing.signal]) : closing.signal
+
+  const late = () => new ParleyError('TIMEOUT', `No answer from ${url} in time.`)
+  const accept = 'application/graphql-response+json, application/json'
+
+  const request: Parley['request'] = async (operation, ...[variables, given = {}]) => {
+    const untilEnd = untilClosed(given.signal)
+    untilEnd.throwIfAborted()
+    const asked = { query: textOf(operation), variables: variables as object | undefined }
+    const canRepeat = given.isRepeatable ?? isRepeatable(operation, asked.variables)
+    const attempt = async (signal: AbortSignal) => dataOf<never>(await post(asked, accept, signal), signal)
+    return withRetries(() => within(given.timeoutMs ?? timeoutMs, late, untilEnd, attempt), {
+      retries: canRepeat ? retries : 0,
+      signal: untilEnd,
+    })
+  }
+
+  const subscribe: Parley['subscribe'] = (operation, variables, { signal } = {}) => {
+    const latest = typeof variables === 'function' ? (variables as () => unknown) : () => variables
+    return createStream((ending) => follow(textOf(operation), latest, ending), untilClosed(signal))
+  }
+
+  const session = (id: string) => createSessionHandle({ request, subscribe }, id)
+
+  return {
+    request,
+    subscribe,
+    session,
+    async createSession(given = {}, options) {
+      const input = { ...given, clientId: given.clientId ?? newClientId() }
+      const { createSession } = await request(CreateSessionDocument, { input }, options)
+      return session(unwrap(createSession).session.id)
+    },
+    async getOrCreateSession(input, options) {
+      const variables = { input }
+      const repeatable = { isRepeatable: true, ...options }
+      const { getOrCreateSession } = await request(GetOrCreateSessionDocument, variables, repeatable)
+      return session(unwrap(getOrCreateSession).session.id)
+    },
+    status: board.current,
+    onStatus: board.onChange,
+    close() {
+      closing.abort(new ParleyError('CLOSED', 'The client was closed.'))
+      transport.close()
+    },
+    async [Symbol.asyncDispose]() {
+      this.close()
+    },
+  }
+}

@@ -1,0 +1,126 @@
+import { ParleyError, unwrap } from './errors.ts'
+import {
+  CancelRunDocument,
+  ReplyTextDocument,
+  RunDocument,
+  SendMessageDocument,
+  type SendMessageInput,
+} from './generated/graphql.ts'
+import { pause } from './network.ts'
+import type { Parley } from './parley.ts'
+import { backoffMs } from './retry.ts'
+import type { Message, Run } from './session-state.ts'
+
+/** What the server stored of a send: it is safe from here on, whatever becomes of this client. */
+export type Sent = { userMessage: Message; assistantMessage: Message; run: Run }
+
+/** The reply as it stands at the end of its run, or while that waits for results of tools: `run.status` tells. */
+export type FinishedReply = { message: Message; run: Run }
+
+/**
+ * A reply that is being written. Iterating gives its text piece by piece and ends with it; each iteration gives all of
+ * it. Whatever fails, fails `done` and every iteration. A reply that ends badly is no failure: see `run.status`.
+ */
+export type Reply = AsyncDisposable &
+  AsyncIterable<string, void, void> & {
+    /** Resolves when the server has the message. */
+    readonly sent: Promise<Sent>
+    /** Resolves when the run has ended, or waits for results of tools. */
+    readonly done: Promise<FinishedReply>
+    /** The text so far. */
+    readonly text: string
+    /** Stops the run, for everybody; the text so far stays. Resolves when the server was told. */
+    stop(): Promise<void>
+  }
+
+type Options = {
+  parley: Pick<Parley, 'request' | 'subscribe'>
+  input: SendMessageInput
+  signal: AbortSignal | undefined
+}
+
+/** Sends the message and follows its reply. To dispose it ends the following; the reply itself goes on. */
+export function createReply({ parley, input, signal: given }: Options): Reply {
+  const leaving = new AbortController()
+  const signal = given ? AbortSignal.any([given, leaving.signal]) : leaving.signal
+  let text = ''
+  let isOver = false
+  let change = Promise.withResolvers<void>()
+  const tell = () => {
+    change.resolve()
+    change = Promise.withResolvers()
+  }
+
+  const send = async (): Promise<Sent> =>
+    unwrap((await parley.request(SendMessageDocument, { input }, { signal })).sendMessage)
+
+  /** The text of one message; that of a run that calls tools has several. */
+  async function read(messageId: string) {
+    const start = text.length
+    let after: string | null = null
+    const pieces = parley.subscribe(ReplyTextDocument, () => ({ messageId, after }), { signal })
+    for await (const { tokenStream: piece } of pieces) {
+      after = piece.cursor
+      text = text.slice(0, start + piece.offset) + piece.text
+      tell()
+    }
+    return start
+  }
+
+  async function follow(): Promise<FinishedReply> {
+    const { assistantMessage, run } = await sent
+    let messageId = assistantMessage.id
+    for (let rounds = 0; ; rounds++) {
+      const start = await read(messageId)
+      const { run: now } = await parley.request(RunDocument, { runId: run.id }, { signal })
+      if (!now) throw new ParleyError('NOT_FOUND', 'The reply was removed.')
+      const { assistantMessage: message } = now
+      const isSettled = now.status !== 'QUEUED' && now.status !== 'RUNNING'
+      if (isSettled && message.id === messageId) {
+        text = text.slice(0, start) + (message.content ?? '')
+        return { message, run: now }
+      }
+      // The next message of the run, or the end of this one, is about to be stored.
+      if (message.id === messageId) await pause(backoffMs(rounds), signal)
+      messageId = message.id
+    }
+  }
+
+  const sent = send()
+  const done = follow().finally(() => {
+    isOver = true
+    tell()
+  })
+  // Whoever is interested waits for them; nobody has to.
+  sent.catch(() => {})
+  done.catch(() => {})
+
+  return {
+    sent,
+    done,
+    get text() {
+      return text
+    },
+    async stop() {
+      const { run } = await sent
+      const input = { runId: run.id }
+      unwrap((await parley.request(CancelRunDocument, { input }, { isRepeatable: true })).cancelRun)
+    },
+    async *[Symbol.asyncIterator]() {
+      for (let read = 0; ; ) {
+        const { promise: changed } = change
+        if (read < text.length) {
+          const piece = text.slice(read)
+          read = text.length
+          yield piece
+        } else if (isOver) {
+          await done
+          return
+        } else await changed
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      leaving.abort(new ParleyError('CLOSED', 'Nobody follows the reply any more.'))
+    },
+  }
+}

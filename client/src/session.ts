@@ -1,0 +1,90 @@
+import { createStream, type Stream } from './async.ts'
+import { ParleyError, unwrap } from './errors.ts'
+import {
+  CancelSessionRunsDocument,
+  type SendMessageInput,
+  SessionDocument,
+  SessionEventsDocument,
+} from './generated/graphql.ts'
+import { newClientId } from './operations.ts'
+import type { Parley } from './parley.ts'
+import { createReply, type Reply } from './reply.ts'
+import { applyEvent, type SessionEvent, type SessionState } from './session-state.ts'
+
+type Signal = { signal?: AbortSignal | undefined }
+
+export type SendOptions = Omit<SendMessageInput, 'sessionId' | 'content' | 'wait'> & Signal
+
+/** One session, by its id. Nothing is read or held before it is asked for. */
+export type Session = {
+  readonly id: string
+  /** Reads it with its last messages, 50 by default and at most 200; NOT_FOUND where it is not there for you. */
+  read(options?: Signal & { last?: number }): Promise<SessionState>
+  /**
+   * Its live feed: after a cut it goes on after the last event that was given. Without `after` it begins with a snapshot.
+   * A snapshot with the reason GAP says that events were missed, and stands in their place. Ends when the session is
+   * deleted or you no longer take part in it.
+   */
+  events(options?: Signal & { after?: string | null }): Stream<SessionEvent>
+  /** Its state now and after every event, without gaps: it is read anew where the feed has one. */
+  watch(options?: Signal & { last?: number }): Stream<SessionState>
+  /**
+   * Sends a message and gives a handle on the reply, at once. It is sent again when the network fails, with one
+   * `clientId`, so that it arrives once.
+   */
+  send(content: string, options?: SendOptions): Reply
+  /** Stops the reply that is being written and all that wait. */
+  stop(options?: Signal): Promise<void>
+}
+
+export function createSessionHandle(parley: Pick<Parley, 'request' | 'subscribe'>, id: string): Session {
+  const read: Session['read'] = async ({ last = 50, signal } = {}) => {
+    const { session: found } = await parley.request(SessionDocument, { sessionId: id, last }, { signal })
+    if (!found) throw new ParleyError('NOT_FOUND', `There is no session ${id}, or you do not see it.`)
+    const { cursor, messages, activeRun, queuedRuns, present, typing, ...session } = found
+    const runs = activeRun ? [activeRun, ...queuedRuns] : queuedRuns
+    const { nodes } = messages
+    return { session, messages: nodes, runs, present, typing, isDeleted: false, hasGap: false, cursor }
+  }
+
+  async function* follow(after: string | null, signal: AbortSignal) {
+    let cursor = after
+    const variables = () => ({ sessionId: id, after: cursor })
+    for await (const { sessionEvents } of parley.subscribe(SessionEventsDocument, variables, { signal })) {
+      cursor = sessionEvents.cursor
+      yield sessionEvents
+    }
+  }
+
+  async function* states(last: number, signal: AbortSignal) {
+    for (let isWhole = false; !isWhole; ) {
+      let state = await read({ last, signal })
+      yield state
+      isWhole = true
+      for await (const event of follow(state.cursor, signal)) {
+        state = applyEvent(state, event)
+        isWhole = !state.hasGap
+        if (!isWhole) break
+        yield state
+      }
+    }
+  }
+
+  return {
+    id,
+    read,
+    events: ({ after = null, signal } = {}) => createStream((ending) => follow(after, ending), signal),
+    watch: ({ last = 50, signal } = {}) => createStream((ending) => states(last, ending), signal),
+    send: (content, { signal, clientId, ...options } = {}) =>
+      createReply({
+        parley,
+        input: { ...options, sessionId: id, content, clientId: clientId ?? newClientId() },
+        signal,
+      }),
+    async stop({ signal } = {}) {
+      const options = { signal, isRepeatable: true }
+      const result = await parley.request(CancelSessionRunsDocument, { input: { sessionId: id } }, options)
+      unwrap(result.cancelSessionRuns)
+    },
+  }
+}
