@@ -1,10 +1,4 @@
-import {
-  createParley,
-  type Parley,
-  type ParleyError,
-  type ParleyOptions,
-  type SessionState,
-} from '@parley/client'
+import { createParley, type Parley, type ParleyOptions, type SessionState } from '@parley/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
 
@@ -23,12 +17,6 @@ function connect(options: Partial<ParleyOptions> = {}): Parley {
   clients.push(client)
   return client
 }
-
-const failureOf = (promise: Promise<unknown>) =>
-  promise.then(
-    () => expect.fail('It did not fail.'),
-    (error: unknown) => error as ParleyError,
-  )
 
 async function textOf(pieces: AsyncIterable<string>): Promise<string> {
   let text = ''
