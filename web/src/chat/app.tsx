@@ -1,6 +1,7 @@
 import { useState } from 'react'
 import { type PageConfig, storedToken, storeToken } from './identity.ts'
 import { Layout } from './layout.tsx'
+import { ServerContext } from './server.ts'
 import { SignIn } from './sign-in.tsx'
 import { Button } from './ui/button.tsx'
 import { EmptyState } from './ui/empty-state.tsx'
@@ -37,7 +38,9 @@ export function App({ config }: { config: PageConfig | null }) {
   }
   return (
     <ToastProvider>
-      <Layout key={token} endpoint={config.endpoint} token={token} onSignOut={signOut} />
+      <ServerContext value={{ endpoint: config.endpoint, token }}>
+        <Layout key={token} endpoint={config.endpoint} token={token} onSignOut={signOut} />
+      </ServerContext>
     </ToastProvider>
   )
 }

@@ -25,6 +25,9 @@ export const icons = {
   more: icon(<path d="M4.5 10h.01M10 10h.01M15.5 10h.01" strokeWidth="2.5" />),
   send: icon(<path d="M10 16V4M5 9l5-5 5 5" strokeWidth="1.8" />),
   stop: icon(<rect x="5.5" y="5.5" width="9" height="9" rx="1.5" fill="currentColor" stroke="none" />),
+  trash: icon(
+    <path d="M3.5 5.5h13M8 5.5V3.8a.8.8 0 0 1 .8-.8h2.4a.8.8 0 0 1 .8.8v1.7M5.5 5.5l.7 10.1a1.4 1.4 0 0 0 1.400 1.300h4.8a1.4 1.4 0 0 0 1.4-1.300l.7-10.100M8.500 9v4.500M11.500 9v4.500" />,
+  ),
   copy: icon(
     <path d="M7 7V4.5A1.5 1.5 0 0 1 8.5 3h7A1.5 1.5 0 0 1 17 4.5v7a1.5 1.5 0 0 1-1.5 1.5H13M4.5 7h7A1.5 1.5 0 0 1 13 8.5v7a1.5 1.5 0 0 1-1.5 1.5h-7A1.5 1.5 0 0 1 3 15.5v-7A1.5 1.5 0 0 1 4.5 7z" />,
   ),

@@ -1,0 +1,60 @@
+import { useQuery, useSubscription } from '@apollo/client/react'
+import { useDeferredValue, useState } from 'react'
+import { Field } from '../../ui/field.tsx'
+import { Loaded } from '../loaded.tsx'
+import { countOf } from '../numbers.ts'
+import { Note } from '../section.tsx'
+import { BudgetBar } from './budget-bar.tsx'
+import styles from './context.module.css'
+import { ContextChanged, ContextPreviewQuery } from './operations.ts'
+import { Parts } from './parts.tsx'
+
+const countedBy = {
+  TOKENIZER: 'Counted with the tokenizer of the model.',
+  MEASURED_RATIO: 'Estimated by what the provider counted for earlier requests.',
+  DEFAULT_RATIO: 'Estimated by four characters a token.',
+}
+
+export function ContextPanel({ sessionId }: { sessionId: string }) {
+  const [content, setContent] = useState('')
+  const asked = useDeferredValue(content)
+  const variables = { sessionId, content: asked.trim() || null }
+  const result = useQuery(ContextPreviewQuery, { variables, fetchPolicy: 'cache-and-network' })
+  useSubscription(ContextChanged, { variables: { sessionId }, onData: () => void result.refetch() })
+  const shown = { ...result, data: result.data ?? result.previousData }
+
+  return (
+    <div className={styles.context}>
+      <Field label="With the message" hint="Shows what the model would get, without sending it.">
+        {(control) => (
+          <textarea
+            {...control}
+            rows={2}
+            value={content}
+            onChange={({ target }) => setContent(target.value)}
+            placeholder="What you would send, or nothing yet"
+          />
+        )}
+      </Field>
+      <Loaded result={shown}>
+        {({ session }) => {
+          if (!session) return null
+          const { parts, dropped, ...preview } = session.contextPreview
+          return (
+            <>
+              <BudgetBar parts={parts} totalTokens={preview.totalTokens} limit={preview.limit} />
+              {dropped.turns > 0 && (
+                <p className={styles.dropped}>
+                  {countOf(dropped.turns, 'older turn')} with {countOf(dropped.tokens, 'token')} left out for
+                  want of room. They stay in the conversation.
+                </p>
+              )}
+              <Parts parts={parts} />
+              <Note>{countedBy[preview.countedBy]}</Note>
+            </>
+          )
+        }}
+      </Loaded>
+    </div>
+  )
+}

@@ -1,0 +1,100 @@
+import { useRef, useState } from 'react'
+import type { DocumentsQuery } from '../../../generated/graphql.ts'
+import { Button } from '../../ui/button.tsx'
+import { useAction } from '../action.ts'
+import { DropZone } from '../drop-zone.tsx'
+import { FaultNote } from '../fault-note.tsx'
+import { Nothing, Section } from '../section.tsx'
+import { DeleteDocumentDialog } from './delete-document-dialog.tsx'
+import { DocumentRow } from './document-row.tsx'
+import styles from './documents.module.css'
+import { acceptedFiles } from './file.ts'
+import { SetSessionDocuments } from './operations.ts'
+import { UploadRow } from './upload-row.tsx'
+import { useUploads } from './use-uploads.ts'
+
+type Props = {
+  sessionId: string
+  data: DocumentsQuery
+  /** Reads the lists anew. */
+  refetch: () => Promise<{ data?: DocumentsQuery | undefined }>
+  /** Reads the next page of documents; missing where there is none. */
+  loadMore?: () => Promise<unknown>
+}
+
+export function DocumentLists({ sessionId, data, refetch, loadMore }: Props) {
+  const { viewer, session, documents } = data
+  const attach = useAction(SetSessionDocuments)
+  const lastChange = useRef(Promise.resolve())
+  const [leaving, setLeaving] = useState<{ id: string; title: string } | null>(null)
+
+  /** One after another, each on the list as it is then: an update names all documents anew. */
+  const setAttached = (id: string, isAttached: boolean) => {
+    lastChange.current = lastChange.current.then(async () => {
+      const { data } = await refetch()
+      const others = (data?.session?.documents ?? []).map((each) => each.id).filter((each) => each !== id)
+      await attach.run({ input: { sessionId, documentIds: isAttached ? [...others, id] : others } })
+    })
+    return lastChange.current
+  }
+  const { uploads, add, dismiss } = useUploads((id) => setAttached(id, true))
+
+  if (!session) return null
+  const mayChange = session.viewerRole !== 'VIEWER'
+  const attachedIds = new Set(session.documents.map(({ id }) => id))
+  const others = documents.nodes.filter(({ id }) => !attachedIds.has(id))
+  const rowOf = (document: (typeof others)[number]) => (
+    <DocumentRow
+      key={document.id}
+      document={document}
+      isAttached={attachedIds.has(document.id)}
+      {...(mayChange && { onAttach: (isAttached: boolean) => void setAttached(document.id, isAttached) })}
+      {...((document.user.id === viewer.user.id || viewer.role === 'ADMIN') && {
+        onDelete: () => setLeaving(document),
+      })}
+    />
+  )
+
+  return (
+    <>
+      <Section title="In this session">
+        {mayChange && (
+          <DropZone
+            title="Add documents"
+            accept={acceptedFiles}
+            takesSeveral
+            onFiles={(files) => void add(files)}
+          >
+            Drop files here or choose them: PDF, Markdown or text, up to 10 MB each.
+          </DropZone>
+        )}
+        <FaultNote fault={attach.fault} />
+        {session.documents.length + uploads.length === 0 ? (
+          <Nothing>Replies draw on the documents that are in use here, and cite the passages.</Nothing>
+        ) : (
+          <ul className={styles.list} aria-label="Documents of this session">
+            {session.documents.map(rowOf)}
+            {uploads.map((upload) => (
+              <UploadRow key={upload.key} upload={upload} onDismiss={() => dismiss(upload.key)} />
+            ))}
+          </ul>
+        )}
+      </Section>
+      {others.length > 0 && (
+        <Section title="Other documents">
+          <ul className={styles.list} aria-label="Other documents">
+            {others.map(rowOf)}
+          </ul>
+          {loadMore && <Button onClick={() => void loadMore()}>Show more</Button>}
+        </Section>
+      )}
+      {leaving && (
+        <DeleteDocumentDialog
+          document={leaving}
+          onClose={() => setLeaving(null)}
+          onDeleted={() => void refetch()}
+        />
+      )}
+    </>
+  )
+}

@@ -1,0 +1,89 @@
+import { useQuery, useSubscription } from '@apollo/client/react'
+import { useDeferredValue, useState } from 'react'
+import { Button } from '../../ui/button.tsx'
+import { Field } from '../../ui/field.tsx'
+import { Loaded } from '../loaded.tsx'
+import { Note, Nothing } from '../section.tsx'
+import { ClearDialog } from './clear-dialog.tsx'
+import styles from './memory.module.css'
+import { MemoryForm } from './memory-form.tsx'
+import { MemoryRow } from './memory-row.tsx'
+import { MemoriesChanged, MemoriesQuery, type Place } from './operations.ts'
+
+type Props = { sessionId: string; scope: 'USER' | 'SESSION'; mayChange: boolean }
+
+const explanation = {
+  SESSION: 'What is remembered in this session, for everybody who takes part.',
+  USER: 'What is remembered of you, in all of your sessions.',
+}
+
+export function MemoryList({ sessionId, scope, mayChange }: Props) {
+  const [prefix, setPrefix] = useState('')
+  const [open, setOpen] = useState<'form' | 'clear' | null>(null)
+  const place: Place = scope === 'SESSION' ? { scope, sessionId } : { scope }
+  const variables = { ...place, prefix: useDeferredValue(prefix) || null }
+  const result = useQuery(MemoriesQuery, { variables, fetchPolicy: 'cache-and-network' })
+  useSubscription(MemoriesChanged, { variables: { sessionId }, onData: () => void result.refetch() })
+  const refetch = () => void result.refetch()
+  const close = () => {
+    setOpen(null)
+    refetch()
+  }
+  const shown = { ...result, data: result.data ?? result.previousData }
+
+  const isSearching = prefix !== ''
+
+  return (
+    <div className={styles.scope}>
+      <Note>{explanation[scope]}</Note>
+      <Loaded result={shown}>
+        {({ memories: { nodes, totalCount, pageInfo } }) => (
+          <>
+            {(totalCount > 5 || isSearching) && (
+              <Field label="Find">
+                {(control) => (
+                  <input
+                    {...control}
+                    type="search"
+                    value={prefix}
+                    onChange={({ target }) => setPrefix(target.value)}
+                    placeholder="How the key begins"
+                  />
+                )}
+              </Field>
+            )}
+            {nodes.length === 0 && open !== 'form' && (
+              <Nothing>
+                {isSearching ? `No key begins with “${prefix}”.` : 'Nothing is remembered yet.'}
+              </Nothing>
+            )}
+            {nodes.length > 0 && (
+              <ul className={styles.list} aria-label="Memories">
+                {nodes.map((memory) => (
+                  <MemoryRow key={memory.id} {...{ place, memory, mayChange }} onChange={refetch} />
+                ))}
+              </ul>
+            )}
+            {pageInfo.hasNextPage && (
+              <Button onClick={() => void result.fetchMore({ variables: { after: pageInfo.endCursor } })}>
+                Show more
+              </Button>
+            )}
+            {open === 'form' && <MemoryForm place={place} onDone={close} />}
+            {mayChange && open !== 'form' && (
+              <div className={styles.foot}>
+                <Button onClick={() => setOpen('form')}>Add a memory</Button>
+                {totalCount > 1 && (
+                  <Button look="quiet" onClick={() => setOpen('clear')}>
+                    Forget {isSearching ? `these ${totalCount}` : `all ${totalCount}`}
+                  </Button>
+                )}
+              </div>
+            )}
+            {open === 'clear' && <ClearDialog {...{ place, prefix }} count={totalCount} onClose={close} />}
+          </>
+        )}
+      </Loaded>
+    </div>
+  )
+}

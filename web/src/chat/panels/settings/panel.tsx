@@ -1,0 +1,32 @@
+import { useQuery } from '@apollo/client/react'
+import { Loaded } from '../loaded.tsx'
+import { DangerZone } from './danger-zone.tsx'
+import { SessionSettingsQuery } from './operations.ts'
+import { SaveAsTemplate } from './save-as-template.tsx'
+import { SessionFacts } from './session-facts.tsx'
+import { SettingsForm } from './settings-form.tsx'
+import { Trash } from './trash.tsx'
+
+export function SettingsPanel({ sessionId }: { sessionId: string }) {
+  const result = useQuery(SessionSettingsQuery, {
+    variables: { sessionId },
+    fetchPolicy: 'cache-and-network',
+  })
+  return (
+    <>
+      <Loaded result={result}>
+        {({ session }) =>
+          session && (
+            <>
+              <SettingsForm key={session.id} session={session} />
+              <SessionFacts session={session} />
+              <SaveAsTemplate session={session} />
+              {session.viewerRole === 'OWNER' && <DangerZone session={session} />}
+            </>
+          )
+        }
+      </Loaded>
+      <Trash />
+    </>
+  )
+}

@@ -1,0 +1,57 @@
+import { useQuery, useSubscription } from '@apollo/client/react'
+import { Loaded } from '../loaded.tsx'
+import { Note, Section } from '../section.tsx'
+import { AddPerson } from './add-person.tsx'
+import { ParticipantsQuery, PeopleChanged } from './operations.ts'
+import { PersonRow } from './person-row.tsx'
+import { roles } from './roles.ts'
+import styles from './share.module.css'
+
+export function SharePanel({ sessionId }: { sessionId: string }) {
+  const result = useQuery(ParticipantsQuery, { variables: { sessionId }, fetchPolicy: 'cache-and-network' })
+  const refetch = () => void result.refetch()
+  useSubscription(PeopleChanged, { variables: { sessionId }, onData: refetch })
+
+  return (
+    <Loaded result={result}>
+      {({ viewer, session }) =>
+        session && (
+          <>
+            <Section title="People">
+              {session.viewerRole === 'OWNER' ? (
+                <AddPerson sessionId={sessionId} isAdmin={viewer.role === 'ADMIN'} />
+              ) : (
+                <Note>Only owners can share this session with others.</Note>
+              )}
+              <ul className={styles.people} aria-label="People in this session">
+                {session.participants.map((participant) => (
+                  <PersonRow
+                    key={participant.user.id}
+                    {...{ sessionId, participant }}
+                    isViewer={participant.user.id === viewer.user.id}
+                    isSessionUser={participant.user.id === session.user.id}
+                    isPresent={[viewer.user.id, ...session.present.map(({ id }) => id)].includes(
+                      participant.user.id,
+                    )}
+                    mayChange={session.viewerRole === 'OWNER'}
+                    onChange={refetch}
+                  />
+                ))}
+              </ul>
+            </Section>
+            <Section title="What each role may do">
+              <dl className={styles.roles}>
+                {roles.map(({ role, name, may }) => (
+                  <div key={role}>
+                    <dt>{name}</dt>
+                    <dd>{may}</dd>
+                  </div>
+                ))}
+              </dl>
+            </Section>
+          </>
+        )
+      }
+    </Loaded>
+  )
+}

@@ -1,0 +1,20 @@
+import { type Role, roles } from './roles.ts'
+import styles from './share.module.css'
+
+type Props = { label: string; role: Role; isDisabled?: boolean; onChange: (role: Role) => void }
+
+export const RoleSelect = ({ label, role, isDisabled = false, onChange }: Props) => (
+  <select
+    className={styles.select}
+    aria-label={label}
+    value={role}
+    disabled={isDisabled}
+    onChange={({ target }) => onChange(target.value as Role)}
+  >
+    {roles.map(({ role, name }) => (
+      <option key={role} value={role}>
+        {name}
+      </option>
+    ))}
+  </select>
+)

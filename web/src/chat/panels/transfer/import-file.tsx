@@ -1,0 +1,42 @@
+import { useState } from 'react'
+import type { ImportSessionMutation } from '../../../generated/graphql.ts'
+import { type Payload, useAction } from '../action.ts'
+import { DropZone } from '../drop-zone.tsx'
+import { FaultNote } from '../fault-note.tsx'
+import { Section } from '../section.tsx'
+import { ImportResult } from './import-result.tsx'
+import { ImportSession } from './operations.ts'
+import styles from './transfer.module.css'
+
+export function ImportFile() {
+  const send = useAction(ImportSession)
+  const [imported, setImported] = useState<Payload<ImportSessionMutation> | null>(null)
+  const [name, setName] = useState('')
+
+  async function read(file: File | undefined) {
+    if (!file) return
+    setImported(null)
+    setName(file.name)
+    setImported(await send.run({ input: { content: await file.text(), clientId: crypto.randomUUID() } }))
+  }
+
+  return (
+    <Section title="Import conversations">
+      <DropZone
+        title={send.isBusy ? `Reading “${name}”` : 'Choose a file'}
+        accept=".json,application/json"
+        isBusy={send.isBusy}
+        onFiles={([file]) => void read(file)}
+      >
+        Or drop it here. JSON of Parley, ChatGPT or LibreChat, up to 1 MB.
+      </DropZone>
+      <div aria-live="polite" className={styles.result}>
+        {imported && (
+          <ImportResult name={name} sessions={imported.sessions} messageCount={imported.messageCount} />
+        )}
+      </div>
+      {send.fault && <p className={styles.failed}>Nothing of “{name}” was stored.</p>}
+      <FaultNote fault={send.fault} />
+    </Section>
+  )
+}

@@ -1,0 +1,9 @@
+import { ExportSession } from './export-session.tsx'
+import { ImportFile } from './import-file.tsx'
+
+export const TransferPanel = ({ sessionId }: { sessionId: string }) => (
+  <>
+    <ExportSession sessionId={sessionId} />
+    <ImportFile />
+  </>
+)
