@@ -92,6 +92,11 @@ const settings = z.object({
   GOOGLE_API_KEY: z.string().optional(),
   GOOGLE_BASE_URL: address(['http', 'https']).optional(),
   OLLAMA_BASE_URL: address(['http', 'https']).default('http://127.0.0.1:11434'),
+  OLLAMA_CONTEXT_TOKENS: whole(0, 0, 10_000_000),
+  OLLAMA_KEEP_ALIVE: z
+    .string()
+    .regex(/^-?\d+(ms|s|m|h)?$/, 'is not a duration; allowed are a number with s, m or h, and -1')
+    .optional(),
   COMPATIBLE_BASE_URL: address(['http', 'https']).optional(),
   COMPATIBLE_API_KEY: z.string().optional(),
 
@@ -242,7 +247,11 @@ function arrange(s: Settings) {
       openai: { apiKey: s.OPENAI_API_KEY, baseUrl: s.OPENAI_BASE_URL },
       anthropic: { apiKey: s.ANTHROPIC_API_KEY, baseUrl: s.ANTHROPIC_BASE_URL },
       google: { apiKey: s.GOOGLE_API_KEY, baseUrl: s.GOOGLE_BASE_URL },
-      ollama: { baseUrl: s.OLLAMA_BASE_URL },
+      ollama: {
+        baseUrl: s.OLLAMA_BASE_URL,
+        contextTokens: s.OLLAMA_CONTEXT_TOKENS || undefined,
+        keepAlive: s.OLLAMA_KEEP_ALIVE,
+      },
       compatible: { apiKey: s.COMPATIBLE_API_KEY, baseUrl: s.COMPATIBLE_BASE_URL },
     },
     sessions: {

@@ -8,6 +8,7 @@ import {
   ProviderError,
   type ToolCall,
 } from './provider.ts'
+import { createWholeCharacters } from './whole-characters.ts'
 
 type StreamResult = Awaited<ReturnType<LanguageModel['doStream']>>
 type StreamPart = StreamResult['stream'] extends ReadableStream<infer Part> ? Part : never
@@ -80,15 +81,13 @@ async function* translate(
   signal: AbortSignal,
 ): AsyncGenerator<ModelPart> {
   const calls: { name: string; isReadable: boolean }[] = []
-  let half = ''
+  const wholeOf = createWholeCharacters()
   for await (const part of stream) {
     signal.throwIfAborted()
     if (part.type === 'text-delta') {
-      const text = half + part.delta
       // A server that cuts its JSON between the two halves of a character sends them as two deltas.
-      half = /[\ud800-\udbff]$/.exec(text)?.[0] ?? ''
-      if (text.length > half.length)
-        yield { type: 'text-delta', text: text.slice(0, text.length - half.length) }
+      const text = wholeOf(part.delta)
+      if (text) yield { type: 'text-delta', text }
     } else if (part.type === 'reasoning-delta') {
       yield { type: 'thinking' }
     } else if (part.type === 'tool-input-start') {

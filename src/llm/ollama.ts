@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { jsonLines } from './json-lines.ts'
+import type { OllamaSettings } from './ollama-chat.ts'
 import type { Outbound } from './outbound.ts'
 import {
   type ModelCapability,
@@ -43,6 +45,7 @@ type Details = Pick<ModelInfo, 'capabilities' | 'contextWindow'>
 export function createOllamaLibrary(
   outbound: Outbound,
   baseUrl: string,
+  { contextTokens }: OllamaSettings,
 ): { list: Provider['list']; store: ModelStore } {
   // What is in a file does not change: one question for each digest.
   let details = new Map<string, Details>()
@@ -80,7 +83,7 @@ export function createOllamaLibrary(
           const found = details.get(key) ?? (await detailsOf(name, signal))
           if (found) known.set(key, found)
           const loaded = runs.find((each) => each.name === name)
-          const contextWindow = loaded?.context_length ?? found?.contextWindow
+          const contextWindow = loaded?.context_length ?? smaller(contextTokens, found?.contextWindow)
           return {
             name,
             capabilities: found?.capabilities ?? capabilitiesOfName(name),
@@ -96,10 +99,15 @@ export function createOllamaLibrary(
     }
   }
 
-  /** A request without a prompt only moves the model; -1 keeps it in memory, 0 lets go of it. */
+  /**
+   * A request without a prompt only moves the model; -1 keeps it in memory, 0 lets go of it. A reply that asks for
+   * another context would load it again.
+   */
   async function keep(model: string, keepAlive: -1 | 0, signal: AbortSignal): Promise<void> {
+    const options = contextTokens === undefined ? {} : { options: { num_ctx: contextTokens } }
     try {
-      const answer = await post('/api/generate', { model, keep_alive: keepAlive, stream: false }, signal)
+      const body = { model, keep_alive: keepAlive, stream: false, ...options }
+      const answer = await post('/api/generate', body, signal)
       await answer.text()
     } catch (error) {
       signal.throwIfAborted()
@@ -138,6 +146,9 @@ export function createOllamaLibrary(
   }
 }
 
+const smaller = (wanted: number | undefined, allowed: number | undefined): number | undefined =>
+  wanted && allowed ? Math.min(wanted, allowed) : (wanted ?? allowed)
+
 /** A model file may allow less than the model was trained for. */
 function readDetails(
   { capabilities, parameters, model_info }: z.output<typeof shown>,
@@ -157,14 +168,3 @@ function readDetails(
 
 const capabilitiesOfName = (name: string): ModelCapability[] =>
   /embed/i.test(name) ? ['EMBEDDINGS'] : ['TEXT']
-
-async function* jsonLines(response: Response): AsyncGenerator<unknown> {
-  const decoder = new TextDecoder()
-  let rest = ''
-  for await (const chunk of response.body ?? []) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) if (line.trim()) yield JSON.parse(line)
-  }
-  if (rest.trim()) yield JSON.parse(rest)
-}

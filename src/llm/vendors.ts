@@ -4,6 +4,7 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { createAiSdkProvider } from './ai-sdk.ts'
 import { listModels } from './model-list.ts'
 import { createOllamaLibrary } from './ollama.ts'
+import { createOllamaChat, type OllamaSettings } from './ollama-chat.ts'
 import { createOutbound } from './outbound.ts'
 import type { ModelCapability, Provider } from './provider.ts'
 
@@ -57,11 +58,20 @@ export function createAnthropicProvider({
   return { ...provider, temperatureMax: 1 }
 }
 
-/** Ollama answers through the chat completions API under its `/v1`; its models are known by its own. */
-export function createOllamaProvider({ baseUrl }: { baseUrl: string }): Provider {
+/** Ollama by its own API; only vectors come through the OpenAI-compatible one under its `/v1`. */
+export function createOllamaProvider({
+  baseUrl: given,
+  ...settings
+}: { baseUrl: string } & OllamaSettings): Provider {
+  const baseUrl = trimmed(given)
   const outbound = createOutbound('ollama', undefined)
-  const { list, store } = createOllamaLibrary(outbound, trimmed(baseUrl))
-  return { ...createCompatibleProvider('ollama', { baseUrl: `${trimmed(baseUrl)}/v1` }), list, store }
+  const { embed } = createCompatibleProvider('ollama', { baseUrl: `${baseUrl}/v1` })
+  return {
+    name: 'ollama',
+    stream: createOllamaChat(outbound, baseUrl, settings),
+    ...createOllamaLibrary(outbound, baseUrl, settings),
+    ...(embed && { embed }),
+  }
 }
 
 /** Any server that speaks the chat completions API under `baseUrl`. */

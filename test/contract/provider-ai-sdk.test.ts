@@ -1,6 +1,6 @@
-import type { Provider, ProviderErrorKind } from '../../src/llm/provider.ts'
+import type { ProviderErrorKind } from '../../src/llm/provider.ts'
 import { createModelServer, type ModelAnswer } from '../support/model-server.ts'
-import { apiKey, modelList, type Vendor, vendors } from '../support/model-vendors.ts'
+import { apiKey, listAnswers, type Vendor, vendors } from '../support/model-vendors.ts'
 import { type ProviderSubject, providerSuite } from './provider.suite.ts'
 
 const failures: Record<ProviderErrorKind, ModelAnswer> = {
@@ -14,22 +14,22 @@ const failures: Record<ProviderErrorKind, ModelAnswer> = {
 const usage = { inputTokens: 12, outputTokens: 7, cachedInputTokens: 4 }
 
 /** The same provider, with the answers of a local server that speaks its protocol. */
-async function createSubject(create: (baseUrl: string) => Provider): Promise<ProviderSubject> {
+async function createSubject(vendor: Vendor): Promise<ProviderSubject> {
   const server = await createModelServer()
   const next = (answer: ModelAnswer) => {
     server.answer(answer)
     return 'A question'
   }
-  const provider = create(server.url)
+  const provider = vendors[vendor]({ apiKey, baseUrl: server.url })
   return {
     provider: {
       ...provider,
       list() {
-        server.answer({ status: 200, body: modelList('test-model') })
+        server.answer(...listAnswers(vendor, 'test-model'))
         return provider.list()
       },
     },
-    callsComeWhole: provider.name === 'google',
+    callsComeWhole: vendor === 'google' || vendor === 'ollama',
     model: 'test-model',
     situations: {
       says: (text) => next({ speech: { text: [text], usage }, byteByByte: true }),
@@ -51,5 +51,4 @@ async function createSubject(create: (baseUrl: string) => Provider): Promise<Pro
   }
 }
 
-for (const vendor of Object.keys(vendors) as Vendor[])
-  providerSuite(vendor, () => createSubject((baseUrl) => vendors[vendor]({ apiKey, baseUrl })))
+for (const vendor of Object.keys(vendors) as Vendor[]) providerSuite(vendor, () => createSubject(vendor))

@@ -57,6 +57,15 @@ describe('an Ollama', () => {
     ])
   })
 
+  it('loads a model with the context that its operator wants, and no more than there is', async () => {
+    const server = await createOllamaServer({ 'llama3:8b': {}, 'small:1b': { contextLength: 2_048 } })
+    onTestFinished(() => server.close())
+    const provider = createOllamaProvider({ baseUrl: server.url, contextTokens: 16_384 })
+    expect(await provider.list()).toMatchObject([{ contextWindow: 16_384 }, { contextWindow: 2_048 }])
+    await provider.store?.load('llama3:8b', neverAborted())
+    expect(server.bodies).toMatchObject([{ options: { num_ctx: 16_384 } }])
+  })
+
   it('refuses to load what it does not have, in its own words', async () => {
     const { store } = await setUp()
     await expect(store.load('none', neverAborted())).rejects.toMatchObject({

@@ -1,8 +1,12 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { ModelRequest } from '../../src/llm/provider.ts'
-import { createAnthropicProvider, createCompatibleProvider } from '../../src/llm/vendors.ts'
+import {
+  createAnthropicProvider,
+  createCompatibleProvider,
+  createOllamaProvider,
+} from '../../src/llm/vendors.ts'
 import { createModelServer } from '../support/model-server.ts'
-import { apiKey, modelList, setUpVendor } from '../support/model-vendors.ts'
+import { apiKey, listAnswers, setUpVendor } from '../support/model-vendors.ts'
 import { collect, neverAborted, requestFor } from './provider.suite.ts'
 
 const ask = requestFor('test-model')('A question')
@@ -142,11 +146,46 @@ describe('requests', () => {
     ])
   })
 
+  it('are chats for ollama, with the settings of its operator', async () => {
+    const server = await createModelServer()
+    onTestFinished(() => server.close())
+    const { url: baseUrl } = server
+    const parameters = { ...conversation.parameters, topK: 5 }
+    server.answer({ speech: { text: ['Cold.'] } }, { speech: { text: ['Cold.'] } })
+    const tuned = createOllamaProvider({ baseUrl, contextTokens: 16_384, keepAlive: '-1' })
+    await collect(tuned.stream({ ...conversation, parameters }, neverAborted()))
+    await collect(createOllamaProvider({ baseUrl }).stream(ask, neverAborted()))
+    const messages = [
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: 'How cold is it?' },
+      { role: 'assistant', content: '' },
+      {
+        role: 'assistant',
+        content: 'Let me look.',
+        tool_calls: [{ id: 'call_1', function: { name: 'get_weather', arguments: { city: 'Oslo' } } }],
+      },
+      { role: 'tool', content: 'minus 4', tool_name: 'get_weather', tool_call_id: 'call_1' },
+    ]
+    const options = { num_ctx: 16_384, temperature: 0.5, top_p: 0.9, top_k: 5, num_predict: 64 }
+    expect(server.requests).toMatchObject([{ method: 'POST', path: '/v1/api/chat' }, {}])
+    expect(server.requests.map(({ body }) => body)).toEqual([
+      {
+        model: 'test-model',
+        messages,
+        stream: true,
+        keep_alive: -1,
+        options: { ...options, stop: ['END'], seed: 7 },
+        tools: [{ type: 'function', function: conversation.tools[0] }],
+      },
+      { model: 'test-model', messages: [{ role: 'user', content: 'A question' }], stream: true, options: {} },
+    ])
+  })
+
   it('carry no key where none is configured', async () => {
     const server = await createModelServer()
     onTestFinished(() => server.close())
     server.answer({ speech: { text: ['Hi'] } }, { status: 200, body: { data: null } })
-    const provider = createCompatibleProvider('ollama', { baseUrl: server.url })
+    const provider = createCompatibleProvider('compatible', { baseUrl: server.url })
     await collect(provider.stream(ask, neverAborted()))
     expect(await provider.list()).toEqual([])
     for (const { headers } of server.requests) expect(headers).not.toHaveProperty('authorization')
@@ -162,7 +201,7 @@ describe('lists', () => {
       ['compatible', '/v1/models', 'authorization'],
     ] as const) {
       const { server, provider } = await setUpVendor(vendor)
-      server.answer({ status: 200, body: modelList('one') })
+      server.answer(...listAnswers(vendor, 'one'))
       expect(await provider.list()).toMatchObject([{ name: 'one' }])
       expect(server.requests[0]).toMatchObject({ method: 'GET', path })
       expect(server.requests[0]?.headers[header]).toContain(apiKey)

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { ProviderError } from '../../src/llm/provider.ts'
 import { type Identity, startTestApp, type TestApp } from '../support/app.ts'
 import { createOllamaServer, type OllamaServer } from '../support/ollama-server.ts'
-import { createRecordingProvider, end, recordedModel, say } from '../support/recording-provider.ts'
+import { createRecordingProvider, end, recordedModel as model, say } from '../support/recording-provider.ts'
 
 const admin: Identity = { user: 'root', role: 'ADMIN' }
 const fields = 'id provider name contextWindow capabilities status defaultParameters isAllowed'
@@ -13,6 +13,7 @@ const query = `query ($id: String!) { model(id: $id) { ${fields} } }`
 
 let app: TestApp
 let ollama: OllamaServer
+const seedless = createRecordingProvider()
 beforeAll(async () => {
   ollama = await createOllamaServer({
     'llama3:8b': { capabilities: ['completion', 'tools'] },
@@ -24,7 +25,7 @@ beforeAll(async () => {
     ANTHROPIC_API_KEY: 'none',
     ANTHROPIC_BASE_URL: 'http://127.0.0.1:9',
   }
-  app = await startTestApp({ env })
+  app = await startTestApp({ env, providers: [{ ...seedless.provider, lacks: ['seed'] }] })
   return () => ollama.close()
 })
 
@@ -145,15 +146,11 @@ describe('settings of a tenant', () => {
 
   it('are the defaults of a model, under those of agent, session and send', async () => {
     const recording = createRecordingProvider()
-    const own = await startTestApp({ providers: [recording.provider], env: { DEFAULT_MODEL: recordedModel } })
+    const own = await startTestApp({ providers: [recording.provider], env: { DEFAULT_MODEL: model } })
     const boss = own.api(admin)
     const parameters = { temperature: 0.1, topP: 0.2, topK: 3, seed: 4 }
-    const { model } = await boss.mutate(
-      'setModelDefaults',
-      { model: recordedModel, parameters },
-      'model { defaultParameters }',
-    )
-    expect(model).toEqual({ defaultParameters: parameters })
+    const made = await boss.mutate('setModelDefaults', { model, parameters }, 'model { defaultParameters }')
+    expect(made.model).toEqual({ defaultParameters: parameters })
     await boss.mutate('createAgent', {
       key: 'deep',
       name: 'Deep',
@@ -187,25 +184,26 @@ describe('settings of a tenant', () => {
       code: 'BAD_USER_INPUT',
     })
     expect(await set({ model: 'nobody:none', isAllowed: false })).toMatchObject({ code: 'MODEL_UNAVAILABLE' })
-    const refused = {
-      code: 'BAD_USER_INPUT',
-      message: 'parameters.topK: is not taken by "ollama:spare:1b"; leave it out',
-    }
     const claude = 'anthropic:claude-haiku-4-5'
     expect(await set({ model: claude, parameters: { temperature: 1.5, seed: 1 } })).toMatchObject({
       code: 'BAD_USER_INPUT',
       message: `parameters.seed: is not taken by "${claude}"; leave it out; parameters.temperature: is above 1, the most that "${claude}" takes`,
     })
-    const model = 'ollama:spare:1b'
-    const parameters = { topK: 4 }
+    const refused = {
+      code: 'BAD_USER_INPUT',
+      message: `parameters.seed: is not taken by "${model}"; leave it out`,
+    }
+    const parameters = { seed: 4 }
     expect(await set({ model, parameters })).toMatchObject(refused)
     const api = app.api(user)
     expect(await api.mutate('createSession', { model, parameters })).toMatchObject(refused)
     const sessionId = await api.createSession({ model: 'demo:chat', parameters })
     expect(await api.sendMessage({ sessionId, content: 'Hi', model, parameters })).toMatchObject(refused)
-    const { run } = await api.sendMessage({ sessionId, content: 'Hi', model, wait: true })
-    expect(run.status).toBe('COMPLETED')
-    expect(ollama.bodies.at(-1)).not.toHaveProperty('top_k')
+    const sending = api.sendMessage({ sessionId, content: 'Hi', model, parameters: { topK: 5 }, wait: true })
+    const call = await seedless.call(0)
+    call.tell(say('Hi'), end)
+    await sending
+    expect(call.request.parameters).toEqual({ topK: 5 })
   })
 
   it('take a model from the tenant, and from it alone', async () => {
@@ -276,15 +274,15 @@ describe('a provider that is down', () => {
         throw new ProviderError('connection', 'recorded did not answer', { isUnreached: true })
       },
     }
-    const own = await startTestApp({ providers: [provider], env: { DEFAULT_MODEL: recordedModel } })
+    const own = await startTestApp({ providers: [provider], env: { DEFAULT_MODEL: model } })
     onTestFinished(() => own.stop())
     const api = own.api()
     const sessionId = await api.createSession()
-    const { model } = await api.run(query, { id: recordedModel })
-    expect(model.status).toBe('UNAVAILABLE')
+    const listed = await api.run(query, { id: model })
+    expect(listed.model.status).toBe('UNAVAILABLE')
     expect(await api.sendMessage({ sessionId, content: 'Hi' })).toEqual({
       code: 'MODEL_UNAVAILABLE',
-      message: `"recorded" cannot be reached now, so "${recordedModel}" is not available.`,
+      message: `"recorded" cannot be reached now, so "${model}" is not available.`,
     })
     expect(asked).toBe(1)
     expect(recording.calls).toHaveLength(0)

@@ -1,6 +1,6 @@
 import type { ModelSpeech } from './model-server.ts'
 
-/** Server-sent events as they go over the wire. */
+/** Server-sent events, or for Ollama lines, as they go over the wire. */
 type Events = { deltas: string[]; ending: string[]; fault: string }
 
 const openAiReasons = {
@@ -176,5 +176,43 @@ export function googleEvents({
       }),
     ],
     fault: event({ error: { code: 503, message: 'The model is overloaded.', status: 'UNAVAILABLE' } }),
+  }
+}
+
+/** Ollama's chat API: a JSON object on each line. A call comes whole. */
+export function ollamaEvents({
+  text = [],
+  thinking,
+  toolCalls = [],
+  usage,
+  finish = 'stop',
+}: ModelSpeech): Events {
+  const line = (fields: object) =>
+    `${JSON.stringify({ model: 'test-model', created_at: '2026-11-01T10:00:00Z', ...fields })}\n`
+  const delta = (fields: object) =>
+    line({ message: { role: 'assistant', content: '', ...fields }, done: false })
+  return {
+    deltas: [
+      ...(thinking ? [delta({ thinking })] : []),
+      ...text.map((content) => delta({ content })),
+      ...toolCalls.map(({ id, name, pieces }) =>
+        delta({
+          tool_calls: [{ id, function: { name, arguments: JSON.parse(pieces.join('') || '{}') } }],
+        }),
+      ),
+    ],
+    ending: [
+      line({
+        message: { role: 'assistant', content: '' },
+        done: true,
+        done_reason: finish === 'length' ? 'length' : 'stop',
+        ...(usage && {
+          prompt_eval_count: usage.inputTokens,
+          prompt_eval_cached_count: usage.cachedInputTokens,
+          eval_count: usage.outputTokens,
+        }),
+      }),
+    ],
+    fault: `${JSON.stringify({ error: 'server busy, please try again' })}\n`,
   }
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text as readText } from 'node:stream/consumers'
-import { anthropicEvents, googleEvents, openAiEvents } from './model-server-protocols.ts'
+import { anthropicEvents, googleEvents, ollamaEvents, openAiEvents } from './model-server-protocols.ts'
 
 /** What the model says, in no vendor's words. */
 export type ModelSpeech = {
@@ -49,7 +49,7 @@ export type ModelServer = {
 }
 
 /**
- * A local server that speaks the streaming protocols of OpenAI, Anthropic and Google on a port of its own. With `listsModels` it
+ * A local server that speaks the streaming protocols of OpenAI, Anthropic, Google and Ollama on a port of its own. With `listsModels` it
  * lists none whenever it is asked, which needs no answer and is not recorded: servers ask by themselves now and then.
  */
 export async function createModelServer({ listsModels = false } = {}): Promise<ModelServer> {
@@ -121,7 +121,8 @@ async function speak(
 
 function eventsOf(path: string) {
   if (path.startsWith('/v1/messages')) return anthropicEvents
-  return path.startsWith('/v1/models/') ? googleEvents : openAiEvents
+  if (path.startsWith('/v1/models/')) return googleEvents
+  return path === '/v1/api/chat' ? ollamaEvents : openAiEvents
 }
 
 /** Waits for every write, so that each one is a chunk of its own on the wire. */

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text as readText } from 'node:stream/consumers'
-import { openAiEvents } from './model-server-protocols.ts'
+import { ollamaEvents } from './model-server-protocols.ts'
 
 export type OllamaModel = {
   capabilities?: readonly string[]
@@ -26,7 +26,7 @@ export type OllamaServer = {
   readonly url: string
   /** Method and path of every request, with the model that it names. */
   readonly requests: readonly string[]
-  /** The bodies of `/api/generate` and `/v1/chat/completions`. */
+  /** The bodies of `/api/generate` and `/api/chat`. */
   readonly bodies: readonly Record<string, unknown>[]
   /** Holds loads back from now on; the returned function lets them end. */
   holdLoads(): () => void
@@ -107,10 +107,10 @@ export async function createOllamaServer(initial: Record<string, OllamaModel> = 
       if (next) next(pull)
       else pulls.push(pull)
     },
-    'POST /v1/chat/completions': (body, response) => {
+    'POST /api/chat': (body, response) => {
       bodies.push(body)
-      const { deltas, ending } = openAiEvents({ text: ['It is ', 'cold.'] })
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      const { deltas, ending } = ollamaEvents({ text: ['It is ', 'cold.'] })
+      response.writeHead(200, { 'content-type': 'application/x-ndjson' })
       response.end([...deltas, ...ending].join(''))
     },
   }

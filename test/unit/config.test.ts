@@ -48,6 +48,7 @@ describe('a fault', () => {
       '"localhost" is not an address; allowed is a URL that begins with http://',
     ],
     ['DEFAULT_MODEL', 'chat', '"chat" is not a model id; allowed is provider:name, for example demo:chat'],
+    ['OLLAMA_KEEP_ALIVE', 'long', '"long" is not a duration'],
     ['JWT_SECRET', 'short', 'the given value is too short; allowed is at least 32 characters'],
     [
       'JWT_PUBLIC_KEY',
