@@ -5,6 +5,7 @@
 
 /** A slice may import from the slices of the rows above its own, never from its own row or below. */
 const sliceOrder = [
+  ['audit'],
   ['accounts'],
   ['agents', 'templates', 'models'],
   ['sessions'],

@@ -7,6 +7,7 @@ import { createDatabase, type Database } from './db/client.ts'
 import { startEmbeddedDatabase } from './db/embedded.ts'
 import { migrate } from './db/migrate.ts'
 import { setSearchLanguage } from './db/search-language.ts'
+import { createRevocations } from './features/accounts/revocations.ts'
 import { createAccounts } from './features/accounts/service.ts'
 import { createAgents } from './features/agents/service.ts'
 import { createContextServices } from './features/context/assembly.ts'
@@ -97,6 +98,7 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
       opened,
     )
     if (config.auth.autoCreateTenants) await services.accounts.ensureTenant(demoTenant.slug, demoTenant.name)
+    await services.revocations.start()
     await recovery.start()
     opened.push(async () => recovery.stop())
     jobs.start()
@@ -182,7 +184,10 @@ function createServices(
   const asked = { ...base, config, broker, feed, rates, catalog, sessions, messages, context, summaries }
   const runs = createRunServices({ ...asked, memoryTools, isOnlyNode })
   opened.push(async () => runs.stop())
-  const accounts = createAccounts({ database, autoCreateTenants: config.auth.autoCreateTenants })
+  const revocations = createRevocations({ system, log })
+  opened.push(async () => revocations.stop())
+  const { autoCreateTenants } = config.auth
+  const accounts = createAccounts({ database, revocations, autoCreateTenants })
   const lostChanges = createLostChanges({ system, feed, log })
   lostChanges.start()
   opened.push(async () => lostChanges.stop())
@@ -194,12 +199,19 @@ function createServices(
   const transfer = createTransfer({ database, sessions, importSessions })
   const erasure = createErasure({ sessions, participants, runs: runs.services.runs, accounts, changes })
   const { cleanupDays } = config.sessions
-  const retention = createRetention({ system, changes, afterDays: cleanupDays, log })
+  const retention = createRetention({
+    system,
+    changes,
+    afterDays: cleanupDays,
+    auditDays: config.audit.days,
+    log,
+  })
   jobs.work('retention', (_data, signal) => retention.sweep(signal))
-  if (cleanupDays > 0) jobs.schedule('retention', '23 * * * *')
+  if (cleanupDays > 0 || config.audit.days > 0) jobs.schedule('retention', '23 * * * *')
   return {
     services: {
       accounts,
+      revocations,
       agents,
       models: catalog,
       templates,
@@ -259,6 +271,7 @@ async function openDoors(config: Config, { database, services, tokens, shared, r
     rates,
     log,
   })
+  services.revocations.follow(doors.recheck)
   return { url: await doors.open(), doors }
 }
 

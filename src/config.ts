@@ -78,6 +78,7 @@ const settings = z.object({
   JWT_AUDIENCE: z.string().optional(),
   JWT_TENANT_CLAIM: z.string().default('tenant'),
   AUTO_CREATE_TENANTS: flag.optional(),
+  AUDIT_DAYS: whole(365, 0, 36_500),
 
   DEFAULT_MODEL: modelId.default('demo:chat'),
   TITLE_MODEL: modelId.optional(),
@@ -235,6 +236,8 @@ function arrange(s: Settings) {
       tenantClaim: s.JWT_TENANT_CLAIM,
       autoCreateTenants: s.AUTO_CREATE_TENANTS ?? !isProduction,
     },
+    /** 0: for ever. */
+    audit: { days: s.AUDIT_DAYS },
     llm: {
       defaultModel: s.DEFAULT_MODEL,
       /** Absent: documents are found by their words alone. */

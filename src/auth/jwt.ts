@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import jwt, { type JwtPayload, type SignOptions } from 'jsonwebtoken'
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
@@ -15,7 +16,12 @@ export type Identity = {
 }
 
 /** What a token says, proven by its signature; it holds until `expiresAt`. */
-export type Claims = Identity & { expiresAt: Date; issuedAt?: Date | undefined }
+export type Claims = Identity & {
+  expiresAt: Date
+  issuedAt?: Date | undefined
+  /** The `jti`, by which one token can be revoked. */
+  tokenId?: string | undefined
+}
 
 export type Tokens = {
   /**
@@ -29,6 +35,9 @@ export type Tokens = {
 
 /** A fresh token mends it, so it is told apart: sockets close with 4403, and clients come back. */
 export class ExpiredTokenError extends UnauthenticatedError {}
+
+/** The same for a token that was good until somebody revoked it. */
+export class RevokedTokenError extends UnauthenticatedError {}
 
 const maxTokenLength = 8_192
 const clockToleranceSeconds = 30
@@ -65,7 +74,7 @@ export function createTokens(auth: Config['auth']): Tokens {
     sign: ({ subject, tenant, role, name, email }, { expiresIn }) => {
       const { issuer: iss, audience: aud, tenantClaim } = auth
       const payload = { sub: subject, [tenantClaim]: tenant, role: role.toLowerCase(), name, email, iss, aud }
-      return jwt.sign(payload, key, { algorithm: 'HS256', expiresIn })
+      return jwt.sign(payload, key, { algorithm: 'HS256', expiresIn, jwtid: randomUUID() })
     },
   }
 }
@@ -157,6 +166,7 @@ const payloadSchema = z.object({
   role: z.enum(['user', 'admin', 'service'], 'is unknown; allowed: user, admin, service').default('user'),
   name: text(255).optional(),
   email: text(320).optional(),
+  jti: text(255).optional(),
   exp: seconds,
   iat: seconds
     .refine((iat) => iat <= Date.now() / 1000 + clockToleranceSeconds, 'is in the future')
@@ -173,12 +183,13 @@ function readClaims(payload: JwtPayload, tenantClaim: string): Claims {
     )
     throw new UnauthenticatedError(`The token's claims are not accepted: ${faults.join('; ')}.`)
   }
-  const { sub, role, exp, iat, ...rest } = parsed.data
+  const { sub, role, exp, iat, jti, ...rest } = parsed.data
   return {
     ...rest,
     subject: sub,
     role: roles[role],
     expiresAt: new Date(exp * 1000),
+    tokenId: jti,
     issuedAt: iat === undefined ? undefined : new Date(iat * 1000),
   }
 }

@@ -8,6 +8,7 @@ import { createUniqueReads } from './unique-reads.ts'
 
 export type {
   Agent,
+  AuditEntry,
   Citation,
   Document,
   Memory,

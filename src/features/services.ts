@@ -1,3 +1,4 @@
+import type { Revocations } from './accounts/revocations.ts'
 import type { Accounts } from './accounts/service.ts'
 import type { Agents } from './agents/service.ts'
 import type { DocumentServices } from './documents/assembly.ts'
@@ -26,6 +27,7 @@ import type { Transfer } from './transfer/service.ts'
 /** What resolvers can ask for; `app.ts` makes it, the context carries it. */
 export type Services = {
   readonly accounts: Accounts
+  readonly revocations: Revocations
   readonly agents: Agents
   readonly models: ModelCatalog
   readonly templates: Templates

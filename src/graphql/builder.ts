@@ -28,7 +28,12 @@ type SchemaTypes = {
   /** Enums of one slice that the inputs of another name by string. */
   Inputs: { MessageRole: Message['role']; ContextPolicyInput: ContextPolicy }
   /** Types of one slice that others add fields to. */
-  Objects: { Viewer: Viewer; ContextPolicy: ContextPolicy; MessageRole: Message['role'] }
+  Objects: {
+    Viewer: Viewer
+    ContextPolicy: ContextPolicy
+    MessageRole: Message['role']
+    UserRole: Viewer['role']
+  }
   Scalars: {
     ID: Scalar<string>
     DateTime: Scalar<Date>

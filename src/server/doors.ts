@@ -3,7 +3,7 @@ import type { Config } from '../config.ts'
 import type { Context } from '../graphql/context.ts'
 import type { Rates } from '../lib/rates.ts'
 import type { Log } from '../telemetry/log.ts'
-import { createAdmission } from './admission.ts'
+import { type Caller, createAdmission } from './admission.ts'
 import { createCompiledOperations } from './compiled.ts'
 import { createConnectionLimits } from './connection-limits.ts'
 import { createEventStreams } from './event-streams.ts'
@@ -23,6 +23,8 @@ export type Doors = {
   open(): Promise<string>
   /** What is open now: sockets and event streams, and operations under way on them. */
   counts(): { connections: number; subscriptions: number }
+  /** Looks anew at the tokens of what is open, of a user or a whole tenant, and ends what is no longer proven. */
+  recheck(whose: { tenantId: string; userId: string | null }): void
   /** Tells balancers to send nobody, and lets no new socket or stream in. Requests are answered still. */
   refuse(): void
   /** Sends the sockets and streams elsewhere, spread over `withinMs`, then closes for requests, too. */
@@ -80,6 +82,12 @@ export function createDoors(options: Options): Doors {
       connections: limits.count(),
       subscriptions: sockets.operations() + eventStreams.count(),
     }),
+    recheck({ tenantId, userId }) {
+      const isMeant = (caller: Caller) =>
+        caller.tenantId === tenantId && (userId === null || caller.userId === userId)
+      sockets.recheck(isMeant)
+      eventStreams.recheck(isMeant)
+    },
     refuse() {
       health.drain()
       sockets.refuse()

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { GraphQLError } from 'graphql'
-import { LimitError, RateLimitedError } from '../lib/errors.ts'
+import { LimitError, RateLimitedError, UnauthenticatedError } from '../lib/errors.ts'
 import type { Admission, Caller } from './admission.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
 import { beatOf, type Watched, watchConnections } from './connection-watch.ts'
@@ -33,6 +33,8 @@ export type EventStreams = {
   ): Promise<boolean>
   /** Those that are open; each carries one operation. */
   count(): number
+  /** Ends the streams of these callers whose token is not accepted any more. */
+  recheck(isMeant: (caller: Caller) => boolean): void
   /** Takes no new ones from now on. */
   refuse(): void
   /** Cuts the open ones, spread over this time. */
@@ -49,7 +51,7 @@ type Options = {
 }
 
 type EventStream = LiveOperation &
-  Watched & { readonly response: ServerResponse; caller: Caller | null; isDraining: boolean }
+  Watched & { readonly response: ServerResponse; caller: Caller | null; token: string; isDraining: boolean }
 
 const beatEveryS = 12
 const fullAboveBytes = 262_144
@@ -94,6 +96,7 @@ export function createEventStreams({
     if (!viewer || stream.isOver) return
     limits.claim(viewer)
     stream.caller = viewer
+    stream.token = token ?? ''
     stream.dueAtMs = performance.now() + viewer.expiresAt.getTime() - Date.now()
   }
 
@@ -110,6 +113,7 @@ export function createEventStreams({
       beat: beatOf(socket),
       response,
       caller: null,
+      token: '',
       isDraining: false,
     }
     open.add(stream)
@@ -142,6 +146,13 @@ export function createEventStreams({
       }
       await run(stream, operation, origin)
       return true
+    },
+    recheck(isMeant) {
+      for (const stream of open)
+        if (stream.caller && isMeant(stream.caller))
+          signIn(stream.token).catch((error) => {
+            if (error instanceof UnauthenticatedError) cut(stream)
+          })
     },
     refuse() {
       isDraining = true

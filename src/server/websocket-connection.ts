@@ -21,6 +21,7 @@ export const closing = {
   badToken: [CloseCode.Unauthorized, 'Unauthorized: the token is missing or not valid'],
   notReady: [CloseCode.Unauthorized, 'Unauthorized: the acknowledgement of connection_init comes first'],
   expired: [CloseCode.Forbidden, 'The token has expired: connect again with a fresh one'],
+  revoked: [CloseCode.Forbidden, 'The token was revoked: connect again with a fresh one'],
   badProtocol: [CloseCode.SubprotocolNotAcceptable, 'Subprotocol not acceptable'],
   noInit: [CloseCode.ConnectionInitialisationTimeout, 'Connection initialisation timeout'],
   idInUse: [CloseCode.SubscriberAlreadyExists, 'Subscriber for this id already exists'],

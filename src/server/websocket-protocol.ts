@@ -5,7 +5,7 @@ import {
   parseMessage,
   type SubscribeMessage,
 } from 'graphql-ws'
-import { ExpiredTokenError } from '../auth/jwt.ts'
+import { ExpiredTokenError, RevokedTokenError } from '../auth/jwt.ts'
 import { LimitError, RateLimitedError, UnauthenticatedError } from '../lib/errors.ts'
 import type { Rate } from '../lib/rates.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -60,6 +60,7 @@ export function createSocketProtocol(
       sender.message(connection, { type: MessageType.ConnectionAck })
     } catch (error) {
       if (error instanceof ExpiredTokenError) sender.close(connection, closing.expired)
+      else if (error instanceof RevokedTokenError) sender.close(connection, closing.revoked)
       else if (error instanceof UnauthenticatedError) sender.close(connection, closing.badToken)
       else if (error instanceof LimitError) sender.close(connection, [1013, error.message])
       else {

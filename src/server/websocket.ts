@@ -4,7 +4,8 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { RateLimitedError } from '../lib/errors.ts'
+import { RateLimitedError, UnauthenticatedError } from '../lib/errors.ts'
+import type { Caller } from './admission.ts'
 import { watchConnections } from './connection-watch.ts'
 import { inBatches } from './draining.ts'
 import {
@@ -18,6 +19,8 @@ import { createSocketProtocol, type ProtocolOptions } from './websocket-protocol
 import { graphqlPath } from './yoga.ts'
 
 export type WebSocketDoor = {
+  /** Ends the connections of these callers whose token is not accepted any more. */
+  recheck(isMeant: (caller: Caller) => boolean): void
   /** Operations that are under way on all sockets. */
   operations(): number
   /** Refuses new sockets from now on. */
@@ -38,7 +41,7 @@ const beatEveryS = 20
 const closeTimeoutMs = 1_000
 
 export function createWebSocketDoor(options: Options): WebSocketDoor {
-  const { server, corsOrigins, limits, admission, log } = options
+  const { server, corsOrigins, limits, admission, signIn, log } = options
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: options.frameMaxBytes,
@@ -112,6 +115,13 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
 
   return {
     operations: () => connections.values().reduce((sum, { operations }) => sum + operations.size, 0),
+    recheck(isMeant) {
+      for (const connection of connections.values())
+        if (connection.caller && isMeant(connection.caller))
+          signIn(connection.authorization.slice('Bearer '.length)).catch((error) => {
+            if (error instanceof UnauthenticatedError) sender.close(connection, closing.revoked)
+          })
+    },
     refuse() {
       isDraining = true
     },

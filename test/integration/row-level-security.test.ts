@@ -60,6 +60,8 @@ const fill = (t: Tenant) => `
   INSERT INTO citations (tenant_id, message_id, marker, document_id, score, start_offset, end_offset, content)
     VALUES ('${t.id}', '${t.answer}', 1, '${t.document}', 1, 0, 1, 'x');
   INSERT INTO model_settings (tenant_id, model, is_allowed) VALUES ('${t.id}', 'demo:chat', false);
+  INSERT INTO token_revocations (tenant_id, id, user_id) VALUES ('${t.id}', '${t.template}', '${t.user}');
+  INSERT INTO audit_entries (tenant_id, id, action, actor_id, actor_role) VALUES ('${t.id}', '${t.template}', 'eraseUser', '${t.user}', 'ADMIN');
   INSERT INTO read_marks (tenant_id, session_id, user_id, last_read_seq) VALUES ('${t.id}', '${t.session}', '${t.user}', 2);
   INSERT INTO usage_records (tenant_id, run_id, user_id, session_id, model, status, input_tokens, output_tokens, cached_input_tokens, cost)
     VALUES ('${t.id}', '${t.run}', '${t.user}', '${t.session}', 'demo:chat', 'COMPLETED', 1, 2, 0, 0);`
@@ -90,6 +92,7 @@ describe('row-level security', () => {
     const policies = ['every_tenant to parley_system', 'own_tenant to parley_app']
     expect(rows.map(({ name }) => name)).toEqual([
       'agents',
+      'audit_entries',
       'chunks',
       'citations',
       'document_contents',
@@ -105,6 +108,7 @@ describe('row-level security', () => {
       'summaries',
       'templates',
       'tenants',
+      'token_revocations',
       'usage_records',
       'users',
     ])
@@ -139,9 +143,13 @@ describe('row-level security', () => {
       )
       const add = `INSERT INTO ${table} SELECT * FROM jsonb_populate_record(NULL::${table}, $1)`
       await expect(client.query(add, [row?.row])).rejects.toThrow(/violates row-level security policy/)
-      await expect(client.query(`UPDATE ${table} SET ${column} = $1`, [theirs.id])).rejects.toThrow(
-        /violates row-level security policy/,
-      )
+      const change = `UPDATE ${table} SET ${column} = $1`
+      if (table === 'audit_entries') {
+        await expect(client.query(change, [theirs.id])).rejects.toThrow(/permission denied/)
+        await expect(client.query(`DELETE FROM ${table}`)).rejects.toThrow(/permission denied/)
+        continue
+      }
+      await expect(client.query(change, [theirs.id])).rejects.toThrow(/violates row-level security policy/)
       const where = `WHERE ${column} = '${theirs.id}'`
       expect((await client.query(`UPDATE ${table} SET ${column} = ${column} ${where}`)).rowCount).toBe(0)
       expect((await client.query(`DELETE FROM ${table} ${where}`)).rowCount).toBe(0)

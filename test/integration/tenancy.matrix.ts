@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import type { Identity } from '../support/app.ts'
+import { auditAndTokens } from './tenancy.matrix-audit.ts'
 import { documents, withDocuments } from './tenancy.matrix-documents.ts'
 import { memory } from './tenancy.matrix-memory.ts'
 import { modelsAndSystem } from './tenancy.matrix-models.ts'
@@ -63,6 +64,7 @@ const emptyPage = { data: { sessions: { totalCount: 0, nodes: [] } } }
 
 /** How each field of the three roots treats the ids of somebody else. */
 export const matrix: Record<string, Case[]> = {
+  ...auditAndTokens,
   ...documents,
   ...makingAndSharing,
   ...searchAndUsage,

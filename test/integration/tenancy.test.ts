@@ -249,6 +249,7 @@ async function tryEverything(stranger: Identity, door: (typeof doorNames)[number
 /** Has nothing of alice's: it is for admins, or the same for everybody. */
 const isForAdminsOrAll = new Set([
   'Query.users',
+  'Query.auditLog',
   'Query.models',
   'Query.systemStatus',
   'Subscription.modelProgress',

@@ -5,9 +5,10 @@ import type { Database, Statement } from '../../db/client.ts'
 import { UnauthenticatedError } from '../../lib/errors.ts'
 import { decodeIdOf, newId } from '../../lib/ids.ts'
 import { defaultAgents } from './default-agents.ts'
+import type { Revocations } from './revocations.ts'
 
 export type Accounts = {
-  /** The viewer that a proven token speaks for. Users appear at first sight; so do tenants where that is allowed. */
+  /** The viewer that a proven token speaks for; fails with a `RevokedTokenError` where the token was revoked. Users appear at first sight; so do tenants where that is allowed. */
   signIn(claims: Claims): Promise<Viewer>
   /** Makes the tenant with its agents, unless there is one with this slug; resolves to its id. */
   ensureTenant(slug: string, name: string): Promise<{ id: string; created: boolean }>
@@ -45,9 +46,12 @@ const upsertUser: Statement = {
 
 export function createAccounts({
   database,
+  revocations,
   autoCreateTenants,
 }: {
   database: Database
+  /** Absent where nobody signs in. */
+  revocations?: Pick<Revocations, 'require'>
   autoCreateTenants: boolean
 }): Accounts {
   const tenantIds = new LRUCache<string, string>({ max: 10_000, ttl: knownForMs })
@@ -107,6 +111,7 @@ export function createAccounts({
         userId = user.id
         userIds.set(key, userId)
       }
+      revocations?.require({ tenantId, userId }, claims)
       return { tenantId, userId, role, db, expiresAt }
     },
   }

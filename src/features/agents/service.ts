@@ -2,7 +2,8 @@ import type { Viewer } from '../../auth/viewer.ts'
 import { type Agent, noJson, type Prisma } from '../../db/client.ts'
 import { check } from '../../lib/checks.ts'
 import { invalid, NotFoundError } from '../../lib/errors.ts'
-import { decodeIdOf } from '../../lib/ids.ts'
+import { decodeIdOf, encodeId } from '../../lib/ids.ts'
+import { entryOf } from '../audit/record.ts'
 import { type AgentTool, createAgentChecks } from './checks.ts'
 
 export type Agents = {
@@ -40,9 +41,12 @@ export function createAgents({ promptMaxLength, requireModel }: Dependencies): A
         ...{ ...input, tenantId, parameters: parameters ?? {}, tools: asJson(tools) },
         ...{ contextPolicy: contextPolicy ?? noJson, memoryTools: memoryTools ?? false },
       }
-      const [agent] = await db.prisma.agent.createManyAndReturn({ data: [data], skipDuplicates: true })
-      if (!agent) throw invalid('key', `${JSON.stringify(input.key)} is taken by another agent`)
-      return agent
+      return db.prisma.$transaction(async (prisma) => {
+        const [agent] = await prisma.agent.createManyAndReturn({ data: [data], skipDuplicates: true })
+        if (!agent) throw invalid('key', `${JSON.stringify(input.key)} is taken by another agent`)
+        await prisma.auditEntry.create({ data: changeOf(viewer, 'createAgent', agent) })
+        return agent
+      })
     },
     async update(viewer, agentId, asked) {
       const { db, tenantId } = viewer
@@ -58,11 +62,17 @@ export function createAgents({ promptMaxLength, requireModel }: Dependencies): A
       if (tools !== undefined) data.tools = asJson(tools)
       if (contextPolicy !== undefined) data.contextPolicy = contextPolicy ?? noJson
       if (memoryTools !== undefined) data.memoryTools = memoryTools ?? false
-      const [agent] = await db.prisma.agent.updateManyAndReturn({ where: { tenantId, id: agentId }, data })
-      if (!agent) throw new NotFoundError('agent')
-      return agent
+      return db.prisma.$transaction(async (prisma) => {
+        const [agent] = await prisma.agent.updateManyAndReturn({ where: { tenantId, id: agentId }, data })
+        if (!agent) throw new NotFoundError('agent')
+        await prisma.auditEntry.create({ data: changeOf(viewer, 'updateAgent', agent) })
+        return agent
+      })
     },
   }
 }
+
+const changeOf = (viewer: Viewer, action: string, { id }: Agent) =>
+  entryOf(viewer, { action, target: encodeId('Agent', id) })
 
 const asJson = (tools: readonly AgentTool[] | null | undefined) => (tools ?? []) as Prisma.InputJsonArray

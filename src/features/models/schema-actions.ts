@@ -111,7 +111,7 @@ builder.mutationField('pullModel', (t) =>
     typeOptions: { description: 'The model to fetch.' },
     argOptions: { description: 'The model to fetch.' },
     input: { model: model(t.input) },
-    resolve: (_root, { input }, context) => context.services.models.pull(input.model),
+    resolve: (_root, { input }, context) => context.services.models.pull(viewerOf(context), input.model),
   }),
 )
 

@@ -8,6 +8,7 @@ import type { ModelParameters } from '../../llm/provider.ts'
 import type { ListedModel, Models } from '../../llm/registry.ts'
 import type { Broker } from '../../realtime/broker.ts'
 import type { Log } from '../../telemetry/log.ts'
+import { recordAction } from '../audit/record.ts'
 import { createModelActions } from './actions.ts'
 import { createModelNews, type ModelProgress } from './news.ts'
 import { createModelSettings } from './settings.ts'
@@ -47,7 +48,7 @@ export type ModelCatalog = {
   setDefaults(viewer: Viewer, input: unknown): Promise<CatalogModel>
   load(viewer: Viewer, modelId: string): Promise<CatalogModel>
   unload(viewer: Viewer, modelId: string): Promise<CatalogModel>
-  pull(modelId: string): Promise<ModelProgress>
+  pull(viewer: Viewer, modelId: string): Promise<ModelProgress>
   /** Where a load or download stands, and each of its steps from now on; throws where the provider is not configured. */
   follow(modelId: string): Promise<AsyncIterableIterator<ModelProgress>>
   start(): void
@@ -157,16 +158,19 @@ export function createModelCatalog({ models, broker, isManaged, log }: Dependenc
     },
     async load(viewer, id) {
       requireManaged()
+      await recordAction(viewer.db.sql, viewer, { action: 'loadModel', target: id })
       await actions.load(id)
       return shown(viewer, id)
     },
     async unload(viewer, id) {
       requireManaged()
+      await recordAction(viewer.db.sql, viewer, { action: 'unloadModel', target: id })
       await actions.unload(id)
       return shown(viewer, id)
     },
-    async pull(id) {
+    async pull(viewer, id) {
       requireManaged()
+      await recordAction(viewer.db.sql, viewer, { action: 'pullModel', target: id })
       return actions.pull(id)
     },
     async follow(id) {

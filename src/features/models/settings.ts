@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Statement } from '../../db/client.ts'
 import type { ModelParameters } from '../../llm/provider.ts'
+import { recordAction } from '../audit/record.ts'
 
 /** What a tenant wants of a model; a model without a row is allowed and has no defaults. */
 export type ModelSetting = { parameters: ModelParameters; isAllowed: boolean }
@@ -51,8 +52,12 @@ export function createModelSettings(): ModelSettings {
       })
       return reading
     },
-    async set({ db, tenantId }, model, { parameters, isAllowed }) {
-      await db.sql(upsertSetting, [tenantId, model, parameters ?? null, isAllowed ?? null])
+    async set(viewer, model, { parameters, isAllowed }) {
+      const { db, tenantId } = viewer
+      await db.transaction(async (sql) => {
+        await sql(upsertSetting, [tenantId, model, parameters ?? null, isAllowed ?? null])
+        await recordAction(sql, viewer, { action: 'setModelDefaults', target: model })
+      })
       known.delete(tenantId)
     },
     forget: (tenantId) => void (tenantId === undefined ? known.clear() : known.delete(tenantId)),

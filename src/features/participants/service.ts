@@ -5,7 +5,9 @@ import type { Participant, Session, Sql, Statement } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
 import { check, text } from '../../lib/checks.ts'
 import { invalid, LimitError, NotFoundError } from '../../lib/errors.ts'
+import { encodeId } from '../../lib/ids.ts'
 import type { ChangeEvent } from '../../realtime/feed-events.ts'
+import { recordAction } from '../audit/record.ts'
 import type { Changes, Listed } from '../sessions/changes.ts'
 import { ensureUser, refuseBoth, type UserReference } from '../sessions/people.ts'
 import { sessionColumns, sessionUpdated } from '../sessions/rows.ts'
@@ -106,6 +108,9 @@ export function createParticipants({
       throw invalid('userId', 'is the user whose session it is, who always owns it')
   }
 
+  const record = (sql: Sql, viewer: Viewer, action: string, sessionId: string) =>
+    recordAction(sql, viewer, { action, target: encodeId('Session', sessionId) })
+
   return {
     of: createPeople(),
     async add(viewer, input) {
@@ -125,6 +130,7 @@ export function createParticipants({
         if (present.length >= maxParticipants)
           throw new LimitError(`A session has at most ${maxParticipants} participants.`, maxParticipants)
         await sql(insertParticipant, [...key, userId, input.role])
+        await record(sql, viewer, 'addParticipant', session.id)
         return { listed: { shown: [userId] } }
       })
     },
@@ -133,6 +139,7 @@ export function createParticipants({
       return change(viewer, sessionId, userId, async (sql) => {
         const [found] = await sql(updateParticipant, [viewer.tenantId, sessionId, userId, role])
         if (!found) throw new NotFoundError('participant')
+        await record(sql, viewer, 'updateParticipant', sessionId)
         return {}
       })
     },
@@ -142,6 +149,7 @@ export function createParticipants({
       return change(viewer, sessionId, userId, async (sql) => {
         const [found] = await sql(deleteParticipant, [viewer.tenantId, sessionId, userId])
         if (!found) throw new NotFoundError('participant')
+        await record(sql, viewer, 'removeParticipant', sessionId)
         return {
           event: ({ revision }) => ({ type: 'ParticipantRemoved', revision, userId }),
           listed: { hidden: [userId] },

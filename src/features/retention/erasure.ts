@@ -1,8 +1,9 @@
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Session, Statement } from '../../db/client.ts'
 import { invalid, NotFoundError } from '../../lib/errors.ts'
-import { newId } from '../../lib/ids.ts'
+import { encodeId, newId } from '../../lib/ids.ts'
 import type { Accounts } from '../accounts/service.ts'
+import { recordAction } from '../audit/record.ts'
 import { type Doomed, eraseMessages } from '../messages/removal.ts'
 import type { Participants } from '../participants/service.ts'
 import type { Runs } from '../runs/service.ts'
@@ -236,7 +237,8 @@ export function createErasure({ sessions, participants, runs, accounts, changes 
     receipt.participations += (await viewer.db.sql(eraseParticipations, key)).length
   }
 
-  async function eraseTenantRows({ db, tenantId }: Viewer, userId: string, receipt: Receipt) {
+  async function eraseTenantRows(viewer: Viewer, userId: string, receipt: Receipt) {
+    const { db, tenantId } = viewer
     receipt.runs += await untilNone(() => db.sql(eraseRuns, [tenantId, userId]))
     receipt.templates += await db.transaction(async (sql) => {
       await sql(releaseTemplates, [tenantId, userId])
@@ -251,7 +253,10 @@ export function createErasure({ sessions, participants, runs, accounts, changes 
     )
     const nobody = newId()
     receipt.usageRecords += await untilNone(() => db.sql(renameUsage, [tenantId, userId, nobody]))
-    await db.sql(eraseUserRow, [tenantId, userId])
+    await db.transaction(async (sql) => {
+      await sql(eraseUserRow, [tenantId, userId])
+      await recordAction(sql, viewer, { action: 'eraseUser', target: encodeId('User', userId) })
+    })
   }
 
   return {

@@ -6,7 +6,7 @@ import { sessionColumns, sessionUpdated } from '../sessions/rows.ts'
 export type Retention = {
   /**
    * Deactivates the sessions in which nothing happened for `afterDays`, and erases those that were deleted as long
-   * ago, of all tenants. Batch by batch, each of its own; an aborted or failed sweep keeps what it did, and the next
+   * ago, of all tenants; drops what is too old of the audit log. Batch by batch, each of its own; an aborted or failed sweep keeps what it did, and the next
    * one goes on from there.
    */
   sweep(signal: AbortSignal): Promise<Swept>
@@ -53,10 +53,25 @@ const eraseSessions: Statement = {
   text: `DELETE FROM sessions WHERE ${named.replace('%', 'id')}`,
 }
 
-type Dependencies = { system: SystemDatabase; changes: Changes; afterDays: number; log: Log }
+const forgetEntries: Statement = {
+  name: 'retention-forget-audit',
+  text: `DELETE FROM audit_entries WHERE (tenant_id, id) IN (
+      SELECT tenant_id, id FROM audit_entries WHERE created_at < now() - make_interval(days => $1)
+      ORDER BY created_at LIMIT 5000)
+    RETURNING id`,
+}
 
-/** `afterDays` 0 keeps everything as it is. */
-export function createRetention({ system, changes, afterDays, log }: Dependencies): Retention {
+type Dependencies = {
+  system: SystemDatabase
+  changes: Changes
+  /** Days; 0 keeps sessions as they are. */
+  afterDays: number
+  /** Days; 0 keeps the audit log for ever. */
+  auditDays: number
+  log: Log
+}
+
+export function createRetention({ system, changes, afterDays, auditDays, log }: Dependencies): Retention {
   async function deactivateBatch(): Promise<number> {
     const sessions = await system.sql<Session>(deactivateQuiet, [afterDays])
     for (const session of sessions) await changes.announce(session, [sessionUpdated(session)])
@@ -85,10 +100,11 @@ export function createRetention({ system, changes, afterDays, log }: Dependencie
 
   return {
     async sweep(signal) {
-      if (afterDays === 0) return { deactivated: 0, erased: 0 }
       const startedAt = performance.now()
-      const deactivated = await untilNone(deactivateBatch, signal)
-      const erased = await untilNone(eraseBatch, signal)
+      const deactivated = afterDays > 0 ? await untilNone(deactivateBatch, signal) : 0
+      const erased = afterDays > 0 ? await untilNone(eraseBatch, signal) : 0
+      if (auditDays > 0)
+        await untilNone(async () => (await system.sql(forgetEntries, [auditDays])).length, signal)
       const durationMs = Math.round(performance.now() - startedAt)
       log.info({ deactivated, erased, afterDays, durationMs }, 'old sessions were tidied up')
       return { deactivated, erased }

@@ -1,6 +1,8 @@
 import type { Viewer } from '../../auth/viewer.ts'
-import type { Session, Statement } from '../../db/client.ts'
+import type { Session, Sql, Statement } from '../../db/client.ts'
 import { NotFoundError } from '../../lib/errors.ts'
+import { encodeId } from '../../lib/ids.ts'
+import { recordAction } from '../audit/record.ts'
 import { requireAnySession, requireSession } from './access.ts'
 import type { ActiveLimit } from './active-limit.ts'
 import type { Changes } from './changes.ts'
@@ -58,6 +60,9 @@ const erase: Statement = {
   text: `DELETE FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 RETURNING ${sessionColumns}`,
 }
 
+const record = (sql: Sql, viewer: Viewer, action: string, sessionId: string) =>
+  recordAction(sql, viewer, { action, target: encodeId('Session', sessionId) })
+
 export function createLifecycle({ limit, changes }: { limit: ActiveLimit; changes: Changes }): Lifecycle {
   return {
     async remove(viewer, sessionId) {
@@ -65,6 +70,7 @@ export function createLifecycle({ limit, changes }: { limit: ActiveLimit; change
       return changes.commit(viewer.db, sessionId, async (sql) => {
         const [session] = await sql<Session>(markDeleted, [viewer.tenantId, sessionId])
         if (!session?.deletedAt) throw new NotFoundError('session')
+        await record(sql, viewer, 'deleteSession', sessionId)
         return { result: { id: sessionId, deletedAt: session.deletedAt }, events: [sessionDeleted(session)] }
       })
     },
@@ -75,6 +81,7 @@ export function createLifecycle({ limit, changes }: { limit: ActiveLimit; change
         const hasRoom = await limit.hasRoom(sql, { tenantId, userId, agentId })
         const [session] = await sql<Session>(markRestored, [tenantId, sessionId, hasRoom, agentId])
         if (!session) return { result: session, events: [] }
+        await record(sql, viewer, 'restoreSession', sessionId)
         return { result: session, events: [sessionUpdated(session)], listed: { shown: true } }
       })
       return restored ?? requireSession(viewer, sessionId, 'OWNER')
@@ -87,6 +94,7 @@ export function createLifecycle({ limit, changes }: { limit: ActiveLimit; change
         const people = await sql<{ id: string }>(findPeople, key)
         const [session] = await sql<Session>(erase, key)
         if (!session) throw new NotFoundError('session')
+        await record(sql, viewer, 'purgeSession', sessionId)
         // As if the erasure were a change of its own, so that no reader takes it for one that it has seen.
         const event = sessionDeleted({ ...session, revision: session.revision + 1 })
         const hidden = session.deletedAt === null ? [session.userId, ...people.map(({ id }) => id)] : []

@@ -6,8 +6,9 @@ import { isUniqueViolation, type Session, type Statement } from '../../db/client
 import { check, clientKey, text } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { ConflictError, ModelUnavailableError, NotFoundError } from '../../lib/errors.ts'
-import { newId } from '../../lib/ids.ts'
+import { encodeId, newId } from '../../lib/ids.ts'
 import type { Agents } from '../agents/service.ts'
+import { recordAction } from '../audit/record.ts'
 import type { ModelCatalog } from '../models/service.ts'
 import type { Changes } from '../sessions/changes.ts'
 import { sessionColumns } from '../sessions/rows.ts'
@@ -87,11 +88,11 @@ export function createImporting({ config, agents, models, changes }: Dependencie
     const agentId = owner.agentId ?? names.agents.get(document.session.agent ?? '') ?? null
     const model = await usableModel(viewer, document.session.model)
     const session = { id, tenantId, userId: owner.userId, agentId, model, ...key }
-    return changes.commit(viewer.db, id, async (sql) => ({
-      result: await storeDocument(sql, document, session, names),
-      events: [],
-      listed: { shown: true },
-    }))
+    return changes.commit(viewer.db, id, async (sql) => {
+      const result = await storeDocument(sql, document, session, names)
+      await recordAction(sql, viewer, { action: 'importSession', target: encodeId('Session', id) })
+      return { result, events: [], listed: { shown: true } }
+    })
   }
 
   async function storeOnce(viewer: Viewer, document: SessionDocument, owner: Owner, key: ClientKey) {

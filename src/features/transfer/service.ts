@@ -1,6 +1,8 @@
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Database, Session, Statement } from '../../db/client.ts'
 import { NotFoundError } from '../../lib/errors.ts'
+import { encodeId } from '../../lib/ids.ts'
+import { recordAction } from '../audit/record.ts'
 import type { Sessions } from '../sessions/service.ts'
 import { type HistorySession, readHistory } from './history.ts'
 import type { Importing } from './importing.ts'
@@ -55,6 +57,10 @@ export function createTransfer({ database, sessions, importSessions }: Dependenc
     async link(viewer, sessionId, format) {
       const session = await sessions.require(viewer, sessionId, 'VIEWER')
       const { tenantId, userId, role } = viewer
+      await recordAction(viewer.db.sql, viewer, {
+        action: 'exportSession',
+        target: encodeId('Session', sessionId),
+      })
       const expiresAt = Math.min(Date.now() + linkLifeMs, viewer.expiresAt.getTime())
       const grant = { tenantId, userId, role, sessionId, format, expiresAt }
       return {

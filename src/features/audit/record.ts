@@ -1,0 +1,24 @@
+import type { Viewer } from '../../auth/viewer.ts'
+import type { Sql, Statement } from '../../db/client.ts'
+import { newId } from '../../lib/ids.ts'
+
+/** What is told of a change: the mutation, and what it was done to as the API names it. Never what was said. */
+export type Action = { action: string; target: string | null }
+
+const insertEntry: Statement = {
+  name: 'audit-insert',
+  text: `INSERT INTO audit_entries (tenant_id, id, action, actor_id, actor_role, target)
+    VALUES ($1, $2, $3, $4, $5::"UserRole", $6)`,
+}
+
+/** As a row for Prisma, in a transaction with the change itself. */
+export const entryOf = ({ tenantId, userId, role }: Viewer, { action, target }: Action) => ({
+  ...{ tenantId, id: newId(), action, target },
+  ...{ actorId: userId, actorRole: role },
+})
+
+/** Writes it down in the transaction of the change itself, so that there is neither without the other. */
+export async function recordAction(sql: Sql, viewer: Viewer, done: Action): Promise<void> {
+  const { tenantId, id, action, actorId, actorRole, target } = entryOf(viewer, done)
+  await sql(insertEntry, [tenantId, id, action, actorId, actorRole, target])
+}
