@@ -8,10 +8,12 @@ export type Credentials = {
   token(): Promise<string>
   /** The server refused this one; tells whether another one can be had. */
   refuse(token: string): boolean
+  /** The provider is asked again the next time: the token may have run out. */
+  forget(): void
 }
 
 export function createCredentials(source: TokenSource): Credentials {
-  if (typeof source === 'string') return { token: async () => source, refuse: () => false }
+  if (typeof source === 'string') return { token: async () => source, refuse: () => false, forget() {} }
   let current: Promise<string> | null = null
   let known: string | null = null
   let refused: string | null = null
@@ -41,6 +43,9 @@ export function createCredentials(source: TokenSource): Credentials {
         current = null
       }
       return true
+    },
+    forget() {
+      current = null
     },
   }
 }

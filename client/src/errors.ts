@@ -15,6 +15,7 @@ type Details = {
   fields?: readonly FieldFault[] | undefined
   limit?: number | undefined
   requestId?: string | undefined
+  retryAfterSeconds?: number | undefined
   isTransient?: boolean | undefined
   cause?: unknown
 }
@@ -40,6 +41,8 @@ export class ParleyError extends Error {
   readonly limit: number | undefined
   /** With INTERNAL_SERVER_ERROR: what finds the failure in the log of the server. */
   readonly requestId: string | undefined
+  /** With RATE_LIMITED: when it can be tried again. */
+  readonly retryAfterSeconds: number | undefined
   /** Whether the same may well succeed a little later. */
   readonly isTransient: boolean
 
@@ -49,38 +52,40 @@ export class ParleyError extends Error {
     this.fields = details.fields ?? []
     this.limit = details.limit
     this.requestId = details.requestId
+    this.retryAfterSeconds = details.retryAfterSeconds
     this.isTransient = details.isTransient ?? transientCodes.includes(code)
   }
 }
 
 /** An error of `errors` in an answer, as far as it is known to be one. */
-export type GraphqlError = { message?: string; extensions?: { code?: unknown; requestId?: unknown } }
+export type GraphqlError = { message?: string; extensions?: Record<string, unknown> }
 
 /** The first of the errors in an answer. */
 export function errorOf([first]: readonly GraphqlError[], isTransient?: boolean): ParleyError {
-  const { code, requestId } = first?.extensions ?? {}
+  const { code, ...extensions } = first?.extensions ?? {}
   return new ParleyError(
     typeof code === 'string' ? (code as ErrorCode) : 'INTERNAL_SERVER_ERROR',
     first?.message ?? 'The server failed without saying how.',
-    { requestId: typeof requestId === 'string' ? requestId : undefined, isTransient, cause: first },
+    { ...(extensions as Pick<Details, 'requestId' | 'retryAfterSeconds'>), isTransient, cause: first },
   )
 }
 
-type ErrorObject = {
-  code: ErrorCode
-  message: string
-  fields?: FieldFault[]
-  limit?: number
-}
+type ErrorObject = { code: ErrorCode; message: string } & Pick<
+  Details,
+  'fields' | 'limit' | 'retryAfterSeconds'
+>
+
+/** What a mutation gives but for its error objects. */
+export type Payload<Result> = Exclude<Result, { code: ErrorCode } | null | undefined>
 
 /**
- * The payload of a mutation's result; throws its error object as a `ParleyError`. The operation must select
+ * The payload of a mutation's result; an error object is thrown as a `ParleyError`. The operation must select
  * `... on Error { code message }`.
  */
-export function unwrap<Result extends object>(result: Result): Exclude<Result, { code: ErrorCode }> {
+export function unwrap<Result extends object>(result: Result): Payload<Result> {
   if ('code' in result && 'message' in result) {
-    const { code, message, fields, limit } = result as Result & ErrorObject
-    throw new ParleyError(code, message, { fields, limit, cause: result })
+    const { code, message, fields, limit, retryAfterSeconds } = result as Result & ErrorObject
+    throw new ParleyError(code, message, { fields, limit, retryAfterSeconds, cause: result })
   }
-  return result as Exclude<Result, { code: ErrorCode }>
+  return result as Payload<Result>
 }

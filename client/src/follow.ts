@@ -1,6 +1,6 @@
 import { errorOf, ParleyError } from './errors.ts'
 import { onNetwork, pause } from './network.ts'
-import { backoffMs } from './retry.ts'
+import { waitMs } from './retry.ts'
 import type { StatusBoard } from './status.ts'
 import type { Transport } from './transport.ts'
 
@@ -47,8 +47,8 @@ export function createFollow({ transport, status }: Options): Follow {
           const isBounded = !wasConnected || error.code === 'INTERNAL_SERVER_ERROR'
           if (isBounded && failures >= triesAtMost) throw error
           operation.lost(error)
+          await pause(waitMs(error, failures), signal)
         }
-        await pause(backoffMs(failures), signal)
       }
     } finally {
       unlisten()

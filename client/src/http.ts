@@ -39,27 +39,19 @@ type Answer<Data> = { data?: Data | null; errors?: readonly GraphqlError[] }
 
 /** The data of an answer; throws the first of its errors. */
 export async function dataOf<Data>(response: Response, signal: AbortSignal): Promise<Data> {
-  const { data, errors } = await bodyOf<Data>(response, signal)
-  // 429, 502, 503, 504: nobody has looked at the request yet.
-  if (errors?.length) throw errorOf(errors, isBusy(response.status) || undefined)
-  if (data == null) throw noAnswer(response)
+  const isBusy = response.status === 429 || (response.status >= 502 && response.status <= 504)
+  const isJson = /\bjson\b/.test(response.headers.get('content-type') ?? '')
+  const noAnswer = (isTransient: boolean, cause?: unknown) =>
+    new ParleyError('NETWORK', `${response.url} did not answer as Parley does (HTTP ${response.status}).`, {
+      isTransient: isTransient || isBusy,
+      cause,
+    })
+  const { data, errors } = await (response.json() as Promise<Answer<Data>>).catch((error: unknown) => {
+    signal.throwIfAborted()
+    // JSON that cannot be read was cut off on its way.
+    throw noAnswer(isJson, error)
+  })
+  if (errors?.length) throw errorOf(errors, isBusy || undefined)
+  if (data == null) throw noAnswer(false)
   return data
 }
-
-async function bodyOf<Data>(response: Response, signal: AbortSignal): Promise<Answer<Data>> {
-  try {
-    return (await response.json()) as Answer<Data>
-  } catch (error) {
-    signal.throwIfAborted()
-    throw noAnswer(response, error)
-  }
-}
-
-const isBusy = (status: number) => status === 429 || (status >= 502 && status <= 504)
-
-const noAnswer = (response: Response, cause?: unknown) =>
-  new ParleyError('NETWORK', `${response.url} did not answer as Parley does (HTTP ${response.status}).`, {
-    // An answer that was cut off may come whole the next time; another server's will not.
-    isTransient: isBusy(response.status) || response.status === 200,
-    cause,
-  })

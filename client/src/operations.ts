@@ -8,6 +8,9 @@ export type Operation<Data, Variables> = string | TypedDocumentNode<Data, Variab
 export type WithVariables<Variables, Rest extends unknown[]> =
   Record<string, never> extends Variables ? [variables?: Variables, ...Rest] : [variables: Variables, ...Rest]
 
+/** A mutation that takes one `input`. */
+export type Mutation<Data, Input> = TypedDocumentNode<Data, { input: Input }>
+
 const texts = new WeakMap<DocumentNode, string>()
 
 export function textOf(operation: string | DocumentNode): string {

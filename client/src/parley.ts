@@ -1,6 +1,7 @@
+import type { DocumentNode } from 'graphql'
 import { createStream, type Stream, within } from './async.ts'
 import { createCredentials, type TokenSource } from './credentials.ts'
-import { ParleyError, unwrap } from './errors.ts'
+import { ParleyError, type Payload, unwrap } from './errors.ts'
 import { createFollow } from './follow.ts'
 import {
   CreateSessionDocument,
@@ -9,7 +10,14 @@ import {
   type GetOrCreateSessionInput,
 } from './generated/graphql.ts'
 import { createPost, dataOf, type Fetch } from './http.ts'
-import { isRepeatable, newClientId, type Operation, textOf, type WithVariables } from './operations.ts'
+import {
+  isRepeatable,
+  type Mutation,
+  newClientId,
+  type Operation,
+  textOf,
+  type WithVariables,
+} from './operations.ts'
 import { withRetries } from './retry.ts'
 import { createSessionHandle, type Session } from './session.ts'
 import { createSseTransport } from './sse.ts'
@@ -48,6 +56,12 @@ export type Parley = AsyncDisposable & {
     operation: Operation<Data, Variables>,
     ...args: WithVariables<Variables, [options?: RequestOptions]>
   ): Promise<Data>
+  /** Carries out a mutation and gives its payload; its error object is thrown as a `ParleyError`, too. */
+  mutate<Data extends object, Input>(
+    mutation: Mutation<Data, Input>,
+    input: Input,
+    options?: RequestOptions,
+  ): Promise<Payload<Data[keyof Data]>>
   /**
    * The results of a subscription. After a cut it is opened again with the same variables, or with what the function gives
    * then.
@@ -71,6 +85,9 @@ export type Parley = AsyncDisposable & {
   close(): void
 }
 
+/** The ways to ask the server. */
+export type Requests = Pick<Parley, 'request' | 'mutate' | 'subscribe'>
+
 export function createParley(options: ParleyOptions): Parley {
   const { transport: kind = 'websocket', timeoutMs = 30_000, retries = 5 } = options
   const url = new URL(options.url, globalThis.location?.href).href
@@ -78,7 +95,7 @@ export function createParley(options: ParleyOptions): Parley {
   const post = createPost({ url, credentials, fetch: options.fetch ?? globalThis.fetch })
   const transport =
     kind === 'sse'
-      ? createSseTransport(post)
+      ? createSseTransport(post, credentials)
       : createWebSocketTransport({ url, credentials, webSocket: options.webSocket })
   const board = createStatusBoard()
   const follow = createFollow({ transport, status: board })
@@ -89,39 +106,48 @@ export function createParley(options: ParleyOptions): Parley {
   const late = () => new ParleyError('TIMEOUT', `No answer from ${url} in time.`)
   const accept = 'application/graphql-response+json, application/json'
 
-  const request: Parley['request'] = async (operation, ...[variables, given = {}]) => {
+  async function carryOut<Data, Value>(
+    operation: string | DocumentNode,
+    variables: object | undefined,
+    given: RequestOptions,
+    read: (data: Data) => Value,
+  ): Promise<Value> {
     const untilEnd = untilClosed(given.signal)
     untilEnd.throwIfAborted()
-    const asked = { query: textOf(operation), variables: variables as object | undefined }
-    const canRepeat = given.isRepeatable ?? isRepeatable(operation, asked.variables)
-    const attempt = async (signal: AbortSignal) => dataOf<never>(await post(asked, accept, signal), signal)
+    const asked = { query: textOf(operation), variables }
+    const attempt = async (signal: AbortSignal) =>
+      read(await dataOf<Data>(await post(asked, accept, signal), signal))
     return withRetries(() => within(given.timeoutMs ?? timeoutMs, late, untilEnd, attempt), {
-      retries: canRepeat ? retries : 0,
+      retries: (given.isRepeatable ?? isRepeatable(operation, variables)) ? retries : 0,
       signal: untilEnd,
     })
   }
+
+  const request: Parley['request'] = (operation, ...[variables, given = {}]) =>
+    carryOut(operation, variables as object | undefined, given, (data: never) => data)
+
+  const mutate: Parley['mutate'] = (mutation, input, given = {}) =>
+    carryOut(mutation, { input }, given, (data: object) => unwrap(Object.values(data)[0]))
 
   const subscribe: Parley['subscribe'] = (operation, variables, { signal } = {}) => {
     const latest = typeof variables === 'function' ? (variables as () => unknown) : () => variables
     return createStream((ending) => follow(textOf(operation), latest, ending), untilClosed(signal))
   }
 
-  const session = (id: string) => createSessionHandle({ request, subscribe }, id)
+  const session = (id: string) => createSessionHandle({ request, mutate, subscribe }, id)
 
   return {
     request,
+    mutate,
     subscribe,
     session,
     async createSession(given = {}, options) {
       const input = { ...given, clientId: given.clientId ?? newClientId() }
-      const { createSession } = await request(CreateSessionDocument, { input }, options)
-      return session(unwrap(createSession).session.id)
+      return session((await mutate(CreateSessionDocument, input, options)).session.id)
     },
     async getOrCreateSession(input, options) {
-      const variables = { input }
       const repeatable = { isRepeatable: true, ...options }
-      const { getOrCreateSession } = await request(GetOrCreateSessionDocument, variables, repeatable)
-      return session(unwrap(getOrCreateSession).session.id)
+      return session((await mutate(GetOrCreateSessionDocument, input, repeatable)).session.id)
     },
     status: board.current,
     onStatus: board.onChange,

@@ -1,4 +1,4 @@
-import { ParleyError, unwrap } from './errors.ts'
+import { ParleyError } from './errors.ts'
 import {
   CancelRunDocument,
   ReplyTextDocument,
@@ -7,7 +7,7 @@ import {
   type SendMessageInput,
 } from './generated/graphql.ts'
 import { pause } from './network.ts'
-import type { Parley } from './parley.ts'
+import type { Requests } from './parley.ts'
 import { backoffMs } from './retry.ts'
 import type { Message, Run } from './session-state.ts'
 
@@ -34,7 +34,7 @@ export type Reply = AsyncDisposable &
   }
 
 type Options = {
-  parley: Pick<Parley, 'request' | 'subscribe'>
+  parley: Requests
   input: SendMessageInput
   signal: AbortSignal | undefined
 }
@@ -50,9 +50,6 @@ export function createReply({ parley, input, signal: given }: Options): Reply {
     change.resolve()
     change = Promise.withResolvers()
   }
-
-  const send = async (): Promise<Sent> =>
-    unwrap((await parley.request(SendMessageDocument, { input }, { signal })).sendMessage)
 
   /** The text of one message; that of a run that calls tools has several. */
   async function read(messageId: string) {
@@ -86,7 +83,7 @@ export function createReply({ parley, input, signal: given }: Options): Reply {
     }
   }
 
-  const sent = send()
+  const sent: Promise<Sent> = parley.mutate(SendMessageDocument, input, { signal })
   const done = follow().finally(() => {
     isOver = true
     tell()
@@ -103,8 +100,7 @@ export function createReply({ parley, input, signal: given }: Options): Reply {
     },
     async stop() {
       const { run } = await sent
-      const input = { runId: run.id }
-      unwrap((await parley.request(CancelRunDocument, { input }, { isRepeatable: true })).cancelRun)
+      await parley.mutate(CancelRunDocument, { runId: run.id }, { isRepeatable: true })
     },
     async *[Symbol.asyncIterator]() {
       for (let read = 0; ; ) {

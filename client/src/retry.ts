@@ -5,7 +5,15 @@ import { pause } from './network.ts'
 export const backoffMs = (failures: number): number =>
   Math.random() * Math.min(10_000, 250 * 2 ** Math.max(0, failures - 1))
 
-export const isTransient = (error: unknown): boolean => error instanceof ParleyError && error.isTransient
+/** The same, but not before the server said that it may. */
+export const waitMs = (error: ParleyError, failures: number): number =>
+  Math.max(backoffMs(failures), 1_000 * (error.retryAfterSeconds ?? 0))
+
+/** A wait that the server asks for and that is longer than this is for the caller to decide on. */
+const patienceMs = 10_000
+
+const isWorthRetry = (error: unknown): error is ParleyError =>
+  error instanceof ParleyError && error.isTransient && waitMs(error, 0) <= patienceMs
 
 /** Tries until it succeeds, fails for good, or has failed `retries` times more than once. */
 export async function withRetries<Value>(
@@ -16,8 +24,8 @@ export async function withRetries<Value>(
     try {
       return await attempt()
     } catch (error) {
-      if (!isTransient(error) || failures > retries) throw error
-      await pause(backoffMs(failures), signal)
+      if (!isWorthRetry(error) || failures > retries) throw error
+      await pause(waitMs(error, failures), signal)
     }
   }
 }

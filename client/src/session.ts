@@ -1,5 +1,5 @@
 import { createStream, type Stream } from './async.ts'
-import { ParleyError, unwrap } from './errors.ts'
+import { ParleyError } from './errors.ts'
 import {
   CancelSessionRunsDocument,
   type SendMessageInput,
@@ -7,7 +7,7 @@ import {
   SessionEventsDocument,
 } from './generated/graphql.ts'
 import { newClientId } from './operations.ts'
-import type { Parley } from './parley.ts'
+import type { Requests } from './parley.ts'
 import { createReply, type Reply } from './reply.ts'
 import { applyEvent, type SessionEvent, type SessionState } from './session-state.ts'
 
@@ -37,7 +37,7 @@ export type Session = {
   stop(options?: Signal): Promise<void>
 }
 
-export function createSessionHandle(parley: Pick<Parley, 'request' | 'subscribe'>, id: string): Session {
+export function createSessionHandle(parley: Requests, id: string): Session {
   const read: Session['read'] = async ({ last = 50, signal } = {}) => {
     const { session: found } = await parley.request(SessionDocument, { sessionId: id, last }, { signal })
     if (!found) throw new ParleyError('NOT_FOUND', `There is no session ${id}, or you do not see it.`)
@@ -82,9 +82,7 @@ export function createSessionHandle(parley: Pick<Parley, 'request' | 'subscribe'
         signal,
       }),
     async stop({ signal } = {}) {
-      const options = { signal, isRepeatable: true }
-      const result = await parley.request(CancelSessionRunsDocument, { input: { sessionId: id } }, options)
-      unwrap(result.cancelSessionRuns)
+      await parley.mutate(CancelSessionRunsDocument, { sessionId: id }, { signal, isRepeatable: true })
     },
   }
 }

@@ -1,3 +1,4 @@
+import type { Credentials } from './credentials.ts'
 import { ParleyError } from './errors.ts'
 import { dataOf, type Post } from './http.ts'
 import type { Transport } from './transport.ts'
@@ -6,7 +7,7 @@ import type { Transport } from './transport.ts'
 const silenceAtMostMs = 30_000
 
 /** Subscriptions as server-sent events: one request each. */
-export function createSseTransport(post: Post): Transport {
+export function createSseTransport(post: Post, credentials: Credentials): Transport {
   const open = new Set<AbortController>()
   return {
     async *open(request, { signal, onOpen }) {
@@ -15,12 +16,14 @@ export function createSseTransport(post: Post): Transport {
       const either = AbortSignal.any([signal, cutting.signal])
       const lost = (cause?: unknown) => {
         signal.throwIfAborted()
+        // It may be since the token has expired.
+        credentials.forget()
         return new ParleyError('NETWORK', 'The event stream was cut off.', { cause })
       }
       let timer: ReturnType<typeof setTimeout> | undefined
       const hear = () => {
         clearTimeout(timer)
-        timer = setTimeout(() => cutting.abort(lost()), silenceAtMostMs)
+        timer = setTimeout(() => cutting.abort(), silenceAtMostMs)
       }
       try {
         hear()

@@ -1,5 +1,5 @@
 import { type Client, createClient } from 'graphql-ws/client'
-import { createQueue } from './async.ts'
+import { abortable, createQueue } from './async.ts'
 import type { Credentials } from './credentials.ts'
 import { errorOf, type GraphqlError, ParleyError } from './errors.ts'
 import type { Result, Transport } from './transport.ts'
@@ -19,7 +19,9 @@ type Options = { url: string; credentials: Credentials; webSocket: unknown }
 
 /** Subscriptions over one shared socket that is opened for the first and closed after the last. */
 export function createWebSocketTransport({ url, credentials, webSocket }: Options): Transport {
+  /** That of the socket, and that of the next one. */
   let token = ''
+  let nextToken = ''
   let isConnected = false
   const waiting = new Set<() => void>()
 
@@ -45,12 +47,11 @@ export function createWebSocketTransport({ url, credentials, webSocket }: Option
   }
 
   const client: Client = createClient({
-    // The server waits 3 s for the token once the socket is open, so it is there before.
-    url: async () => {
-      token = await credentials.token()
-      return url.replace(/^http/, 'ws')
+    url: url.replace(/^http/, 'ws'),
+    connectionParams() {
+      token = nextToken
+      return { authorization: `Bearer ${token}` }
     },
-    connectionParams: () => ({ authorization: `Bearer ${token}` }),
     // It would send the old variables, and so the old cursor.
     retryAttempts: 0,
     keepAlive: pingEveryMs,
@@ -79,6 +80,8 @@ export function createWebSocketTransport({ url, credentials, webSocket }: Option
 
   return {
     async *open(request, { signal, onOpen }) {
+      // Before the socket is open: from then on the server waits 3 s for it.
+      nextToken = await abortable(credentials.token(), signal)
       const { query, variables } = request
       const results = createQueue<Result>()
       const abort = () => results.fail(signal.reason)
@@ -103,7 +106,10 @@ export function createWebSocketTransport({ url, credentials, webSocket }: Option
       }
     },
     terminate: () => client.terminate(),
-    close: () => void client.dispose(),
+    close() {
+      // It waits for a connection that is being made, which may come to nothing.
+      Promise.resolve(client.dispose()).catch(() => {})
+    },
   }
 }
 

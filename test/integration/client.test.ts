@@ -1,32 +1,16 @@
-import { createParley, type Parley, type ParleyOptions, type SessionState } from '@parley/client'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { SessionState } from '@parley/client'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { failureOf, openClient, textOf } from '../support/client.ts'
 
 let app: TestApp
 beforeAll(async () => {
-  app = await startTestApp({ env: { RUN_COALESCE_MS: '0' } })
+  app = await startTestApp({ env: { RUN_COALESCE_MS: '0', SENDS_PER_MINUTE: '0' } })
 })
-
-const clients: Parley[] = []
-afterAll(() => {
-  for (const client of clients) client.close()
-})
-
-function connect(options: Partial<ParleyOptions> = {}): Parley {
-  const client = createParley({ url: `${app.url}/graphql`, token: app.token(), ...options })
-  clients.push(client)
-  return client
-}
-
-async function textOf(pieces: AsyncIterable<string>): Promise<string> {
-  let text = ''
-  for await (const piece of pieces) text += piece
-  return text
-}
 
 describe.each(['websocket', 'sse'] as const)('a client over %s', (transport) => {
   it('sends, reads the reply as it is written, and has the message at the end', async () => {
-    await using parley = connect({ transport })
+    await using parley = openClient(app, { transport })
     const session = await parley.createSession({ title: 'Tides' })
     const reply = session.send('/unicode /long 120')
     const { userMessage } = await reply.sent
@@ -41,7 +25,7 @@ describe.each(['websocket', 'sse'] as const)('a client over %s', (transport) => 
   })
 
   it('keeps the state of a session', async () => {
-    await using parley = connect({ transport })
+    await using parley = openClient(app, { transport })
     const session = await parley.createSession()
     const states = session.watch()
     const first = await states.next()
@@ -55,7 +39,7 @@ describe.each(['websocket', 'sse'] as const)('a client over %s', (transport) => 
   })
 
   it('stops a reply', async () => {
-    await using parley = connect({ transport })
+    await using parley = openClient(app, { transport })
     const session = await parley.createSession()
     const reply = session.send('/pace 20 /long 500')
     for await (const piece of reply) if (piece) break
@@ -64,5 +48,130 @@ describe.each(['websocket', 'sse'] as const)('a client over %s', (transport) => 
     expect(run.status).toBe('CANCELLED')
     expect(message).toMatchObject({ status: 'CANCELLED', content: reply.text })
     expect(reply.text).not.toBe('')
+  })
+})
+
+describe('a client', () => {
+  it('gives one session and one message, however often it has to ask', async () => {
+    let lost = 0
+    /** The request arrives, and the answer is lost, every other time. */
+    const lossy: typeof fetch = async (...request) => {
+      const response = await fetch(...request)
+      if (++lost % 2 === 0) return response
+      await response.body?.cancel()
+      throw new TypeError('The network failed.')
+    }
+    await using parley = openClient(app, { fetch: lossy })
+    const session = await parley.createSession({ title: 'Once' })
+    const { message } = await session.send('Say it once.').done
+    const { messages } = await session.read()
+    expect(messages.map(({ role }) => role)).toEqual(['USER', 'ASSISTANT'])
+    expect(messages[1]).toEqual(message)
+    const { sessions } = await app.api().run('{ sessions(filter: { title: "Once" }) { totalCount } }')
+    expect(sessions.totalCount).toBe(1)
+  })
+
+  it('does not ask again for what the server could not know again', async () => {
+    let asked = 0
+    const failing: typeof fetch = async () => {
+      asked += 1
+      throw new TypeError('The network failed.')
+    }
+    await using parley = openClient(app, { fetch: failing, retries: 2 })
+    const update = 'mutation ($input: UpdateSessionInput!) { updateSession(input: $input) { __typename } }'
+    await expect(parley.request(update, { input: {} })).rejects.toMatchObject({ code: 'NETWORK' })
+    expect(asked).toBe(1)
+    await expect(parley.request('{ viewer { role } }')).rejects.toMatchObject({ code: 'NETWORK' })
+    expect(asked).toBe(1 + 3)
+  })
+
+  it('throws typed errors', async () => {
+    await using parley = openClient(app)
+    const tooLong = await failureOf(parley.createSession({ title: 'x'.repeat(256) }))
+    expect(tooLong).toMatchObject({ name: 'ParleyError', code: 'BAD_USER_INPUT', isTransient: false })
+    expect(tooLong.fields).toEqual([{ path: 'title', message: expect.stringContaining('255') }])
+    const nowhere = parley.session('session_01h455vb4pex5vsknk084sn02q')
+    await expect(nowhere.read()).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    await expect(nowhere.events().next()).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    const overSse = openClient(app, { transport: 'sse' }).session(nowhere.id)
+    await expect(overSse.events().next()).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    await expect(nowhere.send('Hello?').done).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    await expect(parley.request('{ nothing }')).rejects.toMatchObject({ code: 'BAD_USER_INPUT' })
+    const session = await parley.createSession()
+    await using busy = session.send('/stall')
+    await busy.sent
+    const refused = session.send('Now!', { onBusy: 'REJECT' })
+    await expect(textOf(refused)).rejects.toMatchObject({ code: 'RUN_IN_PROGRESS' })
+    await session.stop()
+  })
+
+  it('ends what is under way when it is told to', async () => {
+    const parley = openClient(app)
+    const session = await parley.createSession()
+    const leaving = new AbortController()
+    const events = session.events()
+    const watched = session.events({ signal: leaving.signal })
+    expect((await events.next()).value).toMatchObject({ __typename: 'SessionSnapshot', reason: 'START' })
+    await watched.next()
+    const none = events.next()
+    await events.return?.()
+    expect(await none).toEqual({ done: true, value: undefined })
+    const aborted = failureOf(watched.next())
+    leaving.abort(new Error('I left.'))
+    expect(await aborted).toBe(leaving.signal.reason)
+    const reply = session.send('/stall')
+    await reply.sent
+    parley.close()
+    await expect(reply.done).rejects.toMatchObject({ code: 'CLOSED' })
+    await expect(session.read()).rejects.toMatchObject({ code: 'CLOSED' })
+  })
+
+  it.each(['websocket', 'sse'] as const)('says that nobody answers over %s', async (transport) => {
+    // Nothing listens there.
+    await using parley = openClient(app, { url: 'http://127.0.0.1:9/graphql', transport, retries: 0 })
+    await expect(parley.createSession()).rejects.toMatchObject({ code: 'NETWORK', isTransient: true })
+    const lost = new Promise<unknown>((resolve) => {
+      parley.onStatus((status) => status.state === 'reconnecting' && resolve(status.error.code))
+    })
+    const events = parley.session('session_01h455vb4pex5vsknk084sn02q').events()
+    const next = events.next()
+    expect(await lost).toBe('NETWORK')
+    await events.return?.()
+    expect(await next).toEqual({ done: true, value: undefined })
+    expect(parley.status()).toEqual({ state: 'idle' })
+  })
+
+  it('takes no other page for the API', async () => {
+    await using parley = openClient(app, { url: `${app.url}/health` })
+    await expect(parley.createSession()).rejects.toMatchObject({ code: 'NETWORK', isTransient: false })
+  })
+})
+
+describe.each(['websocket', 'sse'] as const)('tokens over %s', (transport) => {
+  it('are asked for anew when the server refuses the last one', async () => {
+    let asked = 0
+    const token = async () => {
+      asked += 1
+      // 30 s of tolerance for clocks that are behind.
+      if (asked === 1) return app.token({ expiresInSeconds: -60 })
+      return app.token({ expiresInSeconds: asked === 2 ? 1 : 60 })
+    }
+    await using parley = openClient(app, { token, transport })
+    const session = await parley.createSession()
+    // It outlives the second token.
+    const reply = session.send('/pace 30 /long 90')
+    const text = await textOf(reply)
+    expect((await reply.done).message).toMatchObject({ status: 'COMPLETE', content: text })
+    expect(asked).toBe(3)
+  })
+
+  it('that nothing can be done about end everything', async () => {
+    const stale = app.token({ expiresInSeconds: -60 })
+    for (const token of [stale, () => stale, 'no token']) {
+      await using parley = openClient(app, { token, transport })
+      const { events, read } = parley.session('session_01h455vb4pex5vsknk084sn02q')
+      await expect(events().next()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
+      await expect(read()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
+    }
   })
 })
