@@ -11,6 +11,14 @@ export const visibleSessions = (viewer: Viewer) =>
     ? {}
     : { OR: [{ userId: viewer.userId }, { participants: { some: { userId: viewer.userId } } }] }
 
+/**
+ * SQL condition: `user`, a parameter, may write messages in `sessions s`; null stands for one that acts for the tenant.
+ * The same as `roleIn` and `requireEditor`.
+ */
+export const isEditorSql = (user: string): string =>
+  `(${user}::uuid IS NULL OR s.user_id = ${user} OR EXISTS (SELECT FROM participants p
+    WHERE p.tenant_id = s.tenant_id AND p.session_id = s.id AND p.user_id = ${user} AND p.role IN ('OWNER', 'EDITOR')))`
+
 /** Prisma filter: what hangs on sessions (messages, runs) that the viewer may see and that are not deleted. */
 export const onVisibleSession = (viewer: Viewer) => ({
   session: { deletedAt: null, ...visibleSessions(viewer) },

@@ -90,7 +90,10 @@ export function createDatabase(options: DatabaseOptions): Database {
       bound.set(tenantId, known)
       return known
     },
-    system: { sql: sqlOver(systemPool), transaction: (work) => inTransaction(systemPool, work) },
+    system: {
+      sql: sqlOver(() => systemPool.connect()),
+      transaction: (work) => inTransaction(systemPool, work),
+    },
     ping: async () => {
       await systemPool.query('SELECT 1')
     },
@@ -136,7 +139,7 @@ function bindTenant(prisma: PrismaClient, pool: TenantPool, tenantId: string): T
   return {
     tenantId,
     prisma: bound,
-    sql: (statement, values) => pool.within(tenantId, () => sqlOver(pool)(statement, values)),
+    sql: sqlOver(() => pool.connectAs(tenantId)),
     searchSql: (statement, values) =>
       pool.within(tenantId, () =>
         inTransaction(pool, async (sql) => {
@@ -150,9 +153,9 @@ function bindTenant(prisma: PrismaClient, pool: TenantPool, tenantId: string): T
 }
 
 const sqlOver =
-  (connection: pg.Pool): Sql =>
+  (connect: () => Promise<pg.PoolClient>): Sql =>
   async (statement, values) => {
-    const client = await connection.connect()
+    const client = await connect()
     try {
       return await run(client, statement, values)
     } finally {

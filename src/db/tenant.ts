@@ -34,9 +34,11 @@ export class TenantPool extends pg.Pool {
     }
   }) as pg.Pool['query']
 
-  override connect = (async () => {
+  override connect = (() => this.connectAs(this.#scope.getStore() ?? '')) as pg.Pool['connect']
+
+  /** A connection that is bound to this tenant, whatever scope is running. */
+  async connectAs(tenantId: string): Promise<pg.PoolClient> {
     const client = await super.connect()
-    const tenantId = this.#scope.getStore() ?? ''
     if (this.#bound.get(client) === tenantId) return client
     try {
       await client.query("SELECT set_config('app.tenant', $1, false)", [tenantId])
@@ -47,5 +49,5 @@ export class TenantPool extends pg.Pool {
       client.release(true)
       throw error
     }
-  }) as pg.Pool['connect']
+  }
 }

@@ -1,32 +1,34 @@
 import type { ObjectRef } from '@pothos/core'
 import type { Page, PageArgs } from '../lib/paging.ts'
 import { builder } from './builder.ts'
+import type { Path } from './selection.ts'
 
 type Types = typeof builder extends PothosSchemaTypes.SchemaBuilder<infer Inferred> ? Inferred : never
 
-const PageInfo = builder
-  .objectRef<{ hasNextPage: boolean; hasPreviousPage: boolean; startCursor?: string; endCursor?: string }>(
-    'PageInfo',
-  )
-  .implement({
-    description: 'Where a page stands in its list.',
-    fields: (t) => ({
-      hasNextPage: t.exposeBoolean('hasNextPage', { description: 'Whether there is more after this page.' }),
-      hasPreviousPage: t.exposeBoolean('hasPreviousPage', {
-        description: 'Whether there is more before this page.',
-      }),
-      startCursor: t.expose('startCursor', {
-        type: 'Cursor',
-        nullable: true,
-        description: 'Cursor of the first node; null on an empty page.',
-      }),
-      endCursor: t.expose('endCursor', {
-        type: 'Cursor',
-        nullable: true,
-        description: 'Cursor of the last node; null on an empty page.',
-      }),
+const PageInfo = builder.objectRef<Page<object>>('PageInfo').implement({
+  description: 'Where a page stands in its list.',
+  fields: (t) => ({
+    hasNextPage: t.exposeBoolean('hasNextPage', { description: 'Whether there is more after this page.' }),
+    hasPreviousPage: t.exposeBoolean('hasPreviousPage', {
+      description: 'Whether there is more before this page.',
     }),
-  })
+    startCursor: t.field({
+      type: 'Cursor',
+      nullable: true,
+      description: 'Cursor of the first node; null on an empty page.',
+      resolve: ({ rows: [first], cursorOf }) => first && cursorOf(first),
+    }),
+    endCursor: t.field({
+      type: 'Cursor',
+      nullable: true,
+      description: 'Cursor of the last node; null on an empty page.',
+      resolve: ({ rows, cursorOf }) => (rows.length > 0 ? cursorOf(rows.at(-1) as object) : null),
+    }),
+  }),
+})
+
+/** Where the rows of a page are selected. */
+export const rowPaths: readonly Path[] = [['nodes'], ['edges', 'node']]
 
 /** The connection has counted its page already; as a list, the field would be counted five times more. */
 const countedByPage = { field: 1, multiplier: 1 }
@@ -58,15 +60,7 @@ export function connectionOf<Row extends object>(name: string, node: ObjectRef<T
       pageInfo: t.field({
         type: PageInfo,
         description: 'Where this page stands in the list.',
-        resolve: ({ rows, cursorOf, hasNextPage, hasPreviousPage }) => {
-          const [first, last] = [rows[0], rows.at(-1)]
-          return {
-            hasNextPage,
-            hasPreviousPage,
-            startCursor: first && cursorOf(first),
-            endCursor: last && cursorOf(last),
-          }
-        },
+        resolve: (page) => page as never,
       }),
       totalCount: t.int({
         description: 'How many there are in all pages; counted only when asked for.',

@@ -20,11 +20,25 @@ export function selectionsOf(info: GraphQLResolveInfo, fieldName: string): Recor
     .map((node) => getArgumentValues(field, node, info.variableValues))
 }
 
-/** Look-ahead: the names of the fields that are selected at the end of any of these paths below the field. */
-export function fieldNamesAt(
-  info: GraphQLResolveInfo,
-  paths: readonly (readonly string[])[],
-): ReadonlySet<string> {
+/** Names of fields, from one down to another. */
+export type Path = string[]
+
+/** By the nodes of the field, which are those of one parsed document, and by the list of paths. */
+const known = new WeakMap<readonly FieldNode[], Map<readonly Path[], ReadonlySet<string>>>()
+
+/**
+ * Look-ahead: the names of the fields that are selected at the end of any of these paths below the field. It is remembered
+ * by the list of paths, which is to be a constant.
+ */
+export function fieldNamesAt(info: GraphQLResolveInfo, paths: readonly Path[]): ReadonlySet<string> {
+  const ofField = known.get(info.fieldNodes) ?? new Map<readonly Path[], ReadonlySet<string>>()
+  known.set(info.fieldNodes, ofField)
+  const names = ofField.get(paths) ?? findFieldNames(info, paths)
+  ofField.set(paths, names)
+  return names
+}
+
+function findFieldNames(info: GraphQLResolveInfo, paths: readonly Path[]): ReadonlySet<string> {
   const names = paths.flatMap((path) => {
     let nodes: readonly FieldNode[] = info.fieldNodes
     for (const step of path)

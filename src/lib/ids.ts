@@ -1,4 +1,4 @@
-import { TypeID, typeid } from 'typeid-js'
+import { fromUUID, TypeID, typeid } from 'typeid-js'
 import { invalid } from './errors.ts'
 
 /**
@@ -27,8 +27,7 @@ export const newId = (): string => typeid().toUUID()
 export const isUuid = (text: string): boolean =>
   /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text)
 
-export const encodeId = (type: IdType, uuid: string): string =>
-  TypeID.fromUUID(idPrefixes[type], uuid).toString()
+export const encodeId = (type: IdType, uuid: string): string => fromUUID(uuid, idPrefixes[type])
 
 /** The type and UUID of a TypeID; throws a `ValidationError` that says what an id looks like. */
 export function decodeId(id: string, path = 'id'): { type: IdType; uuid: string } {

@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import type { Context } from '../graphql/context.ts'
 import { type ErrorCode, RateLimitedError } from '../lib/errors.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -49,7 +48,7 @@ export function createHttpServer(options: Options): Server {
       const isForEvents = wantsEvents(request)
       const isPlain = !isForEvents && isOrdinary(request, options.corsOrigins)
       if (large || isForEvents || isPlain) {
-        const body = large?.body ?? (request.method === 'POST' ? await text(request) : null)
+        const body = large?.body ?? (request.method === 'POST' ? await textOf(request) : null)
         if (isForEvents && (await options.eventStreams.handle(request, response, body, origin))) return
         const { accept } = request.headers
         if (isPlain && body !== null && (await options.compiled.handle({ accept, body }, response, origin)))
@@ -99,6 +98,16 @@ export function createHttpServer(options: Options): Server {
   server.headersTimeout = 10_000
   server.requestTimeout = 30_000
   return server
+}
+
+/** The body as text; `node:stream/consumers` does the same through an iterator, at several times the cost. */
+function textOf(request: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.once('end', () => resolve(Buffer.concat(chunks).toString()))
+    request.once('error', reject)
+  })
 }
 
 const wantsEvents = ({ method, headers }: IncomingMessage) =>

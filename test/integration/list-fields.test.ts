@@ -34,6 +34,19 @@ describe('a list answers as the thing itself does', () => {
     expect(sessions.nodes).toEqual([session])
   })
 
+  it.each(selectionsOf('Agent'))('for Session.agent.%s', async (field) => {
+    const { session, sessions } = await app.api().run(
+      `query ($id: ID!) { session(id: $id) { agent { ${field} } }
+        sessions { nodes { agent { ${field} } } edges { node { agent { id } } } } }`,
+      { id: sessionId },
+    )
+    const { agents } = await app.api().run(`{ agents { key id ${field} } }`)
+    const { key: _key, id, ...primary } = agents.find(({ key }: { key: string }) => key === 'primary')
+    expect(sessions.edges).toEqual([{ node: { agent: { id } } }])
+    expect(sessions.nodes).toEqual([session])
+    expect({ key: 'primary', id, ...session.agent }).toEqual({ key: 'primary', id, ...primary })
+  })
+
   it.each(selectionsOf('Message'))('for Message.%s', async (field) => {
     const { message, session } = await app.api().run(
       `query ($id: ID!, $sessionId: ID!) { message(id: $id) { ${field} }

@@ -60,10 +60,15 @@ const countStored: Statement = {
     FROM sessions WHERE tenant_id = $1`,
 }
 
+/** Shares of the messages that go to the sessions before one: of ten, one is long and has 64 of 100, the others 4 each. */
+const sharesBefore = (place: string) => `(4 * ${place}::bigint + 60 * ((${place} + 9) / 10))`
+
+const messagesBefore = (place: string) => `(${sharesBefore(place)} * $5::bigint / ${sharesBefore('$6::int')})`
+
 // Sessions $2 to $3, when there are to be $4 in all, spread over the ninety days before the tenant was made; $5 messages
-// spread over the $6 sessions from number $7 on.
+// shared out to the $6 sessions from number $7 on.
 const planned = `SELECT s.n, t.id AS tenant_id, s.at, ${idAt('s.at', `'session ' || s.n`)} AS id,
-    ((s.n - $7 + 1) * $5::bigint / $6 - (s.n - $7) * $5::bigint / $6)::int AS messages, u.id AS user_id, a.id AS agent_id
+    (${messagesBefore('(s.n - $7::int + 1)')} - ${messagesBefore('(s.n - $7::int)')})::int AS messages, u.id AS user_id, a.id AS agent_id
   FROM tenants t
     JOIN LATERAL (SELECT n, t.created_at - (90 - 90.0 * n / $4) * interval '1 day' AS at
       FROM generate_series($2::int, $3::int) AS n) s ON true

@@ -56,6 +56,15 @@ export const Agent = builder.prismaNode('Agent', {
   }),
 })
 
+builder.prismaObjectFields('Session', (t) => ({
+  agent: t.field({
+    type: Agent,
+    nullable: true,
+    description: 'The agent that answers, if one was chosen.',
+    resolve: (session, _args, context) => context.services.agents.of(viewerOf(context), session),
+  }),
+}))
+
 builder.queryField('agents', (t) =>
   t.prismaField({
     type: [Agent],

@@ -1,5 +1,7 @@
 import type { Viewer } from '../../auth/viewer.ts'
-import { type Agent, noJson, type Prisma } from '../../db/client.ts'
+import { type Agent, noJson, type Prisma, type Statement } from '../../db/client.ts'
+import { columnsOf } from '../../db/columns.ts'
+import { createBatch } from '../../lib/batch.ts'
 import { check } from '../../lib/checks.ts'
 import { invalid, NotFoundError } from '../../lib/errors.ts'
 import { decodeIdOf, encodeId } from '../../lib/ids.ts'
@@ -9,10 +11,19 @@ import { type AgentTool, createAgentChecks } from './checks.ts'
 export type Agents = {
   /** The active agent with this key or id; throws `NotFoundError`. */
   find(viewer: Viewer, keyOrId: string): Promise<Agent>
+  /** The agent of a session, as it was read beside it or else now; for many at once, it is one statement. */
+  of(viewer: Viewer, session: { agentId: string | null; agent?: Agent | null }): OrLater<Agent | null>
   /** Makes an agent under a key that no other of the tenant has. */
   create(viewer: Viewer, input: unknown): Promise<Agent>
   /** Changes what is given; null clears where null is a value. Sessions of an inactive agent go on as they are. */
   update(viewer: Viewer, agentId: string, input: unknown): Promise<Agent>
+}
+
+type OrLater<Value> = Value | Promise<Value>
+
+const findAgents: Statement = {
+  name: 'agent-by-ids',
+  text: `SELECT ${columnsOf('Agent')} FROM agents WHERE tenant_id = $1 AND id = ANY($2)`,
 }
 
 type Dependencies = {
@@ -24,7 +35,16 @@ type Dependencies = {
 /** Who may change agents is settled by the schema: it is for admins. */
 export function createAgents({ promptMaxLength, requireModel }: Dependencies): Agents {
   const checks = createAgentChecks({ promptMaxLength })
+  const agentBy = createBatch<Viewer, string, Agent>(async ({ db, tenantId }, ids) => {
+    const agents = await db.sql<Agent>(findAgents, [tenantId, ids])
+    return new Map(agents.map((agent) => [agent.id, agent]))
+  })
+
   return {
+    of: (viewer, { agentId, agent }) =>
+      agentId === null || agent !== undefined
+        ? (agent ?? null)
+        : agentBy(viewer, agentId).then((found) => found ?? null),
     async find({ db, tenantId }, keyOrId) {
       const which = keyOrId.startsWith('agent_')
         ? { id: decodeIdOf('Agent', keyOrId, 'agent') }

@@ -3,7 +3,7 @@ import type { Message as MessageRow } from '../../db/client.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
-import { connectionOf, pageArgs, pageComplexity } from '../../graphql/paging.ts'
+import { connectionOf, pageArgs, pageComplexity, rowPaths } from '../../graphql/paging.ts'
 import { fieldNamesAt } from '../../graphql/selection.ts'
 import { sameForAll } from '../../graphql/shared.ts'
 import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../../lib/errors.ts'
@@ -159,7 +159,7 @@ builder.prismaObjectFields('Session', (t) => ({
       const observed = context.services.live.observedPage(session, args)
       if (observed) return observed
       // What hangs on the messages is read for all of them at once, whichever session of a list they are of.
-      const fields = fieldNamesAt(info, [['nodes'], ['edges', 'node']])
+      const fields = fieldNamesAt(info, rowPaths)
       return context.services.messages.page(viewerOf(context), session.id, args, fields)
     },
   }),
@@ -242,7 +242,8 @@ builder.mutationField('addMessages', (t) =>
         description: '1 to 100 messages, oldest first.',
       }),
     },
-    resolve: (_root, { input }, context) =>
-      context.services.messages.add(viewerOf(context), input.sessionId, input.messages),
+    resolve: async (_root, { input }, context) => ({
+      messages: await context.services.messages.add(viewerOf(context), input.sessionId, input.messages),
+    }),
   }),
 )

@@ -2,11 +2,11 @@ import { z } from 'zod'
 import { onVisibleSession } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
-import { isUniqueViolation, type Message, type Session, type Statement } from '../../db/client.ts'
+import { isUniqueViolation, type Message, type Statement } from '../../db/client.ts'
 import { createBatch } from '../../lib/batch.ts'
 import { check, clientKey, jsonObject, text } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
-import { ConflictError, type FieldFault, ValidationError } from '../../lib/errors.ts'
+import { ConflictError, type FieldFault, NotFoundError, ValidationError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import { type Page, pageOf, planPage } from '../../lib/paging.ts'
 import type { Changes } from '../sessions/changes.ts'
@@ -18,11 +18,7 @@ import { isPlain, type MessagePageArgs, messageOrders, messagePageSizes, readMes
 
 export type Messages = {
   /** Stores messages in this order, all or none, and answers nothing. Repeated under the same keys it gives what is stored. */
-  add(
-    viewer: Viewer,
-    sessionId: string,
-    messages: unknown,
-  ): Promise<{ session: Session; messages: Message[] }>
+  add(viewer: Viewer, sessionId: string, messages: unknown): Promise<Message[]>
   /** A page of a session that the viewer may see. Where these fields need no more, only the head of each is read. */
   page(
     viewer: Viewer,
@@ -131,22 +127,7 @@ export function createMessages({ config, sessions, changes }: Dependencies): Mes
   }
 
   /** Every tool result must answer a call that stands before it, here or in the session. */
-  async function checkLinks(viewer: Viewer, sessionId: string, messages: z.output<typeof drafts>) {
-    const called = new Set<string>()
-    const unknown = new Map<number, string>()
-    const faults: FieldFault[] = []
-    for (const [index, { role, content, toolCalls, toolCallId }] of messages.entries()) {
-      const fault = (field: string, message: string) =>
-        faults.push({ path: `messages.${index}.${field}`, message })
-      if (role === 'TOOL' && !toolCallId)
-        fault('toolCallId', 'is missing; a TOOL message names the call that it answers')
-      if (role !== 'TOOL' && toolCallId) fault('toolCallId', 'goes with the role TOOL only')
-      if (role !== 'ASSISTANT' && toolCalls?.length) fault('toolCalls', 'go with the role ASSISTANT only')
-      if (!content?.trim() && !(role === 'ASSISTANT' && toolCalls?.length))
-        fault('content', 'is empty; some text is needed')
-      if (role === 'TOOL' && toolCallId && !called.has(toolCallId)) unknown.set(index, toolCallId)
-      for (const { id } of toolCalls ?? []) called.add(id)
-    }
+  async function checkLinks(viewer: Viewer, sessionId: string, { faults, unknown }: Links) {
     if (unknown.size > 0) {
       const stored = await viewer.db.sql<{ id: string }>(findToolCalls, [
         viewer.tenantId,
@@ -184,22 +165,30 @@ export function createMessages({ config, sessions, changes }: Dependencies): Mes
       (await viewer.db.sql<Message>(findVersions, [viewer.tenantId, messageId])).reverse(),
     async add(viewer, sessionId, asked) {
       const { messages } = check(input, { messages: asked })
-      const session = await sessions.require(viewer, sessionId, 'EDITOR')
       const keyed = messages.map((message) => ({ message, key: keyOf(message) }))
       const keys = keyed.flatMap(({ key }) => key ?? [])
-      const repeated = await findRepeated(viewer, sessionId, keys)
-      if (repeated) return { session, messages: repeated }
-      await checkLinks(viewer, sessionId, messages)
-      const rows = keyed.map(({ message, key }) => draftOf(message, key, viewer, session))
+      const links = linksOf(messages)
+      // What needs nothing looked up is stored at once: the statement itself asks for the right.
+      if (keys.length > 0 || links.faults.length > 0 || links.unknown.size > 0) {
+        await sessions.require(viewer, sessionId, 'EDITOR')
+        const repeated = await findRepeated(viewer, sessionId, keys)
+        if (repeated) return repeated
+        await checkLinks(viewer, sessionId, links)
+      }
+      const drafts = keyed.map(({ message, key }) => draftOf(message, key, viewer))
       try {
-        return await changes.commitStatement(viewer.db, sessionId, async (sql) => {
-          const stored = await appendMessages(sql, { tenantId: viewer.tenantId, sessionId }, rows)
+        const { messages } = await changes.commitStatement(viewer.db, sessionId, async (sql) => {
+          const place = { tenantId: viewer.tenantId, sessionId }
+          const stored = await appendMessages(sql, place, drafts, { writer: viewer })
           const events = stored.messages.map((message) => messageAdded(message, stored.session))
           return { result: stored, events: [...events, sessionUpdated(stored.session)] }
         })
+        return messages
       } catch (error) {
+        // Of a session that is there, it is the right that lacks.
+        if (error instanceof NotFoundError) await sessions.require(viewer, sessionId, 'EDITOR')
         const twins = isUniqueViolation(error) ? await findRepeated(viewer, sessionId, keys) : null
-        if (twins) return { session, messages: twins }
+        if (twins) return twins
         throw error
       }
     },
@@ -216,11 +205,33 @@ type AddedMessage = {
   metadata?: Record<string, unknown> | null | undefined
 }
 
+/** What is wrong with the messages by themselves, and the calls that are answered but not made among them, by index. */
+type Links = { faults: FieldFault[]; unknown: Map<number, string> }
+
+function linksOf(messages: readonly AddedMessage[]): Links {
+  const called = new Set<string>()
+  const unknown = new Map<number, string>()
+  const faults: FieldFault[] = []
+  for (const [index, { role, content, toolCalls, toolCallId }] of messages.entries()) {
+    const fault = (field: string, message: string) =>
+      faults.push({ path: `messages.${index}.${field}`, message })
+    if (role === 'TOOL' && !toolCallId)
+      fault('toolCallId', 'is missing; a TOOL message names the call that it answers')
+    if (role !== 'TOOL' && toolCallId) fault('toolCallId', 'goes with the role TOOL only')
+    if (role !== 'ASSISTANT' && toolCalls?.length) fault('toolCalls', 'go with the role ASSISTANT only')
+    if (!content?.trim() && !(role === 'ASSISTANT' && toolCalls?.length))
+      fault('content', 'is empty; some text is needed')
+    if (role === 'TOOL' && toolCallId && !called.has(toolCallId)) unknown.set(index, toolCallId)
+    for (const { id } of toolCalls ?? []) called.add(id)
+  }
+  return { faults, unknown }
+}
+
 function keyOf({ clientId, ...content }: AddedMessage): ClientKey | null {
   return clientId ? { clientId, clientDigest: digestOf(content) } : null
 }
 
-function draftOf(message: AddedMessage, key: ClientKey | null, viewer: Viewer, session: Session): Draft {
+function draftOf(message: AddedMessage, key: ClientKey | null, viewer: Viewer): Draft {
   return {
     id: newId(),
     role: message.role,
@@ -229,7 +240,7 @@ function draftOf(message: AddedMessage, key: ClientKey | null, viewer: Viewer, s
     toolCallId: message.toolCallId ?? null,
     metadata: (message.metadata ?? {}) as Draft['metadata'],
     // Who wrote it: the agent stands for its answers, a person for all that it stores by hand.
-    agentId: message.role === 'ASSISTANT' ? session.agentId : null,
+    isByAgent: message.role === 'ASSISTANT',
     authorId: message.role === 'ASSISTANT' ? null : viewer.userId,
     clientId: key?.clientId ?? null,
     clientDigest: key?.clientDigest ?? null,

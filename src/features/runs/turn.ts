@@ -156,7 +156,7 @@ export function createTurns({ messages, models, claims, context, sendRate }: Dep
       const answer = { id: newId(), role: 'ASSISTANT', content: '', agentId, status: 'STREAMING' } as const
       const place = { tenantId, sessionId: session.id }
       const drafts = [...asked, { ...reply, ...answer, runId, model }]
-      const stored = await appendMessages(sql, place, drafts, replaced.length)
+      const stored = await appendMessages(sql, place, drafts, { replacedCount: replaced.length })
       const userMessage = isStored(question) ? question : stored.messages[0]
       const assistantMessage = stored.messages.at(-1)
       if (!userMessage || !assistantMessage) throw new Error('The messages were not stored whole.')

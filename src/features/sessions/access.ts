@@ -1,17 +1,22 @@
 import { requireEditor, requireOwner, roleIn } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Session, Statement } from '../../db/client.ts'
+import { createStatementNames } from '../../db/statement-names.ts'
 import { createBatch } from '../../lib/batch.ts'
 import { NotFoundError } from '../../lib/errors.ts'
-import { sessionColumns } from './rows.ts'
+import { withRelations } from './relations.ts'
+import { readOf, type SessionRead, type SessionSelection, sessionColumns } from './rows.ts'
 
 export type Right = 'VIEWER' | 'EDITOR' | 'OWNER'
 
+const findText = ({ columns, join }: Pick<SessionRead, 'columns' | 'join'>) =>
+  `SELECT ${columns}, p.role AS "participantRole" FROM sessions s ${join}
+    LEFT JOIN participants p ON p.tenant_id = s.tenant_id AND p.session_id = s.id AND p.user_id = $3
+    WHERE s.tenant_id = $1 AND s.id = $2`
+
 const findSession: Statement = {
   name: 'session-with-role',
-  text: `SELECT ${sessionColumns}, p.role AS "participantRole" FROM sessions s
-    LEFT JOIN participants p ON p.tenant_id = s.tenant_id AND p.session_id = s.id AND p.user_id = $3
-    WHERE s.tenant_id = $1 AND s.id = $2`,
+  text: findText({ columns: sessionColumns, join: '' }),
 }
 
 const findRoles: Statement = {
@@ -27,21 +32,38 @@ export async function requireSession(viewer: Viewer, sessionId: string, right: R
   return session
 }
 
-/** A session that the viewer may see, or null. */
-export async function findVisibleSession(viewer: Viewer, sessionId: string): Promise<Session | null> {
-  try {
-    return await requireSession(viewer, sessionId, 'VIEWER')
-  } catch (error) {
-    if (error instanceof NotFoundError) return null
-    throw error
+/** A session that the viewer may see, with what is selected on it, or null. */
+export function createFind(): (
+  viewer: Viewer,
+  sessionId: string,
+  selection: SessionSelection,
+) => Promise<Session | null> {
+  const nameOf = createStatementNames('session-find')
+  return async (viewer, sessionId, selection) => {
+    const read = readOf(selection)
+    const text = findText(read)
+    const row = await findRow(viewer, sessionId, { name: nameOf(text), text })
+    if (!row || row.deletedAt !== null || !roleOf(viewer, row)) return null
+    const session = read.sessionOf(row)
+    if (read.isWhole) return session
+    return (await withRelations(viewer.db, [session], selection.query))[0] ?? null
   }
 }
 
-/** The same, for a session that may be deleted; a deleted one is there for its owners only. */
-export async function requireAnySession(viewer: Viewer, sessionId: string, right: Right): Promise<Session> {
+type SessionRow = Session & { participantRole: Right | null }
+
+async function findRow(viewer: Viewer, sessionId: string, statement: Statement) {
   const values = [viewer.tenantId, sessionId, viewer.userId]
-  const [row] = await viewer.db.sql<Session & { participantRole: Right | null }>(findSession, values)
-  const role = row && roleIn(viewer, { ownerId: row.userId, participantRole: row.participantRole })
+  return (await viewer.db.sql<SessionRow>(statement, values))[0]
+}
+
+const roleOf = (viewer: Viewer, { userId, participantRole }: SessionRow) =>
+  roleIn(viewer, { ownerId: userId, participantRole })
+
+/** The same as `requireSession`, for a session that may be deleted; a deleted one is there for its owners only. */
+export async function requireAnySession(viewer: Viewer, sessionId: string, right: Right): Promise<Session> {
+  const row = await findRow(viewer, sessionId, findSession)
+  const role = row && roleOf(viewer, row)
   if (!row || !role) throw new NotFoundError('session')
   if (row.deletedAt !== null && role !== 'OWNER') throw new NotFoundError('session')
   if (right === 'EDITOR') requireEditor(role)

@@ -2,23 +2,25 @@ import { actsForTenant, visibleSessions } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
 import type { Session, Statement } from '../../db/client.ts'
+import { createStatementNames } from '../../db/statement-names.ts'
 import { createBatch } from '../../lib/batch.ts'
 import { check } from '../../lib/checks.ts'
-import { digestOf } from '../../lib/digest.ts'
 import { type OrderKey, type Page, type PageArgs, type PagePlan, pageOf, planPage } from '../../lib/paging.ts'
-import type { Selection } from '../../lib/selection.ts'
 import type { SessionChecks, SessionFilter } from './checks.ts'
 import { conditionsOf, createParameters, type Parameters, type ResolvedFilter } from './filter.ts'
 import { withRelations } from './relations.ts'
-import { needsHeadOnly, sessionColumns, sessionHeadColumns } from './rows.ts'
+import { readOf, type SessionRead, type SessionSelection } from './rows.ts'
 
 export type SessionOrder = { field: keyof typeof columns; direction: 'ASC' | 'DESC' }
 
 export type SessionPageArgs = PageArgs & { filter?: unknown; orderBy: SessionOrder }
 
+/** `isCounted`: whether the total is selected, too. */
+export type SessionListSelection = SessionSelection & { isCounted: boolean }
+
 export type SessionList = {
-  /** A page of the sessions that the viewer may see. Where the selection needs no more, only the head of each is read. */
-  page(viewer: Viewer, args: SessionPageArgs, selection: Selection): Promise<Page<Session>>
+  /** A page of the sessions that the viewer may see; one statement for what lists usually show. */
+  page(viewer: Viewer, args: SessionPageArgs, selection: SessionListSelection): Promise<Page<Session>>
   /** The ids of the sessions that the viewer may see and the filter fits; null where they are more than `atMost`. */
   idsOf(viewer: Viewer, filter: SessionFilter, atMost: number): Promise<string[] | null>
   /** The parent of a fork, unless the viewer may not see it; for many at once, it is one statement. */
@@ -54,6 +56,13 @@ export function createSessionList(config: Config['sessions'], checks: SessionChe
     return new Map(rows.map((row) => [row.id, row]))
   })
 
+  async function countOf(viewer: Viewer, filter: ResolvedFilter) {
+    const parameters = createParameters()
+    const text = `SELECT ${countText(branchesOf(viewer, filter, parameters))} AS count`
+    const [row] = await viewer.db.sql<{ count: number }>(statement(text), parameters.values)
+    return row?.count ?? 0
+  }
+
   return {
     parentOf: async (viewer, { parentId }) =>
       parentId === null ? null : ((await visible(viewer, parentId)) ?? null),
@@ -62,7 +71,7 @@ export function createSessionList(config: Config['sessions'], checks: SessionChe
       const rows = await viewer.db.sql<{ id: string }>(statement(text), values)
       return rows.length > atMost ? null : rows.map(({ id }) => id)
     },
-    async page(viewer, { filter: asked, orderBy, ...args }, { query, fields }) {
+    async page(viewer, { filter: asked, orderBy, ...args }, selection) {
       const { filter: given } = check(checks.list, { filter: asked ?? {} })
       const column: Column = columns[orderBy.field]
       const direction = orderBy.direction === 'ASC' ? 'asc' : 'desc'
@@ -73,16 +82,16 @@ export function createSessionList(config: Config['sessions'], checks: SessionChe
       const sizes = { default: config.defaultPageSize, max: config.maxPageSize }
       const plan = planPage(args, sizes, order)
       const filter = await resolveTerms(viewer, given)
-      const selected = needsHeadOnly(fields) ? sessionHeadColumns : sessionColumns
-      const { text, values } = pageQuery(viewer, filter, column, plan, selected)
-      const rows = await viewer.db.sql<Session>(statement(text), values)
-      const count = async () => {
-        const { text, values } = countQuery(viewer, filter)
-        const [row] = await viewer.db.sql<{ count: number }>(statement(text), values)
-        return row?.count ?? 0
-      }
-      const page = pageOf(plan, order, rows, count)
-      return { ...page, rows: await withRelations(viewer.db, page.rows, query) }
+      const read = readOf(selection)
+      const { text, values } = pageQuery(viewer, filter, { column, plan, read, ...selection })
+      const found = await viewer.db.sql<Session & { totalCount: number }>(statement(text), values)
+      // An empty page has no row that could tell the count.
+      const total = selection.isCounted ? found[0]?.totalCount : undefined
+      const count = async () => total ?? countOf(viewer, filter)
+      const page = pageOf(plan, order, found.map(read.sessionOf), count)
+      return read.isWhole
+        ? page
+        : { ...page, rows: await withRelations(viewer.db, page.rows, selection.query) }
     },
   }
 }
@@ -108,7 +117,9 @@ async function resolveTerms(viewer: Viewer, filter: SessionFilter): Promise<Reso
   return found.length > rareTerms ? filter : { ...rest, ids: found.map(({ id }) => id) }
 }
 
-function pageQuery(viewer: Viewer, filter: ResolvedFilter, column: Column, plan: PagePlan, selected: string) {
+type PageRead = { column: Column; plan: PagePlan; read: SessionRead; isCounted: boolean }
+
+function pageQuery(viewer: Viewer, filter: ResolvedFilter, { column, plan, read, isCounted }: PageRead) {
   const parameters = createParameters()
   const branches = branchesOf(viewer, filter, parameters)
   const beyond = beyondOf(column, plan, parameters)
@@ -119,22 +130,18 @@ function pageQuery(viewer: Viewer, filter: ResolvedFilter, column: Column, plan:
   const most = parameters.add(plan.take + plan.skip, 'int')
   const parts = branches.map(
     ({ from, where }) =>
-      `(SELECT s.tenant_id, s.id, ${column.sql} AS key FROM ${from} WHERE ${[where, ...beyond].join(' AND ')}
+      `(SELECT s.* FROM ${from} WHERE ${[where, ...beyond].join(' AND ')}
         ${order(column.sql, 's.id')} LIMIT ${most})`,
   )
-  const text = `SELECT ${selected} FROM (SELECT * FROM (${parts.join(' UNION ALL ')}) AS place
-    ${order('key', 'id')} LIMIT ${parameters.add(plan.take, 'int')} OFFSET ${parameters.add(plan.skip, 'int')}) AS place
-    JOIN sessions s ON s.tenant_id = place.tenant_id AND s.id = place.id ${order('place.key', 'place.id')}`
+  const total = isCounted ? `, ${countText(branches)} AS "totalCount"` : ''
+  const text = `SELECT ${read.columns}${total} FROM (SELECT * FROM (${parts.join(' UNION ALL ')}) AS s
+    ${order(column.sql, 's.id')} LIMIT ${parameters.add(plan.take, 'int')} OFFSET ${parameters.add(plan.skip, 'int')}) AS s
+    ${read.join} ${order(column.sql, 's.id')}`
   return { text, values: parameters.values }
 }
 
-function countQuery(viewer: Viewer, filter: ResolvedFilter) {
-  const parameters = createParameters()
-  const counts = branchesOf(viewer, filter, parameters).map(
-    ({ from, where }) => `(SELECT count(*) FROM ${from} WHERE ${where})`,
-  )
-  return { text: `SELECT (${counts.join(' + ')})::int AS count`, values: parameters.values }
-}
+const countText = (branches: readonly Branch[]) =>
+  `(${branches.map(({ from, where }) => `(SELECT count(*) FROM ${from} WHERE ${where})`).join(' + ')})::int`
 
 function idsQuery(viewer: Viewer, filter: ResolvedFilter, most: number) {
   const parameters = createParameters()
@@ -193,16 +200,4 @@ function beyondOf(column: Column, { keys, beyond, backward }: PagePlan, paramete
   }
   const further = `(${column.sql}, s.id) ${than} (${parameters.add(value, column.type)}, ${idValue})`
   return [column.key.nullable && !backward ? `(${further} OR ${column.sql} IS NULL)` : further]
-}
-
-/** Named statements stay prepared; the combinations of filters that are really used are few, but many are possible. */
-export function createStatementNames(prefix: string) {
-  const names = new Map<string, string>()
-  return (text: string): string => {
-    const known = names.get(text)
-    if (known !== undefined) return known
-    const name = names.size < 200 ? `${prefix}-${digestOf(text).slice(0, 16)}` : ''
-    if (name !== '') names.set(text, name)
-    return name
-  }
 }

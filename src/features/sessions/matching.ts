@@ -1,9 +1,9 @@
 import { actsForTenant } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Participant, Session, Statement, TenantDatabase } from '../../db/client.ts'
+import { createStatementNames } from '../../db/statement-names.ts'
 import type { SessionFilter } from './checks.ts'
 import { conditionsOf, createParameters } from './filter.ts'
-import { createStatementNames } from './list.ts'
 import { sessionColumns } from './rows.ts'
 
 /** A session as it is now, and who takes part in it beside its own user. */

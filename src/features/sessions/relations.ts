@@ -1,24 +1,15 @@
-import type { Agent, Session, Statement, TenantDatabase } from '../../db/client.ts'
-import { columnsOf } from '../../db/columns.ts'
-
-const findAgents: Statement = {
-  name: 'agent-by-ids',
-  text: `SELECT ${columnsOf('Agent')} FROM agents WHERE tenant_id = $1 AND id = ANY($2)`,
-}
+import type { Session, TenantDatabase } from '../../db/client.ts'
 
 /**
- * The sessions with what a selection of Prisma's wants to hang on them. Agents, which every list shows, are read by a
- * prepared statement; for anything else Prisma reads the sessions anew, which takes several times as long. One that
- * was erased in between is left out.
+ * The sessions with what a selection of Prisma's wants to hang on them. Prisma reads the sessions anew for it, which takes
+ * several times as long as they took. One that was erased in between is left out.
  */
 export async function withRelations(
   db: TenantDatabase,
   sessions: readonly Session[],
   query: object,
 ): Promise<Session[]> {
-  const wanted = JSON.stringify(query)
-  if (wanted === '{}' || sessions.length === 0) return [...sessions]
-  if (wanted === '{"include":{"agent":true}}') return withAgents(db, sessions)
+  if (sessions.length === 0) return []
   const ids = sessions.map(({ id }) => id)
   const found = await db.prisma.session.findMany({
     ...query,
@@ -30,11 +21,4 @@ export async function withRelations(
     const whole = byId.get(session.id)
     return whole ? { ...whole, ...session } : []
   })
-}
-
-async function withAgents(db: TenantDatabase, sessions: readonly Session[]): Promise<Session[]> {
-  const ids = [...new Set(sessions.flatMap(({ agentId }) => agentId ?? []))]
-  const agents = ids.length > 0 ? await db.sql<Agent>(findAgents, [db.tenantId, ids]) : []
-  const byId = new Map(agents.map((agent) => [agent.id, agent]))
-  return sessions.map((session) => ({ ...session, agent: byId.get(session.agentId ?? '') ?? null }))
 }

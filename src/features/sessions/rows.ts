@@ -1,5 +1,6 @@
-import type { Session } from '../../db/client.ts'
+import type { Agent, Session } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
+import type { Selection } from '../../lib/selection.ts'
 import { type ChangeEvent, toWire } from '../../realtime/feed-events.ts'
 
 export const sessionColumns = columnsOf('Session', 's')
@@ -39,8 +40,40 @@ const headFields: ReadonlySet<string> = new Set([
   'updatedAt',
 ])
 
-/** Whether these fields of the API can be answered from the head of a session. */
-export const needsHeadOnly = (fields: ReadonlySet<string>): boolean => fields.isSubsetOf(headFields)
+/** What is selected on sessions, and on their agents. */
+export type SessionSelection = Selection & { agentFields: ReadonlySet<string> }
+
+const agentHead = ['tenantId', 'id', 'key', 'name', 'description', 'isActive'] as const
+const agentHeadFields: ReadonlySet<string> = new Set(['__typename', ...agentHead])
+const agentPrefix = 'agent.'
+
+/** How sessions are read for a selection in one statement, from `sessions s`. */
+export type SessionRead = {
+  columns: string
+  join: string
+  /** Whether the rows then hold all that is selected; for the rest there is `withRelations`. */
+  isWhole: boolean
+  sessionOf: (row: Session) => Session
+}
+
+/** Only the columns that are needed, and the agents, which every list shows, beside them where their head will do. */
+export function readOf({ query, fields, agentFields }: SessionSelection): SessionRead {
+  const columns = fields.isSubsetOf(headFields) ? sessionHeadColumns : sessionColumns
+  const isWhole = Object.keys(query).length === 0
+  return fields.has('agent') && agentFields.isSubsetOf(agentHeadFields)
+    ? { ...withAgents, columns: `${columns}, ${withAgents.columns}`, isWhole }
+    : { columns, join: '', isWhole, sessionOf: (row) => row }
+}
+
+const withAgents: Omit<SessionRead, 'isWhole'> = {
+  columns: columnsOf('Agent', 'a', agentPrefix, agentHead),
+  join: 'LEFT JOIN agents a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id',
+  sessionOf: (row) => {
+    const columns = row as unknown as Record<string, unknown>
+    const agent = Object.fromEntries(agentHead.map((name) => [name, columns[agentPrefix + name]]))
+    return Object.assign(row, { agent: row.agentId === null ? null : (agent as Partial<Agent>) })
+  },
+}
 
 export const sessionUpdated = (session: Session): ChangeEvent => ({
   type: 'SessionUpdated',

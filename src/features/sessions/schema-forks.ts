@@ -1,9 +1,7 @@
-import { queryFromInfo } from '@pothos/plugin-prisma'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { pageArgs, pageComplexity } from '../../graphql/paging.ts'
-import { fieldNamesAt } from '../../graphql/selection.ts'
-import { Session, SessionConnection } from './schema.ts'
+import { listSelection, Session, SessionConnection } from './schema.ts'
 
 const ForkPoint = builder.objectRef<{ parentId: string; seq: number }>('ForkPoint').implement({
   description: 'Where a fork leaves the session that it copies.',
@@ -39,13 +37,11 @@ builder.prismaObjectFields('Session', (t) => ({
     complexity: pageComplexity(10),
     args: pageArgs(t.arg, { default: '10 (CHAT_DEFAULT_PAGE_SIZE)', max: '100 (CHAT_MAX_PAGE_SIZE)' }),
     resolve: (session, args, context, info) => {
-      const paths = [['nodes'], ['edges', 'node']]
-      const query = queryFromInfo({ context, info, typeName: 'Session', paths })
       const forks = {
         filter: { parentId: session.id },
         orderBy: { field: 'CREATED_AT', direction: 'DESC' },
       } as const
-      const selection = { query, fields: fieldNamesAt(info, paths) }
+      const selection = listSelection(context, info)
       return context.services.sessions.page(viewerOf(context), { ...args, ...forks }, selection)
     },
   }),

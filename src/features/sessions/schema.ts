@@ -1,12 +1,16 @@
 import { queryFromInfo } from '@pothos/plugin-prisma'
+import type { GraphQLResolveInfo } from 'graphql'
 import { visibleSessions } from '../../auth/policy.ts'
 import type { Session as SessionRow } from '../../db/client.ts'
 import { builder } from '../../graphql/builder.ts'
-import { viewerOf } from '../../graphql/context.ts'
+import { type Context, viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
-import { connectionOf, pageArgs, pageComplexity } from '../../graphql/paging.ts'
-import { fieldNamesAt, selectionsOf } from '../../graphql/selection.ts'
+import { connectionOf, pageArgs, pageComplexity, rowPaths } from '../../graphql/paging.ts'
+import { fieldNamesAt, type Path, selectionsOf } from '../../graphql/selection.ts'
 import { sameForAll } from '../../graphql/shared.ts'
+
+const itself: readonly Path[] = [[]]
+const ownAgent: readonly Path[] = [['agent']]
 
 const TitleSource = builder.enumType('TitleSource', {
   description: 'Where the title of a session comes from.',
@@ -52,7 +56,6 @@ export const Session = builder.prismaNode('Session', {
       description: 'Where the title comes from.',
     }),
     user: t.relation('user', { description: 'The owner.' }),
-    agent: t.relation('agent', { nullable: true, description: 'The agent that answers, if one was chosen.' }),
     model: t.exposeString('model', {
       nullable: true,
       description: 'Model id (`provider:name`); null for that of the agent, or the default.',
@@ -170,6 +173,16 @@ const SessionOrder = builder.inputType('SessionOrder', {
 
 export const SessionConnection = connectionOf('Session', Session, 'session')
 
+const agentPaths = rowPaths.map((path) => [...path, 'agent'])
+
+/** What is selected under a field that gives a `SessionConnection`. */
+export const listSelection = (context: Context, info: GraphQLResolveInfo) => ({
+  query: queryFromInfo({ context, info, typeName: 'Session', paths: rowPaths as Path[] }),
+  fields: fieldNamesAt(info, rowPaths),
+  agentFields: fieldNamesAt(info, agentPaths),
+  isCounted: fieldNamesAt(info, itself).has('totalCount'),
+})
+
 builder.queryField('sessions', (t) =>
   t.field({
     type: SessionConnection,
@@ -190,10 +203,7 @@ builder.queryField('sessions', (t) =>
       }),
     },
     resolve: (_root, args, context, info) => {
-      const paths = [['nodes'], ['edges', 'node']]
-      const query = queryFromInfo({ context, info, typeName: 'Session', paths })
-      const selection = { query, fields: fieldNamesAt(info, paths) }
-      return context.services.sessions.page(viewerOf(context), args, selection)
+      return context.services.sessions.page(viewerOf(context), args, listSelection(context, info))
     },
   }),
 )
@@ -209,7 +219,11 @@ builder.queryField('session', (t) =>
     },
     resolve: (query, _root, { id }, context, info) => {
       const viewer = viewerOf(context)
-      if (selectionsOf(info, 'cursor').length === 0) return context.services.sessions.find(viewer, id, query)
+      const fields = fieldNamesAt(info, itself)
+      if (!fields.has('cursor')) {
+        const selection = { query, fields, agentFields: fieldNamesAt(info, ownAgent) }
+        return context.services.sessions.find(viewer, id, selection)
+      }
       const where = { tenantId: viewer.tenantId, id, deletedAt: null, ...visibleSessions(viewer) }
       return context.services.live.observe(
         viewer,

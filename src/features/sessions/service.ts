@@ -7,7 +7,7 @@ import { NotFoundError } from '../../lib/errors.ts'
 import type { Agents } from '../agents/service.ts'
 import type { ModelCatalog } from '../models/service.ts'
 import type { Templates } from '../templates/service.ts'
-import { createRoles, findVisibleSession, type Right, requireSession } from './access.ts'
+import { createFind, createRoles, type Right, requireSession } from './access.ts'
 import { createActiveLimit } from './active-limit.ts'
 import type { Changes } from './changes.ts'
 import { createSessionChecks, type UpdateSession } from './checks.ts'
@@ -15,14 +15,13 @@ import { type Created, type Creation, createCreation } from './creation.ts'
 import { attachDocuments } from './documents.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { createSessionList, type SessionList } from './list.ts'
-import { withRelations } from './relations.ts'
-import { sessionColumns, sessionUpdated } from './rows.ts'
+import { type SessionSelection, sessionColumns, sessionUpdated } from './rows.ts'
 
 export type Sessions = SessionList &
   Creation &
   Lifecycle & {
-    /** A session that the viewer may see, or null; `query` is Prisma's selection of what hangs on it. */
-    find(viewer: Viewer, sessionId: string, query: object): Promise<Session | null>
+    /** A session that the viewer may see, with what is selected on it, or null. */
+    find(viewer: Viewer, sessionId: string, selection: SessionSelection): Promise<Session | null>
     /** A session of the viewer's or one that it takes part in; throws `NotFoundError`, or `ForbiddenError` short of the right. */
     require(viewer: Viewer, sessionId: string, right: Right): Promise<Session>
     /** What the viewer is to a session that it sees; for many at once, it is one statement. */
@@ -66,10 +65,7 @@ export function createSessions({ config, agents, models, templates, changes }: D
     ...list,
     ...createCreation({ checks, agents, models, templates, limit, changes }),
     ...createLifecycle({ limit, changes }),
-    async find(viewer, sessionId, query) {
-      const session = await findVisibleSession(viewer, sessionId)
-      return session && ((await withRelations(viewer.db, [session], query))[0] ?? null)
-    },
+    find: createFind(),
     require: requireSession,
     roleOf: createRoles(),
     async update(viewer, sessionId, asked) {
