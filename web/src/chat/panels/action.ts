@@ -11,10 +11,11 @@ export type Payload<Data> = Exclude<ResultOf<Data>, { code: unknown } | null | u
 
 /**
  * A mutation with one root field, and what came of its last call. `run` gives the payload, or null where there is a
- * fault; it never throws.
+ * fault; it never throws. `onFault` is for what ends after its view has gone, such as undoing from a toast.
  */
 export function useAction<Data, Variables extends OperationVariables>(
   document: TypedDocumentNode<Data, Variables>,
+  { onFault }: { onFault?: (fault: Fault) => void } = {},
 ) {
   const [mutate, { loading: isBusy }] = useMutation<Data>(document)
   const [fault, setFault] = useState<Fault | null>(null)
@@ -29,11 +30,13 @@ export function useAction<Data, Variables extends OperationVariables>(
       if (!result || 'code' in result) throw result ?? new Error('The server sent no answer.')
       return result as Payload<Data>
     } catch (error) {
-      setFault(faultOf(error))
+      const found = faultOf(error)
+      setFault(found)
+      onFault?.(found)
       return null
     }
   }
-  return { run, isBusy, fault, forget: () => setFault(null) }
+  return { run, isBusy, fault }
 }
 
 /** Of an error object of the API, a failed request, or anything thrown. */

@@ -16,7 +16,7 @@ export function MemoryRow({ place, memory, mayChange, onChange }: Props) {
   const [isEditing, setIsEditing] = useState(false)
   const toast = useToast()
   const remove = useAction(DeleteMemory)
-  const save = useAction(SaveMemory)
+  const save = useAction(SaveMemory, { onFault: ({ message }) => toast({ text: message }) })
   const { key, value, source, expiresAt } = memory
 
   async function forget() {
@@ -74,7 +74,7 @@ export function MemoryRow({ place, memory, mayChange, onChange }: Props) {
         </span>{' '}
         {expiresAt ? `until ${momentOf(expiresAt)}` : 'kept until deleted'}
       </p>
-      <FaultNote fault={remove.fault ?? save.fault} />
+      <FaultNote fault={remove.fault} />
     </li>
   )
 }

@@ -2,7 +2,6 @@ import { useQuery } from '@apollo/client/react'
 import { useState } from 'react'
 import { Button, IconButton } from '../../ui/button.tsx'
 import { icons } from '../../ui/icons.tsx'
-import { FaultNote } from '../fault-note.tsx'
 import { countOf, dayOf } from '../numbers.ts'
 import { Section } from '../section.tsx'
 import { DeletedSessionsQuery } from './operations.ts'
@@ -16,13 +15,12 @@ export function Trash() {
   const [erasing, setErasing] = useState<{ id: string; title: string | null; messageCount: number } | null>(
     null,
   )
-  const { restore, fault } = useDeletion()
+  const { restore } = useDeletion()
   const { nodes = [], totalCount = 0, pageInfo } = data?.sessions ?? {}
   if (totalCount === 0) return null
 
   return (
     <Section title={`Deleted (${totalCount})`}>
-      <FaultNote fault={fault} />
       <ul className={styles.deleted} aria-label="Deleted sessions">
         {nodes.map((session) => {
           const name = session.title ?? 'Untitled'

@@ -9,7 +9,7 @@ export function useDeletion() {
   const toast = useToast()
   const client = useApolloClient()
   const deletion = useAction(DeleteSession)
-  const restoring = useAction(RestoreSession)
+  const restoring = useAction(RestoreSession, { onFault: ({ message }) => toast({ text: message }) })
   const readTrash = () => client.refetchQueries({ include: [DeletedSessionsQuery] })
 
   async function restore(sessionId: string): Promise<boolean> {
@@ -34,6 +34,6 @@ export function useDeletion() {
     remove,
     restore,
     isBusy: deletion.isBusy || restoring.isBusy,
-    fault: deletion.fault ?? restoring.fault,
+    fault: deletion.fault,
   }
 }

@@ -30,7 +30,7 @@ export function PersonRow(props: Props) {
   const toast = useToast()
   const update = useAction(UpdateParticipant)
   const remove = useAction(RemoveParticipant)
-  const add = useAction(AddParticipant)
+  const add = useAction(AddParticipant, { onFault: ({ message }) => toast({ text: message }) })
   const name = nameOf(user)
 
   async function leaveOrRemove() {
@@ -76,7 +76,7 @@ export function PersonRow(props: Props) {
           onClick={() => void leaveOrRemove()}
         />
       )}
-      <FaultNote fault={update.fault ?? remove.fault ?? add.fault} />
+      <FaultNote fault={update.fault ?? remove.fault} />
     </li>
   )
 }
