@@ -54,4 +54,7 @@ type GraphQLFault = { message: string; extensions?: { code?: string } }
 
 /** What is wrong with one input; undefined where nothing is. */
 export const faultAt = (fault: Fault | null, path: string): string | undefined =>
-  fault?.fields.find((field) => field.path === path || field.path.startsWith(`${path}.`))?.message
+  fault?.fields.find((field) => isAt(field.path, path))?.message
+
+/** Whether a fault is of this input, or of something within it. */
+export const isAt = (path: string, place: string) => path === place || path.startsWith(`${place}.`)

@@ -1,10 +1,10 @@
-import type { Fault } from './action.ts'
+import { type Fault, isAt } from './action.ts'
 import styles from './fault-note.module.css'
 
 /** Why something could not be done; `shownAt` are the inputs that tell their own faults. */
 export function FaultNote({ fault, shownAt = [] }: { fault: Fault | null; shownAt?: readonly string[] }) {
   if (!fault) return null
-  const others = fault.fields.filter(({ path }) => !shownAt.includes(path))
+  const others = fault.fields.filter(({ path }) => !shownAt.some((place) => isAt(path, place)))
   return (
     <div className={styles.note} role="alert">
       {fault.fields.length === 0 && <p>{fault.message}</p>}

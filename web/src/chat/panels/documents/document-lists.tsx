@@ -1,7 +1,6 @@
-import { useRef, useState } from 'react'
+import { useState } from 'react'
 import type { DocumentsQuery } from '../../../generated/graphql.ts'
 import { Button } from '../../ui/button.tsx'
-import { useAction } from '../action.ts'
 import { DropZone } from '../drop-zone.tsx'
 import { FaultNote } from '../fault-note.tsx'
 import { Nothing, Section } from '../section.tsx'
@@ -9,8 +8,8 @@ import { DeleteDocumentDialog } from './delete-document-dialog.tsx'
 import { DocumentRow } from './document-row.tsx'
 import styles from './documents.module.css'
 import { acceptedFiles } from './file.ts'
-import { SetSessionDocuments } from './operations.ts'
 import { UploadRow } from './upload-row.tsx'
+import { useAttaching } from './use-attaching.ts'
 import { useUploads } from './use-uploads.ts'
 
 type Props = {
@@ -24,19 +23,8 @@ type Props = {
 
 export function DocumentLists({ sessionId, data, refetch, loadMore }: Props) {
   const { viewer, session, documents } = data
-  const attach = useAction(SetSessionDocuments)
-  const lastChange = useRef(Promise.resolve())
+  const { setAttached, asked, fault } = useAttaching(sessionId, refetch)
   const [leaving, setLeaving] = useState<{ id: string; title: string } | null>(null)
-
-  /** One after another, each on the list as it is then: an update names all documents anew. */
-  const setAttached = (id: string, isAttached: boolean) => {
-    lastChange.current = lastChange.current.then(async () => {
-      const { data } = await refetch()
-      const others = (data?.session?.documents ?? []).map((each) => each.id).filter((each) => each !== id)
-      await attach.run({ input: { sessionId, documentIds: isAttached ? [...others, id] : others } })
-    })
-    return lastChange.current
-  }
   const { uploads, add, dismiss } = useUploads((id) => setAttached(id, true))
 
   if (!session) return null
@@ -47,7 +35,7 @@ export function DocumentLists({ sessionId, data, refetch, loadMore }: Props) {
     <DocumentRow
       key={document.id}
       document={document}
-      isAttached={attachedIds.has(document.id)}
+      isAttached={asked.get(document.id) ?? attachedIds.has(document.id)}
       {...(mayChange && { onAttach: (isAttached: boolean) => void setAttached(document.id, isAttached) })}
       {...((document.user.id === viewer.user.id || viewer.role === 'ADMIN') && {
         onDelete: () => setLeaving(document),
@@ -68,7 +56,7 @@ export function DocumentLists({ sessionId, data, refetch, loadMore }: Props) {
             Drop files here or choose them: PDF, Markdown or text, up to 10 MB each.
           </DropZone>
         )}
-        <FaultNote fault={attach.fault} />
+        <FaultNote fault={fault} />
         {session.documents.length + uploads.length === 0 ? (
           <Nothing>Replies draw on the documents that are in use here, and cite the passages.</Nothing>
         ) : (
