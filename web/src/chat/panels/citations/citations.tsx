@@ -1,10 +1,11 @@
 import { useState } from 'react'
 import styles from './citations.module.css'
-import type { Citation } from './operations.ts'
 import { PassageDialog } from './passage-dialog.tsx'
+import { useCitations } from './use-citations.ts'
 
 /** The documents that a reply refers to; each opens the passage. What it was given but does not refer to stays behind a count. */
-export function Citations({ citations }: { citations: readonly Citation[] }) {
+export function Citations({ messageId }: { messageId: string }) {
+  const citations = useCitations(messageId)
   const [open, setOpen] = useState<number | null>(null)
   const [showsAll, setShowsAll] = useState(false)
   const cited = citations.filter(({ isCited }) => isCited)

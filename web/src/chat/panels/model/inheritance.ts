@@ -1,5 +1,5 @@
 import type { Session } from './model-form.tsx'
-import type { ListedModel } from './models.ts'
+import { type ListedModel, refusalOf } from './models.ts'
 import { policies } from './policies.ts'
 
 /** What holds in a session where it sets nothing itself, and whose it is, in words for people. */
@@ -10,8 +10,10 @@ export function inheritanceOf({ agent }: Session, models: readonly ListedModel[]
   const { defaultParameters } = models.find(({ id }) => id === (chosen ?? model.id)) ?? {}
   const whose = agent?.name ?? 'this server'
   const policy = policies.find(({ kind }) => kind === (agent?.contextPolicy?.kind ?? 'FULL'))
+  const listed = models.find(({ id }) => id === model.id)
+  const refusal = listed && refusalOf(listed)
   return {
-    model,
+    model: { ...model, facts: [model.id, refusal].filter(Boolean).join(' · ') },
     layers: [
       { name: 'the model', values: objectOf(defaultParameters) },
       { name: whose, values: objectOf(agent?.parameters) },

@@ -8,8 +8,8 @@ type Props = {
   models: readonly ListedModel[]
   /** The id of the session's own; null for the one that it inherits. */
   chosen: string | null
-  /** The id of that one, and whose it is in words. */
-  inherited: { id: string; says: string }
+  /** Whose that is, and which, in words. */
+  inherited: { says: string; facts: string }
   isDisabled: boolean
   onChoose: (id: string | null) => void
 }
@@ -33,7 +33,7 @@ export function ModelPicker({ models, chosen, inherited, isDisabled, onChoose }:
         aria-label="Search models"
       />
       <div className={styles.models}>
-        {search === '' && <ModelOption name={inherited.says} facts={inherited.id} {...radio(null)} />}
+        {search === '' && <ModelOption name={inherited.says} facts={inherited.facts} {...radio(null)} />}
         {groups.map(([provider, group]) => (
           // biome-ignore lint/a11y/useSemanticElements: a fieldset within the fieldset would be read twice
           <div key={provider} role="group" aria-label={provider}>
