@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { preset } from '@graphql-codegen/client-preset'
 import { codegen } from '@graphql-codegen/core'
 import { gqlPluckFromCodeString } from '@graphql-tools/graphql-tag-pluck'
-import { buildASTSchema, parse } from 'graphql'
+import { buildASTSchema, isAbstractType, parse } from 'graphql'
 
 const root = join(import.meta.dirname, '..')
 
@@ -70,4 +70,16 @@ const generate = async (folder: string) => {
   await Promise.all(files.map(async (file) => writeFile(file.filename, await codegen(file))))
 }
 
+/** Apollo's cache must know which types stand behind an interface or a union. */
+const writePossibleTypes = async (folder: string) => {
+  const schema = buildASTSchema(parse(await readFile(join(root, 'schema.graphql'), 'utf8')))
+  const abstractTypes = Object.values(schema.getTypeMap()).filter(isAbstractType)
+  const possibleTypes = Object.fromEntries(
+    abstractTypes.map((type) => [type.name, schema.getPossibleTypes(type).map(({ name }) => name)]),
+  )
+  const text = `export const possibleTypes: Record<string, string[]> = ${JSON.stringify(possibleTypes, null, 2)}\n`
+  await writeFile(join(root, folder, 'generated/possible-types.ts'), text)
+}
+
 await Promise.all(['client/src', 'web/src'].map(generate))
+await writePossibleTypes('client/src')

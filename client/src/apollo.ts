@@ -1,0 +1,7 @@
+export { createParleyCache } from './apollo/cache.ts'
+export { createParleyApollo, createParleyLink, parleyOf } from './apollo/client.ts'
+export type { PendingSend } from './apollo/pending-sends.ts'
+export { type Reply, type SendOptions, sendIn, useReply } from './apollo/use-reply.ts'
+export { type LiveSession, type SessionMessage, type SessionRun, useSession } from './apollo/use-session.ts'
+export { type ListedSession, type SessionList, useSessions } from './apollo/use-sessions.ts'
+export { useStatus } from './apollo/use-status.ts'

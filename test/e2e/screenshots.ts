@@ -1,0 +1,143 @@
+/**
+ * Pictures of the chat page with the demo data, at three widths, light and dark, in `web/screenshots/`. Starts a server of
+ * its own on an embedded database. `npm run screenshots [-- name…]` takes those scenes alone.
+ */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { chromium, type Page } from 'playwright-core'
+
+const root = join(import.meta.dirname, '..')
+const target = join(import.meta.dirname, 'screenshots')
+const widths = { phone: 390, tablet: 900, desktop: 1440 }
+const schemes = ['light', 'dark'] as const
+
+/** What is shown; each begins at the start page. */
+const scenes: Record<string, (page: Page) => Promise<void>> = {
+  async start(page) {
+    await page.getByRole('radio').first().waitFor()
+  },
+  async conversation(page) {
+    await open(page, 'Sourdough')
+  },
+  async shared(page) {
+    await open(page, 'Checkout')
+    await page.getByText('search_logs').first().click()
+  },
+  async replying(page) {
+    await page.getByLabel('Write the first message').fill('/pace 30 /long 400 Tell me of the tides.')
+    await page.keyboard.press('Enter')
+    await page.getByRole('article', { name: 'Reply' }).locator('p').first().waitFor()
+    await page.getByLabel('Write a message').fill('And of the moon?')
+    await page.keyboard.press('Enter')
+    await page.getByText('Waiting for this reply').waitFor()
+  },
+  async markdown(page) {
+    await page.getByLabel('Write the first message').fill(`/repeat ${sampleMarkdown}`)
+    await page.keyboard.press('Enter')
+    await page.getByRole('button', { name: 'Copy reply' }).waitFor()
+    await page.locator('.hljs-keyword').first().waitFor()
+  },
+  async failure(page) {
+    await page.getByLabel('Write the first message').fill('/fail after 12')
+    await page.keyboard.press('Enter')
+    await page.getByRole('button', { name: 'Try again' }).waitFor()
+  },
+  async search(page) {
+    await page.keyboard.press('Control+K')
+    await page.getByRole('combobox').fill('dough')
+    await page.locator('mark').first().waitFor()
+  },
+  async list(page) {
+    const button = page.getByRole('button', { name: 'Show the list of conversations' })
+    if (await button.isVisible()) await button.click()
+    await page.getByRole('link').first().waitFor()
+  },
+}
+
+const sampleMarkdown = `# Tides in brief
+
+The **moon** pulls the nearer water more than the Earth, and the farther water less: *two* bulges, so two tides a day.
+
+1. Spring tides come at new and full moon.
+2. Neap tides come between them.
+   - They are about 20 % lower.
+
+| Place | Range | Why |
+|---|---|---|
+| Bay of Fundy | 16 m | resonance of the bay |
+| Baltic Sea | 0.1 m | almost closed |
+
+> Time and tide wait for none.
+
+\`\`\`ts
+const hoursBetween = 12.42 // half a lunar day
+
+export function nextHighTide(last: Date): Date {
+  return new Date(last.getTime() + hoursBetween * 3_600_000)
+}
+\`\`\`
+
+More at [the tide tables](https://example.org), with \`inline code\`.`
+
+async function open(page: Page, title: string) {
+  const button = page.getByRole('button', { name: 'Show the list of conversations' })
+  if (await button.isVisible()) await button.click()
+  await page.getByRole('link', { name: title }).first().click()
+  await page.getByRole('article').first().waitFor()
+}
+
+const dataDir = await mkdtemp(join(tmpdir(), 'parley-screenshots-'))
+// Run by root, PostgreSQL runs as another user, who must get in.
+await chmod(dataDir, 0o711)
+const env = { PATH: process.env.PATH, DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'fatal', OLLAMA_BASE_URL: 'http://127.0.0.1:9' }
+const parley = (...args: string[]) =>
+  spawn(process.execPath, [join(root, 'src/main.ts'), ...args], { cwd: dataDir, env, stdio: ['ignore', 'pipe', 'inherit'] })
+
+async function outputOf(...args: string[]) {
+  let output = ''
+  for await (const chunk of parley(...args).stdout) output += chunk
+  return output.trim()
+}
+
+await outputOf('seed')
+const token = await outputOf('token', '--user', 'alice')
+const server = parley('start')
+let url = ''
+for await (const line of createInterface({ input: server.stdout })) {
+  url = /Chat +(\S+)\//.exec(line)?.[1] ?? url
+  if (line.includes('/graphql')) break
+}
+server.stdout.resume()
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
+  args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
+})
+try {
+  await mkdir(target, { recursive: true })
+  const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(scenes)
+  for (const colorScheme of schemes)
+    for (const [size, width] of Object.entries(widths)) {
+      const context = await browser.newContext({ colorScheme, viewport: { width, height: size === 'phone' ? 844 : 900 } })
+      await context.addInitScript((token) => sessionStorage.setItem('parley:token', token), token)
+      const page = await context.newPage()
+      for (const name of names) {
+        await page.goto(url)
+        await page.getByRole('heading', { level: 1 }).first().waitFor()
+        await scenes[name]?.(page)
+        await page.screenshot({ path: join(target, `${name}-${size}-${colorScheme}.png`), animations: 'disabled' })
+      }
+      await context.close()
+    }
+} finally {
+  await browser.close()
+  const exit = once(server, 'exit')
+  server.kill('SIGINT')
+  await exit
+  await rm(dataDir, { recursive: true, force: true })
+}

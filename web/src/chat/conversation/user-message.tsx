@@ -1,0 +1,87 @@
+import type { SessionMessage } from '@parley/client/apollo'
+import { useState } from 'react'
+import { fullTime, shortTime } from '../times.ts'
+import { Avatar, nameOf } from '../ui/avatar.tsx'
+import { Button, IconButton } from '../ui/button.tsx'
+import { CopyButton } from '../ui/copy-button.tsx'
+import fieldStyles from '../ui/field.module.css'
+import { icons } from '../ui/icons.tsx'
+import styles from './message.module.css'
+import type { MessageActions } from './message-actions.ts'
+
+type UserMessageProps = {
+  message: SessionMessage
+  viewerId: string | undefined
+  isEditing: boolean
+  actions: MessageActions
+}
+
+export function UserMessage({ message, viewerId, isEditing, actions }: UserMessageProps) {
+  const { id, content, author, createdAt, editedAt } = message
+  const isMine = !author || author.id === viewerId
+  if (isEditing) return <EditForm message={message} actions={actions} />
+  return (
+    <>
+      {author && !isMine && (
+        <div className={styles.author}>
+          <Avatar person={author} /> {nameOf(author)}
+        </div>
+      )}
+      <div className={styles.bubble}>{content}</div>
+      <div className={styles.actions}>
+        <CopyButton text={content ?? ''} label="Copy message" />
+        {actions.canWrite && isMine && (
+          <IconButton
+            label="Edit message"
+            icon={icons.edit}
+            size="small"
+            onClick={() => actions.startEdit(id)}
+          />
+        )}
+        <time className={styles.meta} dateTime={createdAt} title={fullTime(createdAt)}>
+          {shortTime(createdAt)}
+          {editedAt && ' · edited'}
+        </time>
+      </div>
+    </>
+  )
+}
+
+function EditForm({ message: { id, content }, actions }: Pick<UserMessageProps, 'message' | 'actions'>) {
+  const [text, setText] = useState(content ?? '')
+  const canSend = text.trim() !== '' && text !== content
+  const send = () => canSend && actions.edit(id, text.trim())
+  return (
+    <form
+      className={styles.edit}
+      onSubmit={(event) => {
+        event.preventDefault()
+        send()
+      }}
+    >
+      <textarea
+        // biome-ignore lint/a11y/noAutofocus: the person has just asked to edit this text
+        autoFocus
+        className={fieldStyles.input}
+        aria-label="Edit message"
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key === 'Escape') actions.startEdit(null)
+          if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return
+          event.preventDefault()
+          send()
+        }}
+      />
+      <div className={styles.editActions}>
+        <span>What follows is replaced by a new reply.</span>
+        <Button size="small" look="quiet" onClick={() => actions.startEdit(null)}>
+          Cancel
+        </Button>
+        <Button size="small" look="primary" type="submit" disabled={!canSend}>
+          Send
+        </Button>
+      </div>
+    </form>
+  )
+}
