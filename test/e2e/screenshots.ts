@@ -1,5 +1,5 @@
 /**
- * Pictures of the chat page with the demo data, at three widths, light and dark, in `web/screenshots/`. Starts a server of
+ * Pictures of the chat page with the demo data, at three widths, light and dark, in `test-results/screenshots/`. Starts a server of
  * its own on an embedded database. `npm run screenshots [-- name…]` takes those scenes alone.
  */
 
@@ -11,8 +11,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { chromium, type Page } from 'playwright-core'
 
-const root = join(import.meta.dirname, '..')
-const target = join(import.meta.dirname, 'screenshots')
+const root = join(import.meta.dirname, '../..')
+const target = join(root, 'test-results/screenshots')
 const widths = { phone: 390, tablet: 900, desktop: 1440 }
 const schemes = ['light', 'dark'] as const
 
@@ -94,9 +94,19 @@ async function open(page: Page, title: string) {
 const dataDir = await mkdtemp(join(tmpdir(), 'parley-screenshots-'))
 // Run by root, PostgreSQL runs as another user, who must get in.
 await chmod(dataDir, 0o711)
-const env = { PATH: process.env.PATH, DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'fatal', OLLAMA_BASE_URL: 'http://127.0.0.1:9' }
+const env = {
+  PATH: process.env.PATH,
+  DATA_DIR: dataDir,
+  PORT: '0',
+  LOG_LEVEL: 'fatal',
+  OLLAMA_BASE_URL: 'http://127.0.0.1:9',
+}
 const parley = (...args: string[]) =>
-  spawn(process.execPath, [join(root, 'src/main.ts'), ...args], { cwd: dataDir, env, stdio: ['ignore', 'pipe', 'inherit'] })
+  spawn(process.execPath, [join(root, 'src/main.ts'), ...args], {
+    cwd: dataDir,
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
 
 async function outputOf(...args: string[]) {
   let output = ''
@@ -123,14 +133,20 @@ try {
   const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(scenes)
   for (const colorScheme of schemes)
     for (const [size, width] of Object.entries(widths)) {
-      const context = await browser.newContext({ colorScheme, viewport: { width, height: size === 'phone' ? 844 : 900 } })
+      const context = await browser.newContext({
+        colorScheme,
+        viewport: { width, height: size === 'phone' ? 844 : 900 },
+      })
       await context.addInitScript((token) => sessionStorage.setItem('parley:token', token), token)
       const page = await context.newPage()
       for (const name of names) {
         await page.goto(url)
         await page.getByRole('heading', { level: 1 }).first().waitFor()
         await scenes[name]?.(page)
-        await page.screenshot({ path: join(target, `${name}-${size}-${colorScheme}.png`), animations: 'disabled' })
+        await page.screenshot({
+          path: join(target, `${name}-${size}-${colorScheme}.png`),
+          animations: 'disabled',
+        })
       }
       await context.close()
     }

@@ -6,6 +6,7 @@ import { icons } from '../ui/icons.tsx'
 import { Markdown } from './markdown.tsx'
 import styles from './message.module.css'
 import type { MessageActions } from './message-actions.ts'
+import { ReplyCitations } from './reply-citations.tsx'
 import { ReplyEnd } from './reply-end.tsx'
 import { ToolCalls } from './tool-calls.tsx'
 
@@ -39,6 +40,7 @@ export function AssistantMessage({ message, results, waitingRun, actions }: Assi
       {toolCalls.length > 0 && (
         <ToolCalls calls={toolCalls} results={results} waitingRun={actions.canWrite ? waitingRun : null} />
       )}
+      {content && status === 'COMPLETE' && <ReplyCitations messageId={id} text={content} />}
       <ReplyEnd message={message} actions={actions} />
       {/* Kept free while the text grows, so that nothing moves when it ends. */}
       <div className={styles.actions}>
