@@ -2,8 +2,9 @@ import type { Config } from '../../config.ts'
 import type { Database, Run, Sql, Statement } from '../../db/client.ts'
 import { LimitError } from '../../lib/errors.ts'
 import type { Changes } from '../sessions/changes.ts'
-import { lanesOf, lockRoom, tenantHasRoom, tryRoom, userHasRoom } from './room.ts'
-import { runColumns, runQueued, runStarted } from './rows.ts'
+import { type ClaimBatch, createClaimBatch } from './claim-batch.ts'
+import { isNextIn, lanesOf, leaseEnd, lockRoom, tenantHas, tryRoom, userHas } from './room.ts'
+import { type Claimed, type RunPlace, runColumns, runQueued, runStarted } from './rows.ts'
 
 /**
  * The run rows are the queue. A run is claimed under its session's row lock, hence by one node only, and only as the
@@ -20,6 +21,8 @@ export type Claims = {
   resume(sql: Sql, run: Resumption): Promise<Run | null>
   /** Takes a waiting run for this node, if it is its turn, and tells it. */
   claim(place: RunPlace): Promise<Claimed | null>
+  /** Takes waiting runs of one tenant for this node, each if it is its turn, and tells them. */
+  claimAll: ClaimBatch
   /**
    * Takes a run over whose node is gone before it told anything of the reply, and tells it. `isCertain`: the node is
    * known to be gone, without waiting for its lease to run out.
@@ -44,27 +47,16 @@ export type NewRun = Pick<
   isFirst?: boolean
 }
 
-export type RunPlace = Pick<Run, 'tenantId' | 'id' | 'sessionId' | 'userId'>
-
 /** `attempt` is the one that was paused; `assistantMessageId` is the reply that comes next. */
 export type Resumption = Pick<Run, 'tenantId' | 'id' | 'sessionId' | 'userId' | 'attempt'> & {
   assistantMessageId: string
 }
-
-/** A run that this node is to answer; `revision` told that it starts, null where its session was deleted meanwhile. */
-export type Claimed = { run: Run; revision: number | null }
 
 /** A run that takes its node down with it must not go round all of them. */
 const maxAttempts = 3
 
 /** Candidates that `waiting` gives at most. */
 export const waitingAtMost = 50
-
-const isNextIn = (sessionId: string) => `NOT EXISTS (SELECT FROM runs o WHERE o.tenant_id = r.tenant_id
-    AND o.session_id = ${sessionId} AND o.status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION')
-    AND (o.status <> 'QUEUED' OR (o.queue_rank, o.id) < (r.queue_rank, r.id)))`
-
-const leaseEnd = (leaseMs: string) => `clock_timestamp() + ${leaseMs} * interval '1 ms'`
 
 // What is settled is settled once: without MATERIALIZED the counts are made anew wherever they are named.
 const insertRun: Statement = {
@@ -76,7 +68,7 @@ const insertRun: Statement = {
         AND o.status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION')
     ), now AS MATERIALIZED (
       SELECT queued, CASE WHEN $13 THEN coalesce(first, 1) - 1 ELSE coalesce(last, 0) + 1 END AS rank,
-        $9::text IS NOT NULL AND open = 0 AND ${userHasRoom('$1', '$4', '$10')} AND ${tenantHasRoom('$1', '$11')} AS is_turn
+        $9::text IS NOT NULL AND open = 0 AND ${userHas('$1', '$4')} < $10 AND ${tenantHas('$1')} < $11 AS is_turn
       FROM line)
     INSERT INTO runs AS r (tenant_id, id, session_id, user_id, model, parameters, user_message_id,
       assistant_message_id, document_ids, queue_rank, status, node_id, attempt, started_at, lease_until)
@@ -92,7 +84,7 @@ const resumeRun: Statement = {
   name: 'run-resume',
   text: `WITH now AS MATERIALIZED (
       SELECT coalesce(min(o.queue_rank), 1) - 1 AS rank,
-        $6::text IS NOT NULL AND ${userHasRoom('$1', '$3', '$7')} AND ${tenantHasRoom('$1', '$8')} AS is_turn
+        $6::text IS NOT NULL AND ${userHas('$1', '$3')} < $7 AND ${tenantHas('$1')} < $8 AS is_turn
       FROM runs o WHERE o.tenant_id = $1 AND o.session_id = $10 AND o.status = 'QUEUED')
     UPDATE runs r SET status = (CASE WHEN is_turn THEN 'RUNNING' ELSE 'QUEUED' END)::"RunStatus",
       node_id = CASE WHEN is_turn THEN $6 END, attempt = attempt + is_turn::int, has_begun = false,
@@ -121,7 +113,7 @@ const claiming = (name: string, condition: string): Statement => ({
 
 const claimRun = claiming(
   'run-claim',
-  `r.status = 'QUEUED' AND ${isNextIn('$8')} AND ${userHasRoom('$1', '$7', '$5')} AND ${tenantHasRoom('$1', '$6')}`,
+  `r.status = 'QUEUED' AND ${isNextIn('$8')} AND ${userHas('$1', '$7')} < $5 AND ${tenantHas('$1')} < $6`,
 )
 
 const takeOverRun = claiming(
@@ -173,6 +165,7 @@ type Dependencies = {
 export function createClaims({ database, changes, config, nodeId }: Dependencies): Claims {
   const { perUser, perTenant, queuedPerSession, leaseMs } = config
   const lanes = lanesOf(perTenant)
+  const claimBatch = createClaimBatch({ database, changes, config, nodeId })
   let isClosed = false
 
   /** This node, where it may let a run of this user begin now. */
@@ -227,6 +220,9 @@ export function createClaims({ database, changes, config, nodeId }: Dependencies
         [place.id, nodeId, leaseMs, perUser, perTenant, place.userId, place.sessionId],
         runStarted,
       )
+    },
+    async claimAll(tenantId, places) {
+      return isClosed ? { claimed: [], left: [] } : claimBatch(tenantId, places)
     },
     async takeOver(run, { isCertain }) {
       if (isClosed) return null

@@ -2,11 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Run } from '../../db/client.ts'
 import { createCoalesced } from '../../lib/async.ts'
 import { type AnswerDependencies, answer } from './answer.ts'
-import { type Claimed, waitingAtMost } from './claims.ts'
+import { waitingAtMost } from './claims.ts'
 import type { Hints } from './hints.ts'
 import type { StopReason } from './outcome.ts'
 import { goOn, isAnswered } from './own-tools.ts'
 import type { PendingToolCall } from './pausing.ts'
+import type { Claimed, RunPlace } from './rows.ts'
 
 export type Engine = {
   /**
@@ -77,10 +78,31 @@ export function createEngine(dependencies: Dependencies): Engine {
     for (;;) {
       const places = isStopping ? [] : await claims.waiting(tenantId)
       let taken = 0
-      for (const place of places) if (await take(claims.claim(place))) taken += 1
+      for (const [tenant, own] of Map.groupBy(places, (place) => place.tenantId))
+        taken += await takeAll(tenant, own)
       if (taken === 0 || places.length < waitingAtMost) return
     }
   })
+
+  /** One by itself is claimed as such: it waits for whoever changes its session. */
+  async function takeAll(tenantId: string, places: readonly RunPlace[]): Promise<number> {
+    let taken = 0
+    let alone = places
+    if (places.length > 1) {
+      const batch = claims.claimAll(tenantId, places)
+      const taking = batch.then(({ claimed }) => {
+        for (const each of claimed) void begin(each)
+        return claimed.length > 0
+      })
+      claiming.add(taking)
+      await taking.finally(() => claiming.delete(taking))
+      const { claimed, left } = await batch
+      taken = claimed.length
+      alone = left
+    }
+    for (const place of alone) if (await take(claims.claim(place))) taken += 1
+    return taken
+  }
 
   /** Takes what waits, and tries again soon where the database is too busy or away: nobody else may be asked to. */
   function look(tenantId: string) {

@@ -3,9 +3,10 @@ import { ValidationError } from '../../lib/errors.ts'
 import type { Context } from '../context/service.ts'
 import type { MemoryTools } from '../memory/tools.ts'
 import type { Changes } from '../sessions/changes.ts'
-import type { Claimed, Claims } from './claims.ts'
+import type { Claims } from './claims.ts'
 import { isOpen, type PendingToolCall } from './pausing.ts'
 import { ownResult, resumeRun } from './resuming.ts'
+import type { Claimed } from './rows.ts'
 
 /** Calls of one reply that the server carries out; RUN_MAX_TOOL_ROUNDS bounds how many replies a run has. */
 const maxOwnCalls = 10

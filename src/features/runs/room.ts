@@ -28,14 +28,32 @@ export const lockRoom: Statement = {
     FROM (SELECT FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 FOR NO KEY UPDATE) AS s`,
 }
 
+/** The same for many claims of one tenant, whose sessions are locked already; users in the order of their keys. */
+export const lockTenant: Statement = {
+  name: 'run-lock-tenant',
+  text: `SELECT pg_advisory_xact_lock(${key('$1::uuid')})`,
+}
+export const lockUsers: Statement = {
+  name: 'run-lock-users',
+  text: `SELECT pg_advisory_xact_lock(u.key)
+    FROM (SELECT ${key('$1::uuid', 'id')} AS key FROM unnest($2::uuid[]) AS id ORDER BY 1 OFFSET 0) AS u`,
+}
+
 /** More than the connections of one node: a send rarely finds another one in its lane. */
 const maxLanes = 16
 
 export const lanesOf = (perTenant: number) => Math.max(1, Math.min(maxLanes, Math.floor(perTenant / 3)))
 
-export const userHasRoom = (tenantId: string, userId: string, limit: string) =>
-  `(SELECT count(*) FROM runs u WHERE u.tenant_id = ${tenantId} AND u.user_id = ${userId} AND u.status = 'RUNNING')
-    < ${limit}`
+/** How many runs of a user are being answered. */
+export const userHas = (tenantId: string, userId: string) =>
+  `(SELECT count(*) FROM runs u WHERE u.tenant_id = ${tenantId} AND u.user_id = ${userId} AND u.status = 'RUNNING')`
 
-export const tenantHasRoom = (tenantId: string, limit: string) =>
-  `(SELECT count(*) FROM runs t WHERE t.tenant_id = ${tenantId} AND t.status = 'RUNNING') < ${limit}`
+export const tenantHas = (tenantId: string) =>
+  `(SELECT count(*) FROM runs t WHERE t.tenant_id = ${tenantId} AND t.status = 'RUNNING')`
+
+/** Whether a waiting run `r` is the next of its session, which answers nothing else. */
+export const isNextIn = (sessionId: string) => `NOT EXISTS (SELECT FROM runs o WHERE o.tenant_id = r.tenant_id
+    AND o.session_id = ${sessionId} AND o.status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION')
+    AND (o.status <> 'QUEUED' OR (o.queue_rank, o.id) < (r.queue_rank, r.id)))`
+
+export const leaseEnd = (leaseMs: string) => `clock_timestamp() + ${leaseMs} * interval '1 ms'`

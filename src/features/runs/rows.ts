@@ -4,6 +4,11 @@ import { type ChangeEvent, toWire } from '../../realtime/feed-events.ts'
 
 export const runColumns = columnsOf('Run', 'r')
 
+export type RunPlace = Pick<Run, 'tenantId' | 'id' | 'sessionId' | 'userId'>
+
+/** A run that this node is to answer; `revision` told that it starts, null where its session was deleted meanwhile. */
+export type Claimed = { run: Run; revision: number | null }
+
 const runEvent =
   (type: 'RunQueued' | 'RunStarted' | 'RunRequiresAction' | 'RunFinished') =>
   (run: Run, { revision }: Pick<Session, 'revision'>): ChangeEvent => ({ type, revision, run: toWire(run) })
