@@ -38,6 +38,7 @@ import type { Context } from './graphql/context.ts'
 import { presentError } from './graphql/errors.ts'
 import { createJobs, type Jobs } from './jobs/queue.ts'
 import { createRates, type Rates } from './lib/rates.ts'
+import { createTurnEnd, type TurnEnd } from './lib/turn.ts'
 import { openPrices } from './llm/prices.ts'
 import type { Provider } from './llm/provider.ts'
 import { createModels, type Models } from './llm/registry.ts'
@@ -86,6 +87,7 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
     const rates = createRates(shared.rateLedger)
     opened.push(async () => rates.stop())
     const { database, jobs, isOnlyNode } = await openDatabase(config, log, opened)
+    const atTurnEnd = createTurnEnd()
     const { services, engine, recovery } = createServices(
       config,
       shared,
@@ -95,6 +97,7 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
       log,
       models,
       isOnlyNode,
+      atTurnEnd,
       opened,
     )
     if (config.auth.autoCreateTenants) await services.accounts.ensureTenant(demoTenant.slug, demoTenant.name)
@@ -103,7 +106,8 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
     opened.push(async () => recovery.stop())
     jobs.start()
     opened.push(() => jobs.stop())
-    const { url, doors } = await openDoors(config, { database, services, tokens, shared, rates, log })
+    const parts = { database, services, tokens, shared, rates, atTurnEnd, log }
+    const { url, doors } = await openDoors(config, parts)
     return {
       url,
       tokens,
@@ -151,6 +155,7 @@ function createServices(
   log: Log,
   models: Models,
   isOnlyNode: boolean,
+  atTurnEnd: TurnEnd,
   opened: (() => Promise<void>)[],
 ) {
   const feed = createFeed(broker, { maxEntries: config.feed.maxEntries })
@@ -182,7 +187,7 @@ function createServices(
   const { passages, ...documents } = createDocumentServices({ config, ...base })
   const { context, summaries } = createContextServices({ config, ...base, passages })
   const asked = { ...base, config, broker, feed, rates, catalog, sessions, messages, context, summaries }
-  const runs = createRunServices({ ...asked, memoryTools, isOnlyNode })
+  const runs = createRunServices({ ...asked, memoryTools, atTurnEnd, isOnlyNode })
   opened.push(async () => runs.stop())
   const revocations = createRevocations({ system, log })
   opened.push(async () => revocations.stop())
@@ -192,7 +197,7 @@ function createServices(
   lostChanges.start()
   opened.push(async () => lostChanges.stop())
   const presence = createPresence({ rooms, store: presenceStore, sessions, log })
-  const live = createLive({ feed, fanOut: createFanOut(), sessions, lostChanges, presence })
+  const live = createLive({ feed, fanOut: createFanOut(atTurnEnd), sessions, lostChanges, presence })
   const search = createSearch()
   const stats = createStats()
   const importSessions = createImporting({ config, agents, models: catalog, changes })
@@ -241,10 +246,14 @@ type Parts = {
   tokens: Tokens
   shared: Shared
   rates: Rates
+  atTurnEnd: TurnEnd
   log: Log
 }
 
-async function openDoors(config: Config, { database, services, tokens, shared, rates, log }: Parts) {
+async function openDoors(
+  config: Config,
+  { database, services, tokens, shared, rates, atTurnEnd, log }: Parts,
+) {
   const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as {
     version: string
   }
@@ -269,6 +278,7 @@ async function openDoors(config: Config, { database, services, tokens, shared, r
     }),
     exports: createExportDoor(services.transfer.open),
     rates,
+    atTurnEnd,
     log,
   })
   services.revocations.follow(doors.recheck)

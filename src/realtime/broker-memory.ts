@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type { Broker, BrokerLimits, Entry, FollowItem, Following, Mark, Position } from './broker.ts'
+import { ended, iteratePolled } from '../lib/polled.ts'
+import type { Broker, BrokerLimits, Entry, FollowItem, Following, Mark, Marks, Position } from './broker.ts'
 
 /** One life of a channel. The offsets in `entries` are consecutive and end with `last`. */
 type Log = {
@@ -8,11 +9,12 @@ type Log = {
   readonly marks: Map<string, number>
   last: number
   usedAtMs: number
-  /** Ends a follower, for each that is attached. */
-  readonly followers: Set<() => void>
-  /** Wakes a follower, for each that has read everything and waits for more. */
-  readonly waiting: Set<() => void>
+  readonly followers: Set<Follower>
+  /** Those that have read everything and wait for more. */
+  readonly waiting: Set<Follower>
 }
+
+type Follower = { wake: (() => void) | null; close(): void }
 
 const maxSweepIntervalMs = 60_000
 
@@ -42,7 +44,7 @@ export function createMemoryBroker({ maxEntries, maxAgeMs, batchSize }: BrokerLi
     async append(channel, entries, marks = []) {
       const log = use(channel)
       const at = Date.now()
-      const isAppended = marks.every(({ name, min, max }) => isWithin(log.marks.get(name), min, max))
+      const isAppended = areMet(log, marks)
       if (!isAppended) return { position: endOf(log), isAppended, marks: marksOf(log, marks) }
       for (const { name, to } of marks) {
         if (to === null) log.marks.delete(name)
@@ -53,10 +55,7 @@ export function createMemoryBroker({ maxEntries, maxAgeMs, batchSize }: BrokerLi
         log.entries.set(log.last, { offset: log.last, at, data })
       }
       trim(log, maxEntries, at - maxAgeMs)
-      if (entries.length > 0) {
-        for (const wake of log.waiting) wake()
-        log.waiting.clear()
-      }
+      if (entries.length > 0) wakeAll(log)
       return { position: endOf(log), isAppended, marks: marksOf(log, marks) }
     },
     async position(channel) {
@@ -78,20 +77,23 @@ export function createMemoryBroker({ maxEntries, maxAgeMs, batchSize }: BrokerLi
     async close() {
       closed = true
       clearInterval(sweeping)
-      for (const log of logs.values()) for (const end of log.followers) end()
+      for (const log of logs.values()) for (const { close } of [...log.followers]) close()
       logs.clear()
     },
   }
 }
 
-function attach(log: Log, after: Position | undefined, batchSize: number, signal: AbortSignal): Following {
+function attach(
+  log: Log,
+  after: Position | undefined,
+  batchSize: number,
+  signal: AbortSignal | undefined,
+): Following {
   const isResumed = after !== undefined && reachesBackTo(log, after)
   let position = isResumed ? after : endOf(log)
   let isGapDue = after !== undefined && !isResumed
-  let ended = false
-  let wake = () => {}
 
-  const take = (): FollowItem | undefined => {
+  const take = (): FollowItem | null => {
     if (!isGapDue && !reachesBackTo(log, position)) {
       position = endOf(log)
       isGapDue = true
@@ -100,48 +102,45 @@ function attach(log: Log, after: Position | undefined, batchSize: number, signal
       isGapDue = false
       return { type: 'gap', position }
     }
+    if (position.offset === log.last) return null
     const entries = entriesAfter(log, position.offset, batchSize)
-    if (entries.length === 0) return
     position = { epoch: log.epoch, offset: position.offset + entries.length }
     return { type: 'entries', epoch: log.epoch, entries }
   }
 
-  const appended = () =>
-    new Promise<void>((resolve) => {
-      wake = resolve
-      log.waiting.add(resolve)
-    })
-
-  const end = () => {
-    ended = true
-    signal.removeEventListener('abort', end)
-    if (log.followers.delete(end)) log.usedAtMs = Date.now()
-    log.waiting.delete(wake)
-    wake()
-  }
-
-  async function* readItems() {
-    while (!ended) {
-      const item = take()
-      if (item) yield item
-      else await appended()
-    }
-  }
-
-  log.followers.add(end)
-  signal.addEventListener('abort', end)
-  if (signal.aborted) end()
-
-  const items = readItems()
-  const iterator: AsyncIterator<FollowItem, void> = {
-    next: () => items.next(),
-    // A generator's own `return` would queue behind a read that waits.
-    return() {
-      end()
-      return items.return()
+  const follower: Follower = {
+    wake: null,
+    close() {
+      signal?.removeEventListener('abort', follower.close)
+      if (!log.followers.delete(follower)) return
+      log.usedAtMs = Date.now()
+      if (log.waiting.delete(follower)) follower.wake?.()
     },
   }
-  return { position, [Symbol.asyncIterator]: () => iterator }
+  log.followers.add(follower)
+  signal?.addEventListener('abort', follower.close)
+  if (signal?.aborted) follower.close()
+
+  return {
+    position,
+    poll(wake) {
+      if (!log.followers.has(follower)) return ended
+      const item = take()
+      if (item) return { value: item }
+      follower.wake = wake
+      log.waiting.add(follower)
+      return null
+    },
+    close: follower.close,
+    [Symbol.asyncIterator]: iteratePolled,
+  }
+}
+
+function wakeAll(log: Log) {
+  if (log.waiting.size === 0) return
+  const woken = [...log.waiting]
+  log.waiting.clear()
+  for (const { wake } of woken) wake?.()
 }
 
 // 9 bytes make 12 characters without padding.
@@ -157,11 +156,22 @@ const createLog = (): Log => ({
 
 const endOf = (log: Log): Position => ({ epoch: log.epoch, offset: log.last })
 
-const isWithin = (value: number | undefined, min = -Infinity, max = Infinity) =>
-  value === undefined || (value >= min && value <= max)
+function areMet(log: Log, marks: readonly Mark[]): boolean {
+  for (const { name, min = -Infinity, max = Infinity } of marks) {
+    const value = log.marks.get(name)
+    if (value !== undefined && (value < min || value > max)) return false
+  }
+  return true
+}
 
-const marksOf = (log: Log, named: readonly Mark[]) =>
-  Object.fromEntries([...log.marks].filter(([name]) => named.some((mark) => mark.name === name)))
+function marksOf(log: Log, named: readonly Mark[]): Marks {
+  const marks: Record<string, number> = {}
+  for (const { name } of named) {
+    const value = log.marks.get(name)
+    if (value !== undefined) marks[name] = value
+  }
+  return marks
+}
 
 const reachesBackTo = (log: Log, { epoch, offset }: Position) =>
   epoch === log.epoch && offset >= log.last - log.entries.size && offset <= log.last

@@ -1,5 +1,6 @@
-import type { FollowItem, Following, Position } from './broker.ts'
-import type { Page, Standing } from './broker-redis-log.ts'
+import { ended, iteratePolled } from '../lib/polled.ts'
+import type { Entry, Following, Position } from './broker.ts'
+import type { Standing } from './broker-redis-log.ts'
 import type { Reader } from './broker-redis-reader.ts'
 
 type Options = {
@@ -8,7 +9,7 @@ type Options = {
   standing: Standing
   after: Position | undefined
   batchSize: number
-  signal: AbortSignal
+  signal: AbortSignal | undefined
   /** The follower has ended. */
   release(): void
 }
@@ -18,72 +19,63 @@ export function attachFollower({ reader, standing, after, batchSize, signal, rel
   const isResumed = after !== undefined && reachesBackTo(standing, after)
   let position = isResumed ? after : standing.position
   let isGapDue = after !== undefined && !isResumed
-  let ended = false
-  let wake = () => {}
+  let isReading = false
+  /** What was read from Redis, and not taken yet. */
+  let page: readonly Entry[] = []
+  let wake: (() => void) | null = null
 
-  const waitForMore = (options: { untilSync: boolean }) => {
-    const waiting = reader.wait(options)
-    wake = waiting.wake
-    return waiting.woken
+  const onMore = () => wake?.()
+
+  async function readPage() {
+    isReading = true
+    const read = await reader.read(position).catch(() => undefined)
+    isReading = false
+    if (!reader.followers.has(close)) return
+    if (read) reader.sync({ position: read.position, start: 0 })
+    if (read?.entries === null) {
+      position = read.position
+      isGapDue = true
+    } else page = read?.entries ?? []
+    // Redis is away, or has nothing that the node could go on from.
+    if (!isGapDue && page.length === 0 && reader.after(position, 1) === null)
+      reader.wait(onMore, { untilSync: true })
+    else onMore()
   }
 
-  /** Undefined where Redis is away, and where the follower ends meanwhile. */
-  const readPage = () =>
-    new Promise<Page | undefined>((resolve) => {
-      wake = () => resolve(undefined)
-      reader.read(position).then(resolve, () => resolve(undefined))
-    })
-
-  const end = () => {
-    if (ended) return
-    ended = true
-    signal.removeEventListener('abort', end)
-    reader.followers.delete(end)
-    wake()
+  function close() {
+    signal?.removeEventListener('abort', close)
+    if (!reader.followers.delete(close)) return
+    reader.unwait(onMore)
+    onMore()
     release()
   }
 
-  async function* readItems(): AsyncGenerator<FollowItem, void> {
-    while (!ended) {
-      let entries = isGapDue ? [] : reader.after(position, batchSize)
-      if (entries === null) {
-        const page = await readPage()
-        if (ended) return
-        if (page) reader.sync({ position: page.position, start: 0 })
-        entries = page?.entries ?? []
-        isGapDue = page?.entries === null
-        if (page?.entries === null) position = page.position
-        // Redis is away, or has nothing that the node could go on from.
-        else if (entries.length === 0 && reader.after(position, 1) === null) {
-          await waitForMore({ untilSync: true })
-          continue
-        }
-      }
-      const last = entries.at(-1)
+  reader.followers.add(close)
+  signal?.addEventListener('abort', close)
+  if (signal?.aborted) close()
+
+  return {
+    position,
+    poll(wakeReader) {
+      if (!reader.followers.has(close)) return ended
+      wake = wakeReader
+      if (isReading) return null
       if (isGapDue) {
         isGapDue = false
-        yield { type: 'gap', position }
-      } else if (last) {
-        position = { epoch: position.epoch, offset: last.offset }
-        yield { type: 'entries', epoch: position.epoch, entries }
-      } else await waitForMore({ untilSync: false })
-    }
-  }
-
-  reader.followers.add(end)
-  signal.addEventListener('abort', end)
-  if (signal.aborted) end()
-
-  const items = readItems()
-  const iterator: AsyncIterator<FollowItem, void> = {
-    next: () => items.next(),
-    // A generator's own `return` would queue behind a read that waits.
-    return() {
-      end()
-      return items.return()
+        return { value: { type: 'gap', position } }
+      }
+      const entries = page.length > 0 ? page : reader.after(position, batchSize)
+      page = []
+      const last = entries?.at(-1)
+      if (entries === null) void readPage()
+      else if (!last) reader.wait(onMore, { untilSync: false })
+      if (!entries || !last) return null
+      position = { epoch: position.epoch, offset: last.offset }
+      return { value: { type: 'entries', epoch: position.epoch, entries: [...entries] } }
     },
+    close,
+    [Symbol.asyncIterator]: iteratePolled,
   }
-  return { position, [Symbol.asyncIterator]: () => iterator }
 }
 
 const reachesBackTo = ({ position, start }: Standing, { epoch, offset }: Position) =>

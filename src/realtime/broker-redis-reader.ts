@@ -14,8 +14,9 @@ export type Reader = {
   after(position: Position, limit: number): Entry[] | null
   /** The same from Redis; followers that stand at one place share a call. */
   read(after: Position): Promise<Page>
-  /** Resolves when there may be something new, with `untilSync` also when Redis next answers; `wake` ends it. */
-  wait(options: { untilSync: boolean }): { woken: Promise<void>; wake(): void }
+  /** Calls `wake` once when there may be something new, with `untilSync` also when Redis next answers. */
+  wait(wake: () => void, options: { untilSync: boolean }): void
+  unwait(wake: () => void): void
   /** Takes in what this node appended; others' pushes that are on their way may come before it. */
   appended(push: Push): void
   pushed(push: Push): void
@@ -52,8 +53,9 @@ export function createReader({
   let catchUpAgain = false
 
   const wakeAll = () => {
-    for (const wake of waiting) wake()
+    const woken = [...waiting]
     waiting.clear()
+    for (const wake of woken) wake()
   }
 
   const reset = ({ epoch, offset }: Position) => {
@@ -125,16 +127,11 @@ export function createReader({
       reads.set(place, page)
       return page
     },
-    wait({ untilSync }) {
+    wait(wake, { untilSync }) {
       wakesOnSync ||= untilSync
-      const { promise, resolve } = Promise.withResolvers<void>()
-      waiting.add(resolve)
-      const wake = () => {
-        waiting.delete(resolve)
-        resolve()
-      }
-      return { woken: promise, wake }
+      waiting.add(wake)
     },
+    unwait: (wake) => void waiting.delete(wake),
     appended: (push) => take(push, false),
     pushed: (push) => take(push, true),
     sync({ position, start }) {

@@ -1,3 +1,5 @@
+import type { Polled } from '../lib/polled.ts'
+
 /**
  * An ordered, bounded, resumable log per channel, and a wake-up for whoever follows it. The form is the one that
  * Centrifugo proved (offset + epoch, recovery that is whole or told to have failed). Every implementation passes
@@ -41,10 +43,9 @@ export type Broker = {
   tail(channel: string, limit: number): Promise<Tail>
   /**
    * Attaches a follower: entries after `after`, then live ones; without `after`, live from now. Ends, without an
-   * error, when `signal` aborts or the iterator's `return` is called, even while a read waits; then it holds
-   * nothing any more.
+   * error, when `signal` aborts or it is closed, even while a read waits; then it holds nothing any more.
    */
-  follow(channel: string, options: { after?: Position; signal: AbortSignal }): Promise<Following>
+  follow(channel: string, options: { after?: Position; signal?: AbortSignal }): Promise<Following>
   /** Ends every follower; every call but `close` is refused with an error from then on. */
   close(): Promise<void>
 }
@@ -89,11 +90,11 @@ export type FollowItem =
   | { type: 'gap'; position: Position }
 
 /**
- * To be iterated once; reads that overlap are answered in turn. `position` is where the follower stands when
+ * Wakes its reader as part of an append: to be read from later in the turn. `position` is where the follower stands when
  * `follow` resolves: `after` itself where the log reaches back to it, else the channel's newest entry, and then the
  * first item is that `gap`.
  */
-export type Following = AsyncIterable<FollowItem> & { readonly position: Position }
+export type Following = Polled<FollowItem> & { readonly position: Position }
 
 export type BrokerLimits = {
   /** Entries kept per channel; 10,000 by default. */

@@ -1,3 +1,4 @@
+import type { Polled } from '../lib/polled.ts'
 import { everybody, type Reader, type Sharing, type Source, type Step } from './fan-out-source.ts'
 
 type Place = { cursor: string; bytes: Uint8Array | null }
@@ -9,14 +10,19 @@ export type Lane = {
   readonly opener: Member
   readonly members: Set<Member>
   /** Null until the source was attached, and before the first step of one that begins with a snapshot. */
-  steps: AsyncIterator<unknown> | null
+  steps: Polled<unknown> | null
   cursor: string | null
   /** The last places, oldest first, each with the bytes that lead there from the one before. */
   readonly trail: Place[]
   trailBytes: number
-  /** A step that was asked for and not told yet. */
-  ahead: Promise<IteratorResult<unknown>> | null
+  /** A step that was read, could not be joined to the one before it, and comes next. */
+  ahead: Step<unknown> | null
+  /** Something may be there to be told, which is looked at when the turn ends. */
+  isWoken: boolean
+  /** A step is being put into bytes. */
+  isRendering: boolean
   isClosed: boolean
+  readonly wake: () => void
 }
 
 /** The lanes of one key; `places` finds them by each cursor of their trails. */
@@ -41,7 +47,7 @@ export type Member = {
 const trailMaxSteps = 16
 const trailMaxBytes = 16_384
 
-export function createLane(opener: Member, cursor: string | null): Lane {
+export function createLane(opener: Member, cursor: string | null, wake: (lane: Lane) => void): Lane {
   const { group } = opener
   const lane: Lane = {
     group,
@@ -52,7 +58,10 @@ export function createLane(opener: Member, cursor: string | null): Lane {
     trail: [],
     trailBytes: 0,
     ahead: null,
+    isWoken: false,
+    isRendering: false,
     isClosed: false,
+    wake: () => wake(lane),
   }
   group.lanes += 1
   opener.lane = lane
@@ -66,8 +75,7 @@ export function closeLane(lane: Lane): void {
   lane.isClosed = true
   lane.group.lanes -= 1
   dropTrail(lane)
-  // It may fail as it ends, which is nobody's concern any more.
-  void Promise.resolve(lane.steps?.return?.()).catch(() => {})
+  lane.steps?.close()
 }
 
 /** Moves the lane on. Gives the other lane of its group that stands there or has just passed, where there is one. */

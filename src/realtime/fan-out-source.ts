@@ -1,13 +1,13 @@
+import type { Polled } from '../lib/polled.ts'
+
 /** A feed as one reader may follow it, by that reader's own rights. */
 export type Source<Delivery, Value> = {
   readonly userId: string
-  /** What comes after a cursor, until `return`. Fails, now or later, where the reader may not follow. */
-  follow(after: string): Promise<AsyncIterator<Delivery>>
+  /** What comes after a cursor, until it is closed. Fails, now or later, where the reader may not follow. */
+  follow(after: string): Promise<Polled<Delivery>>
   stepOf(delivery: Delivery): Step<Value>
   /** Whether the reader may go on. */
   mayRead(): Promise<boolean>
-  /** Whether more may be joined to a value; then it waits for the end of the turn. */
-  isOpen(value: Value): boolean
   /** Two values in a row as one; null where they cannot be joined. */
   joined(first: Value, second: Value): Value | null
 }
@@ -25,7 +25,7 @@ export type Step<Value> = {
 export const everybody = 'everybody'
 
 /** A cursor, or a feed that was opened for this reader and that nobody has read from. */
-export type Start<Delivery> = { after: string } | { opened: AsyncIterator<Delivery> }
+export type Start<Delivery> = { after: string } | { opened: Polled<Delivery> }
 
 export type Sharing<Value> = {
   /** Readers with the same key get the same bytes: all that the bytes depend on is in it. */

@@ -1,3 +1,4 @@
+import type { TurnEnd } from '../lib/turn.ts'
 import {
   closeLane,
   createLane,
@@ -53,8 +54,9 @@ export type Membership = {
 
 /** Values that readers get as one at most. */
 const joinedMaxSteps = 500
+const stepsPerTurn = 100
 
-export function createFanOut(): FanOut {
+export function createFanOut(atTurnEnd: TurnEnd): FanOut {
   const groups = new Map<string, Group>()
 
   function release(member: Member): boolean {
@@ -104,35 +106,53 @@ export function createFanOut(): FanOut {
   }
 
   async function open(member: Member, cursor: string) {
-    const lane = createLane(member, cursor)
+    const lane = createLane(member, cursor, wake)
     member.isBehind = false
     try {
       lane.steps = await member.source.follow(cursor)
     } catch (error) {
       return breakOff(lane, error)
     }
-    if (lane.isClosed) void lane.steps.return?.()
-    else proceedWith(lane)
+    if (lane.isClosed) lane.steps.close()
+    else wake(lane)
   }
 
-  /** Waits for the next step. A loop that waits would keep the last event, which may be a whole snapshot. */
-  function proceedWith(lane: Lane): void {
-    const ahead = lane.ahead ?? lane.steps?.next()
-    lane.ahead = null
-    ahead?.then((next) => run(lane, next)).catch((error: unknown) => breakOff(lane, error))
+  /** What comes within one turn of the event loop is told together, and can be joined. */
+  function wake(lane: Lane) {
+    if (lane.isWoken) return
+    lane.isWoken = true
+    atTurnEnd(() => run(lane))
   }
 
-  async function run(lane: Lane, next: IteratorResult<unknown>) {
-    if (lane.isClosed) return
-    if (next.done) return finish(lane)
-    const first = lane.opener.source.stepOf(next.value)
-    const step = isOpen(lane, first) ? await joinAhead(lane, first) : first
-    const rendered = step.value === undefined ? null : lane.group.render(step.value)
-    const bytes = rendered instanceof Promise ? await rendered : rendered
-    if (lane.isClosed) return
-    tell(lane, step, bytes)
-    if (step.isLast) finish(lane)
-    else if (!lane.isClosed) proceedWith(lane)
+  /** Tells what is there. Others have their turn before a lane that has much to catch up with goes on. */
+  function run(lane: Lane) {
+    lane.isWoken = false
+    try {
+      for (let told = 0; !lane.isClosed && !lane.isRendering; told += 1) {
+        if (told === stepsPerTurn) return void setImmediate(wake, lane)
+        const step = nextStep(lane)
+        if (step === null) return
+        if (step === 'ended') return finish(lane)
+        const rendered = step.value === undefined ? null : lane.group.render(step.value)
+        if (rendered instanceof Promise) void tellWhenRendered(lane, step, rendered)
+        else tell(lane, step, rendered)
+      }
+    } catch (error) {
+      breakOff(lane, error)
+    }
+  }
+
+  async function tellWhenRendered(lane: Lane, step: Step<unknown>, rendered: Promise<Uint8Array>) {
+    lane.isRendering = true
+    try {
+      const bytes = await rendered
+      lane.isRendering = false
+      if (lane.isClosed) return
+      tell(lane, step, bytes)
+      wake(lane)
+    } catch (error) {
+      breakOff(lane, error)
+    }
   }
 
   function tell(lane: Lane, step: Step<unknown>, bytes: Uint8Array | null) {
@@ -149,6 +169,7 @@ export function createFanOut(): FanOut {
       }
     const other = lane.isClosed ? null : proceed(lane, step, bytes)
     for (const member of doubtful) void recheck(member, step.cursor, bytes)
+    if (step.isLast) return finish(lane)
     if (!other && lane.members.size > 0) return
     const members = [...lane.members]
     closeLane(lane)
@@ -203,9 +224,9 @@ export function createFanOut(): FanOut {
       }
       if ('after' in start) settle(member, start.after)
       else {
-        const lane = createLane(member, null)
+        const lane = createLane(member, null, wake)
         lane.steps = start.opened
-        proceedWith(lane)
+        wake(lane)
       }
       return {
         resume() {
@@ -222,33 +243,27 @@ export function createFanOut(): FanOut {
   }
 }
 
-const isOpen = ({ opener: { source } }: Lane, { value }: Step<unknown>) =>
-  value !== undefined && source.isOpen(value)
-
-/**
- * Joins what comes in the same turn of the event loop, at whose end everything is sent: under load, and for a reader that
- * catches up, that is much. What cannot be joined waits in `ahead`.
- */
-async function joinAhead(lane: Lane, first: Step<unknown>): Promise<Step<unknown>> {
+/** What the lane is told next; null where nothing is there yet. Text that goes on where the last left off is one step. */
+function nextStep(lane: Lane): Step<unknown> | 'ended' | null {
   const { source } = lane.opener
-  let step = first
-  for (let joined = 1; joined < joinedMaxSteps && lane.steps; joined += 1) {
-    const ahead = lane.steps.next()
-    lane.ahead = ahead
-    const next = await within(ahead)
-    if (next === null || next.done) break
+  let step = lane.ahead
+  lane.ahead = null
+  for (let joined = 0; joined < joinedMaxSteps; joined += 1) {
+    const next = lane.steps?.poll(lane.wake)
+    if (!next) return step
+    if (next.done) return step ?? 'ended'
     const following = source.stepOf(next.value)
-    const value = following.value === undefined ? null : source.joined(step.value, following.value)
-    if (value === null) break
-    step = { ...following, value }
-    lane.ahead = null
+    if (step === null) step = following
+    else {
+      const isValued = step.value !== undefined && following.value !== undefined
+      const value = isValued ? source.joined(step.value, following.value) : null
+      if (value === null) {
+        lane.ahead = following
+        return step
+      }
+      step = { ...following, value }
+    }
+    if (step.isLast || step.recheck !== undefined) return step
   }
   return step
 }
-
-/** What comes of it in this turn; null where that is nothing, or a failure that its next reader meets. */
-const within = <Result>(ahead: Promise<Result>): Promise<Result | null> =>
-  new Promise((resolve) => {
-    ahead.then(resolve, () => resolve(null))
-    setImmediate(resolve, null)
-  })

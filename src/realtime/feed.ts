@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { closing } from '../lib/async.ts'
+import type { Polled } from '../lib/polled.ts'
 import type { Broker, JsonValue, Mark, Position } from './broker.ts'
-import { type FeedCursor, formatCursor, parseCursor } from './feed-cursor.ts'
+import { formatCursor, parseCursor } from './feed-cursor.ts'
+import {
+  Deliveries,
+  type Delivery,
+  isAfterHole,
+  type Observed,
+  revisionAfter,
+  type StoredState,
+} from './feed-deliveries.ts'
 import type { ChangeEvent, FeedEvent, PresenceEvent, ReplyEvent } from './feed-events.ts'
 import { eventOf, fold, isNewerThan } from './feed-fold.ts'
 import { countMark, fenceMark, marksOfEnd, revisionMark, textMark, versionMark } from './feed-marks.ts'
@@ -21,20 +29,6 @@ import { countMark, fenceMark, marksOfEnd, revisionMark, textMark, versionMark }
  */
 /** A reply that is being written. `fence` is the revision with which its run started: a later start shuts it out. */
 export type ReplyPlace = { sessionId: string; messageId: string; fence: number }
-
-/** What is stored of a session, read in one database snapshot; `text` maps each message that grows to its text. */
-export type StoredState = { revision: number; text: ReadonlyMap<string, string> }
-
-export type Observed<State> = {
-  state: State
-  /** The text so far of each streaming message, up to `cursor`. */
-  text: ReadonlyMap<string, string>
-  cursor: string
-}
-
-export type Delivery<State> =
-  | { cursor: string; at: Date; event: FeedEvent }
-  | { cursor: string; at: Date; snapshot: Observed<State>; reason: 'START' | 'GAP' }
 
 export type Since = { events: FeedEvent[]; cursor: string }
 
@@ -73,12 +67,12 @@ export type Feed = {
   since(sessionId: string, after: string): Promise<Since | null>
   /**
    * Attaches before it resolves. With `after`: every event since, once and in order, then live; without it, or where
-   * history does not reach back to it, first a snapshot. Ends when the session is deleted; holds nothing any more once `return` was called, even unread.
+   * history does not reach back to it, first a snapshot. Ends when the session is deleted.
    */
   follow<State extends StoredState>(
     sessionId: string,
     options: { after?: string | null | undefined; read: () => Promise<State> },
-  ): Promise<AsyncIterableIterator<Delivery<State>>>
+  ): Promise<Polled<Delivery<State>>>
   /** The sessions that are followed here, each with the revision up to which its followers were told at least. */
   followed(): ReadonlyMap<string, number>
   /** The revision up to which changes of a session were announced; undefined where the log does not know. */
@@ -103,10 +97,22 @@ type FeedOptions = {
 }
 
 type Followed = { followers: number; revision: number }
+type ReplyNames = { channel: string; count: string; text: string }
 
 /** Makes the feed over a broker. */
 export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: FeedOptions): Feed {
   const followed = new Map<string, Followed>()
+  const names = new WeakMap<ReplyPlace, ReplyNames>()
+
+  /** Made once for a reply, not for each word of it. */
+  function namesOf(place: ReplyPlace): ReplyNames {
+    const known = names.get(place)
+    if (known) return known
+    const { sessionId, messageId } = place
+    const made = { channel: channelOf(sessionId), count: countMark(messageId), text: textMark(messageId) }
+    names.set(place, made)
+    return made
+  }
 
   async function observeFrom<State extends StoredState>(
     channel: string,
@@ -137,46 +143,6 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
   ): Promise<Delivery<State>> {
     const snapshot = await observeFrom(channel, position, read)
     return { reason: 'START', at: new Date(), cursor: snapshot.cursor, snapshot }
-  }
-
-  async function* deliver<State extends StoredState>(
-    sessionId: string,
-    following: Awaited<ReturnType<Broker['follow']>>,
-    start: { cursor: FeedCursor; first: Delivery<State>[] },
-    read: () => Promise<State>,
-  ): AsyncGenerator<Delivery<State>> {
-    const channel = channelOf(sessionId)
-    let seen = start.cursor
-    const snapshotAt = async (position: Position): Promise<Delivery<State>> => {
-      const snapshot = await observeFrom(channel, position, read)
-      seen = parseCursor(snapshot.cursor)
-      return { reason: 'GAP', at: new Date(), cursor: snapshot.cursor, snapshot }
-    }
-    // Taken out and not kept: a generator that waits holds all that it names, and this may be a whole session.
-    while (start.first.length > 0) yield start.first.pop() as Delivery<State>
-
-    for await (const item of following) {
-      if (item.type === 'gap') {
-        yield await snapshotAt(item.position)
-        continue
-      }
-      for (const entry of item.entries) {
-        // A snapshot may stand in a newer life of the log than the rest of this batch.
-        if (item.epoch !== seen.position.epoch || entry.offset <= seen.position.offset) continue
-        const event = eventOf(entry)
-        const position = { epoch: item.epoch, offset: entry.offset }
-        const isHeld = 'revision' in event && event.revision <= seen.revision
-        if (!isHeld && !endsFeeds(event) && isAfterHole(event, seen.revision)) {
-          yield await snapshotAt(position)
-          continue
-        }
-        seen = { position, revision: revisionAfter(event, seen.revision) }
-        if ('revision' in event) raise(sessionId, seen.revision)
-        if (isHeld && !endsFeeds(event)) continue
-        yield { cursor: formatCursor(position, seen.revision), at: new Date(entry.at), event }
-        if (event.type === 'SessionDeleted') return
-      }
-    }
   }
 
   /** The followers of a session were told its changes up to here, or the log tells them next. */
@@ -220,16 +186,18 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
         await sleep(waitMs)
       }
     },
-    async tell({ sessionId, messageId, fence }, { count, textLength }, events) {
+    async tell(place, { count, textLength }, events) {
+      const { fence } = place
+      const names = namesOf(place)
       const own: Mark[] = [
         { name: fenceMark, max: fence, to: fence },
-        { name: countMark(messageId), min: count, max: count, to: count + events.length },
-        { name: textMark(messageId), to: textLength },
+        { name: names.count, min: count, max: count, to: count + events.length },
+        { name: names.text, to: textLength },
       ]
       const entries = events.map((event) => ({ ...event, fence })) as JsonValue[]
-      const { isAppended, marks } = await broker.append(channelOf(sessionId), entries, own)
+      const { isAppended, marks } = await broker.append(names.channel, entries, own)
       if (isAppended) return count + events.length
-      return (marks[fenceMark] ?? 0) > fence ? 'overtaken' : (marks[countMark(messageId)] ?? count)
+      return (marks[fenceMark] ?? 0) > fence ? 'overtaken' : (marks[names.count] ?? count)
     },
     async show(sessionId, event, version) {
       const mark = { name: versionMark(event.type), max: version - 1, to: version }
@@ -267,18 +235,20 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
     async follow(sessionId, { after, read }) {
       const channel = channelOf(sessionId)
       const cursor = after == null ? undefined : parseCursor(after)
-      const ending = new AbortController()
-      const following = await broker.follow(channel, { after: cursor?.position, signal: ending.signal })
+      const following = await broker.follow(channel, cursor ? { after: cursor.position } : {})
       try {
-        const first = cursor ? [] : [await startAt(channel, following.position, read)]
-        const start = { first, cursor: cursor ?? parseCursor(first[0]?.cursor ?? '') }
-        const leave = join(sessionId, start.cursor.revision)
-        return closing(deliver(sessionId, following, start, read), () => {
-          leave()
-          ending.abort()
+        const first = cursor ? null : await startAt(channel, following.position, read)
+        const start = cursor ?? parseCursor(first?.cursor ?? '')
+        return new Deliveries({
+          following,
+          start,
+          first,
+          observe: (position) => observeFrom(channel, position, read),
+          told: (revision) => raise(sessionId, revision),
+          release: join(sessionId, start.revision),
         })
       } catch (error) {
-        ending.abort()
+        following.close()
         throw error
       }
     },
@@ -290,18 +260,3 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
 }
 
 const channelOf = (sessionId: string) => `session:${sessionId}`
-
-/**
- * Whether something between what the reader holds and this event was never told; of a word, the message that it is of.
- */
-const isAfterHole = (event: FeedEvent & { fence?: number }, revision: number) =>
-  (event.fence ?? 0) > revision ||
-  (isNewerThan(event, revision) &&
-    (event.type === 'Lost' || ('revision' in event && event.revision > revision + 1)))
-
-/** What a reader holds after this event: all of a change only with its last event. */
-const revisionAfter = (event: FeedEvent & { more?: boolean }, revision: number) =>
-  'revision' in event && !event.more ? Math.max(revision, event.revision) : revision
-
-/** Told whatever a cursor says of the reader's revision: a made-up one must not keep a feed open. */
-const endsFeeds = ({ type }: FeedEvent) => type === 'SessionDeleted' || type === 'ParticipantRemoved'

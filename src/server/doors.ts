@@ -2,6 +2,7 @@ import type { GraphQLSchema } from 'graphql'
 import type { Config } from '../config.ts'
 import type { Context } from '../graphql/context.ts'
 import type { Rates } from '../lib/rates.ts'
+import type { TurnEnd } from '../lib/turn.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Caller, createAdmission } from './admission.ts'
 import { createCompiledOperations } from './compiled.ts'
@@ -41,6 +42,8 @@ type Options = {
   pages: Pages
   exports: ExportDoor
   rates: Rates
+  /** At which what was written to a connection is sent. */
+  atTurnEnd: TurnEnd
   log: Log
 }
 
@@ -50,7 +53,7 @@ const shareOfPool = 0.6
 const requestsEndWithinMs = 2_000
 
 export function createDoors(options: Options): Doors {
-  const { config, schema, present, signIn, health, rates, log } = options
+  const { config, schema, present, signIn, health, rates, atTurnEnd, log } = options
   const { corsOrigins, host, port, bodyMaxBytes, websocket, connections, trustedProxyHops } = config.server
   const contextOf = (origin: OperationOrigin) => {
     origin.context ??= options.contextOf(origin)
@@ -63,7 +66,7 @@ export function createDoors(options: Options): Doors {
   const operations = createOperations({ schema, present, yoga, openingAtOnce })
   const admission = createAdmission({ rates, limits: config.rates, trustedProxyHops, log })
   const limits = createConnectionLimits(connections, admission)
-  const staying = { operations, present, signIn, limits, admission, corsOrigins, log }
+  const staying = { operations, present, signIn, limits, admission, corsOrigins, atTurnEnd, log }
   const eventStreams = createEventStreams(staying)
   const { pages, exports } = options
   const answering = { yoga, compiled, eventStreams, health, pages, exports }

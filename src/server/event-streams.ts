@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { GraphQLError } from 'graphql'
 import { LimitError, RateLimitedError, UnauthenticatedError } from '../lib/errors.ts'
+import type { TurnEnd } from '../lib/turn.ts'
 import type { Admission, Caller } from './admission.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
 import { beatOf, type Watched, watchConnections } from './connection-watch.ts'
@@ -48,6 +49,7 @@ type Options = {
   limits: ConnectionLimits
   admission: Admission
   corsOrigins: readonly string[]
+  atTurnEnd: TurnEnd
 }
 
 type EventStream = LiveOperation &
@@ -74,9 +76,10 @@ export function createEventStreams({
   limits,
   admission,
   corsOrigins,
+  atTurnEnd,
 }: Options): EventStreams {
   const open = new Set<EventStream>()
-  const door = createDoor()
+  const door = createDoor(atTurnEnd)
   const run = createOperationRunner<EventStream>(operations, present, door)
   let isDraining = false
 
@@ -179,8 +182,8 @@ function refuse(response: ServerResponse, status: number, errors: readonly Graph
   response.end(`event: next\ndata: ${result}\n\nevent: complete\ndata:\n\n`)
 }
 
-function createDoor(): OperationDoor<EventStream> & { comment(stream: EventStream): void } {
-  const corks = createCorks()
+function createDoor(atTurnEnd: TurnEnd): OperationDoor<EventStream> & { comment(stream: EventStream): void } {
+  const corks = createCorks(atTurnEnd)
   let last: { bytes: Uint8Array; block: Uint8Array } | null = null
 
   function isFull(stream: EventStream): boolean {

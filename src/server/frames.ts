@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { TurnEnd } from '../lib/turn.ts'
 
 /** A text frame of a server, which is not masked (RFC 6455, 5.2), around the parts of its payload. */
 export function textFrame(...parts: readonly (string | Uint8Array)[]): Buffer {
@@ -37,7 +38,7 @@ export type Corks = {
   flush(outlet: Outlet): void
 }
 
-export function createCorks(): Corks {
+export function createCorks(atTurnEnd: TurnEnd): Corks {
   let corked: Outlet[] = []
   const flushAll = () => {
     const outlets = corked
@@ -49,7 +50,7 @@ export function createCorks(): Corks {
       if (outlet.destroyed) return
       if (outlet.writableCorked === 0) {
         outlet.cork()
-        if (corked.push(outlet) === 1) setImmediate(flushAll)
+        if (corked.push(outlet) === 1) atTurnEnd(flushAll)
       }
       outlet.write(bytes)
     },

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { GraphQLError } from 'graphql'
 import { CloseCode, MessageType } from 'graphql-ws'
 import { WebSocket } from 'ws'
+import type { TurnEnd } from '../lib/turn.ts'
 import type { Caller } from './admission.ts'
 import { beatOf, type Watched } from './connection-watch.ts'
 import { createCorks, textFrame } from './frames.ts'
@@ -109,8 +110,8 @@ export type SocketSender = {
   close(connection: Connection, why: readonly [code: number, reason: string]): void
 }
 
-export function createSocketSender(): SocketSender {
-  const corks = createCorks()
+export function createSocketSender(atTurnEnd: TurnEnd): SocketSender {
+  const corks = createCorks(atTurnEnd)
   /** Readers of one event often go by the same id, and then get the same frame. */
   let last: { id: string; bytes: Uint8Array; frame: Uint8Array } | null = null
 

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { RateLimitedError, UnauthenticatedError } from '../lib/errors.ts'
+import type { TurnEnd } from '../lib/turn.ts'
 import type { Caller } from './admission.ts'
 import { watchConnections } from './connection-watch.ts'
 import { inBatches } from './draining.ts'
@@ -32,6 +33,7 @@ export type WebSocketDoor = {
 type Options = ProtocolOptions & {
   server: Server
   corsOrigins: readonly string[]
+  atTurnEnd: TurnEnd
   frameMaxBytes: number
   initTimeoutMs: number
 }
@@ -52,7 +54,7 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
     handleProtocols: (offered) => offered.has(GRAPHQL_TRANSPORT_WS_PROTOCOL) && GRAPHQL_TRANSPORT_WS_PROTOCOL,
   })
   const connections = new Map<WebSocket, Connection>()
-  const sender = createSocketSender()
+  const sender = createSocketSender(options.atTurnEnd)
   const receive = createSocketProtocol(sender, options)
   let isDraining = false
 

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { queryObjects } from 'node:v8'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { Deliveries } from '../../src/realtime/feed-deliveries.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openFrames } from '../support/frames.ts'
 import { watchSession } from '../support/session-reader.ts'
@@ -9,33 +9,25 @@ import { openEventStream } from '../support/sse.ts'
 let app: TestApp
 beforeAll(async () => {
   app = await startTestApp()
-  // The workers of background jobs begin some seconds later, and hold one each while they wait.
-  const early = abortSignals()
-  for (let last = 0, now = early; now <= early + 8 || now !== last; ) {
-    await sleep(1_000)
-    last = now
-    now = abortSignals()
-  }
 })
 
-/** Every follower of the feed holds one of these until it is gone; the count is taken after garbage collection. */
-const abortSignals = () => queryObjects(AbortSignal, { format: 'count' })
+/** What follows a feed holds one of these until it is gone; the count is taken after garbage collection. */
+const followers = () => queryObjects(Deliveries, { format: 'count' })
 
 /** The count once the server has noticed what was cut. */
 async function expectNoMoreThan(count: number) {
-  await expect.poll(abortSignals, { interval: 100, timeout: 10_000 }).toBeLessThanOrEqual(count)
+  await expect.poll(followers, { interval: 100, timeout: 10_000 }).toBeLessThanOrEqual(count)
 }
 
-const cycles = 128
-/** What the test's own fetch keeps for reuse, and workers that begin late; less than a quarter of the cycles leave. */
-const slack = 24
-const stayingCount = 40
+const cycles = 24
+/** What the test's own connections keep for reuse. */
+const slack = 8
 
 describe('a reader that is gone leaves nothing behind', () => {
   it('over WebSocket: cut while it waits, at once, or stopped in order', async () => {
     const sessionId = await app.api().createSession()
     const socket = app.socket()
-    const before = abortSignals()
+    const before = followers()
     for (let cycle = 0; cycle < cycles; cycle += 1) {
       const watch = socket.watch(watchSession, { sessionId })
       if (cycle % 4 > 0) await watch.at(0)
@@ -43,33 +35,31 @@ describe('a reader that is gone leaves nothing behind', () => {
       else socket.cut()
       if (cycle % 4 !== 1) await watch.ended
     }
-    await expectNoMoreThan(before + slack)
+    await expectNoMoreThan(before)
   })
 
   it('over SSE: cut while it waits, or at once', async () => {
     const sessionId = await app.api().createSession()
-    const before = abortSignals()
+    const before = followers()
     for (let cycle = 0; cycle < cycles; cycle += 1) {
       const stream = openEventStream(app.url, app.token(), watchSession, { sessionId })
       if (cycle % 2 === 0) await stream.at(0)
       stream.cut()
       await stream.ended
     }
-    await expectNoMoreThan(before + slack)
+    await expectNoMoreThan(before)
   })
 
   it('is counted at all: those that stay are seen', async () => {
     // Those of one session would share a follower.
-    const sessionIds = await Promise.all(
-      Array.from({ length: stayingCount }, () => app.api().createSession()),
-    )
-    const before = abortSignals()
+    const sessionIds = await Promise.all(Array.from({ length: cycles }, () => app.api().createSession()))
+    const before = followers()
     const socket = app.socket()
     const watches = sessionIds.map((sessionId) => socket.watch(watchSession, { sessionId }))
     for (const watch of watches) await watch.at(0)
-    expect(abortSignals()).toBeGreaterThanOrEqual(before + stayingCount - slack)
+    expect(followers()).toBe(before + cycles)
     for (const watch of watches) watch.stop()
-    await expectNoMoreThan(before + slack)
+    await expectNoMoreThan(before)
   })
 
   it('hundreds of times over, whatever door it came by: sockets, timers and followers are as many as before', async () => {
@@ -97,7 +87,7 @@ describe('a reader that is gone leaves nothing behind', () => {
     await round(50)
     const before = held()
     await round(600)
-    for (const kind of ['sockets', 'timers', 'signals'] as const)
+    for (const kind of ['sockets', 'timers', 'followers'] as const)
       await expect
         .poll(() => held()[kind], { interval: 100, timeout: 10_000 })
         .toBeLessThanOrEqual(before[kind] + slack)
@@ -108,5 +98,5 @@ describe('a reader that is gone leaves nothing behind', () => {
 function held() {
   const active = process.getActiveResourcesInfo()
   const count = (name: string) => active.filter((each) => each === name).length
-  return { sockets: count('TCPSocketWrap'), timers: count('Timeout'), signals: abortSignals() }
+  return { sockets: count('TCPSocketWrap'), timers: count('Timeout'), followers: followers() }
 }

@@ -1,8 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect } from 'vitest'
+import { createTurnEnd } from '../../src/lib/turn.ts'
 import { createFanOut, type Membership } from '../../src/realtime/fan-out.ts'
 import { everybody, type Source, type Step } from '../../src/realtime/fan-out-source.ts'
-import type { Delivery, Feed, StoredState } from '../../src/realtime/feed.ts'
+import type { Feed } from '../../src/realtime/feed.ts'
+import type { Delivery, StoredState } from '../../src/realtime/feed-deliveries.ts'
 import type { ChangeEvent } from '../../src/realtime/feed-events.ts'
 
 type State = StoredState & { count: number }
@@ -22,7 +24,7 @@ const fence = 1
  * takes offence at whatever comes twice, too early or not at all.
  */
 export async function createFanOutWorld(feed: Feed) {
-  const fanOut = createFanOut()
+  const fanOut = createFanOut(createTurnEnd())
   const waiting: ChangeEvent[] = []
   const readers: SharingReader[] = []
   const removed = new Set<string>()
@@ -104,7 +106,6 @@ export async function createFanOutWorld(feed: Feed) {
       await turn()
       return !removed.has(user)
     },
-    isOpen: ({ is }) => is === 'text',
     joined: (first, second) =>
       first.is === 'text' && second.is === 'text' && first.offset + first.text.length === second.offset
         ? { ...second, offset: first.offset, text: first.text + second.text }

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect } from 'vitest'
-import type { Delivery, Feed, StoredState } from '../../src/realtime/feed.ts'
+import type { Feed } from '../../src/realtime/feed.ts'
+import type { Delivery, StoredState } from '../../src/realtime/feed-deliveries.ts'
 import type { ChangeEvent } from '../../src/realtime/feed-events.ts'
 
 /**
@@ -182,7 +183,7 @@ function createReader() {
     },
     async attach(feed: Feed, options: { after?: string; read: () => Promise<State> }) {
       cursor = options.after ?? null
-      deliveries = await feed.follow(sessionId, options)
+      deliveries = (await feed.follow(sessionId, options))[Symbol.asyncIterator]()
     },
     /** Away and back, with the cursor that it has. */
     async resume(feed: Feed, read: () => Promise<State>) {

@@ -1,5 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { Polled } from '../../src/lib/polled.ts'
+import type { Following } from '../../src/realtime/broker.ts'
 import { createMemoryBroker } from '../../src/realtime/broker-memory.ts'
 import { createFeed } from '../../src/realtime/feed.ts'
 import { createWorld, nothing, type World } from '../support/feed-world.ts'
@@ -117,7 +119,7 @@ describe('the feed', () => {
     const read = async () => ({ revision, text: new Map(text) })
     let revision = 0
     const text = new Map<string, string>()
-    const deliveries = await feed.follow('one', { read })
+    const deliveries = iterate(await feed.follow('one', { read }))
     expect((await deliveries.next()).value).toMatchObject({ reason: 'START' })
     // Committed, while the log was away for a moment: it is a new one and knows of no revision.
     revision = 1
@@ -180,24 +182,25 @@ describe('the feed', () => {
 
   it('holds no follower any more once its reader is gone, at whatever moment', async () => {
     const { broker, feed } = createFeedOf(100, 10)
-    const signals: AbortSignal[] = []
+    const followings: Following[] = []
     const counting = createFeed(
       {
         ...broker,
-        follow: (channel, options) => {
-          signals.push(options.signal)
-          return broker.follow(channel, options)
+        async follow(channel, options) {
+          const following = await broker.follow(channel, options)
+          followings.push(following)
+          return following
         },
       },
       { maxEntries: 100 },
     )
     const read = async () => ({ revision: 0, text: new Map<string, string>() })
-    const unread = await counting.follow('one', { read })
+    const unread = iterate(await counting.follow('one', { read }))
     await unread.return?.()
-    const started = await counting.follow('one', { read })
+    const started = iterate(await counting.follow('one', { read }))
     await started.next()
     await started.return?.()
-    const waiting = await counting.follow('one', { read })
+    const waiting = iterate(await counting.follow('one', { read }))
     await waiting.next()
     const next = waiting.next()
     await waiting.return?.()
@@ -212,7 +215,10 @@ describe('the feed', () => {
         },
       }),
     ).rejects.toThrow('The database is gone.')
-    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true, true, true, true])
+    const polled = followings.map((following) => following.poll(() => {})?.done)
+    expect(polled).toEqual([true, true, true, true, true])
     await broker.close()
   })
 })
+
+const iterate = <Value>(polled: Polled<Value>) => polled[Symbol.asyncIterator]()

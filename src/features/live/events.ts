@@ -1,5 +1,5 @@
 import type { Memory, Message, Run, Session, User } from '../../db/client.ts'
-import type { Delivery, StoredState } from '../../realtime/feed.ts'
+import type { Delivery, StoredState } from '../../realtime/feed-deliveries.ts'
 import { type FeedEvent, fromWire } from '../../realtime/feed-events.ts'
 
 /** An event of the feed, its rows as rows again. */

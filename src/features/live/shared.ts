@@ -1,9 +1,10 @@
 import { visibleSessions } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import { closing } from '../../lib/async.ts'
+import type { Polled } from '../../lib/polled.ts'
 import type { FanOut, Shareable } from '../../realtime/fan-out.ts'
 import { everybody, type Source, type Step } from '../../realtime/fan-out-source.ts'
-import type { Delivery } from '../../realtime/feed.ts'
+import type { Delivery } from '../../realtime/feed-deliveries.ts'
 import { type SessionEvent, type SessionState, sessionEvents, toSessionEvent } from './events.ts'
 
 /** Text that is joined stays below this many UTF-16 units in one event. */
@@ -11,7 +12,7 @@ const joinedMaxLength = 16_384
 
 /** What a session's live feed is to one viewer; without a cursor it begins with a snapshot. */
 export type SessionSource = Omit<Source<Delivery<SessionState>, SessionEvent>, 'follow'> & {
-  follow(after: string | null): Promise<AsyncIterableIterator<Delivery<SessionState>>>
+  follow(after: string | null): Promise<Opened>
 }
 
 export function createSessionSource(
@@ -28,12 +29,11 @@ export function createSessionSource(
       const where = { tenantId: viewer.tenantId, id: sessionId, ...visibleSessions(viewer) }
       return (await viewer.db.prisma.session.count({ where })) > 0
     },
-    isOpen: (value) => !('reason' in value) && value.event.type === 'TextDelta',
     joined,
   }
 }
 
-type Opened = AsyncIterableIterator<Delivery<SessionState>>
+type Opened = Polled<Delivery<SessionState>>
 
 /** A feed that this viewer may follow from `start` on. */
 export function createShareable(
@@ -54,7 +54,7 @@ export function createShareable(
   }
   const close = () => {
     isClosed = true
-    if (opening !== null && 'opened' in opening) void opening.opened.return?.()
+    if (opening !== null && 'opened' in opening) opening.opened.close()
     void alone?.return?.()
   }
   async function* iterateAlone() {
@@ -75,7 +75,7 @@ export function createShareable(
 export function iterate(source: SessionSource, deliveries: Opened): AsyncIterableIterator<SessionEvent> {
   const isStillVisible = async (removedUserId: string) =>
     removedUserId !== source.userId || (await source.mayRead())
-  return closing(sessionEvents(deliveries, isStillVisible), () => void deliveries.return?.())
+  return closing(sessionEvents(deliveries, isStillVisible), () => deliveries.close())
 }
 
 function stepOf(delivery: Delivery<SessionState>): Step<SessionEvent> {

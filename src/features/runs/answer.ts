@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../config.ts'
 import type { Database, Run, Statement, TenantDatabase } from '../../db/client.ts'
 import { ParleyError } from '../../lib/errors.ts'
+import type { TurnEnd } from '../../lib/turn.ts'
 import type { ModelPart } from '../../llm/provider.ts'
 import type { Models } from '../../llm/registry.ts'
 import type { Feed } from '../../realtime/feed.ts'
@@ -11,7 +12,7 @@ import type { Context, ContextBuilder } from '../context/service.ts'
 import type { Summaries } from '../context/summaries.ts'
 import type { MemoryTools } from '../memory/tools.ts'
 import type { Changes } from '../sessions/changes.ts'
-import type { Claimed, Claims } from './claims.ts'
+import type { Claims } from './claims.ts'
 import { createClock } from './clock.ts'
 import { type Ending, endRunOnce } from './ending.ts'
 import { callModel } from './model-call.ts'
@@ -19,6 +20,7 @@ import { outcomeOf, type StopReason } from './outcome.ts'
 import { goOn, isAnswered, withOwnResults } from './own-tools.ts'
 import { type PendingToolCall, pauseRunOnce, pendingCalls } from './pausing.ts'
 import { createReply, type Reply } from './reply.ts'
+import type { Claimed } from './rows.ts'
 import type { Titles } from './titles.ts'
 
 export type AnswerDependencies = {
@@ -32,6 +34,7 @@ export type AnswerDependencies = {
   titles: Titles
   summaries: Summaries
   memoryTools: MemoryTools
+  atTurnEnd: TurnEnd
   log: Log
 }
 
@@ -65,7 +68,7 @@ export async function answer(
   { run, revision }: Claimed,
   aborting: AbortController,
 ): Promise<Claimed | null> {
-  const { config, database, claims, context, feed, titles, summaries, log } = dependencies
+  const { config, database, claims, context, feed, titles, summaries, atTurnEnd, log } = dependencies
   const db = database.forTenant(run.tenantId)
   const stop = (reason: StopReason) => aborting.abort(reason)
   const reply = createReply({
@@ -73,6 +76,7 @@ export async function answer(
     place: { sessionId: run.sessionId, messageId: run.assistantMessageId, fence: revision ?? 0 },
     coalesceMs: config.coalesceMs,
     maxTextBytes: config.maxTextBytes,
+    atTurnEnd,
     onFull: () => stop('full'),
     onOvertaken: () => stop('lost'),
   })
@@ -145,17 +149,19 @@ async function hear(
   const { messages, parameters, tools } = sent
   const asked = { messages, parameters, model, tools: tools.map(toDefinition) }
   let hasBegun = false
-  for await (const part of callModel(provider, asked, aborting.signal, config)) {
-    // Another node must not begin anew with what readers have seen the beginning of.
-    if (!hasBegun && beginsReply(part)) {
-      hasBegun = true
-      if (await persist(() => isTaken(db, run, part))) {
-        aborting.abort('lost' satisfies StopReason)
-        break
-      }
-    }
-    take(part)
+  // Another node must not begin anew with what readers have seen the beginning of.
+  const takeFirst = async (part: ModelPart) => {
+    hasBegun = true
+    const isLost = await persist(() => isTaken(db, run, part))
+    if (isLost) aborting.abort('lost' satisfies StopReason)
+    else take(part)
+    return !isLost
   }
+  await callModel(provider, asked, aborting.signal, config, (part) => {
+    if (!hasBegun && beginsReply(part)) return takeFirst(part)
+    take(part)
+    return true
+  })
   return { sent, hasBegun }
 }
 

@@ -3,6 +3,7 @@ import type { Config } from '../../config.ts'
 import type { Database } from '../../db/client.ts'
 import type { Jobs } from '../../jobs/queue.ts'
 import type { Rates } from '../../lib/rates.ts'
+import type { TurnEnd } from '../../lib/turn.ts'
 import type { Models } from '../../llm/registry.ts'
 import type { Broker } from '../../realtime/broker.ts'
 import type { Feed } from '../../realtime/feed.ts'
@@ -43,6 +44,7 @@ type Dependencies = {
   context: ContextBuilder
   summaries: Summaries
   memoryTools: MemoryTools
+  atTurnEnd: TurnEnd
   isOnlyNode: boolean
 }
 
@@ -54,8 +56,8 @@ export function createRunServices({ config, broker, catalog, rates, isOnlyNode, 
   const claims = createClaims({ database, changes, config: config.runs, nodeId: randomUUID() })
   const hints = createHints({ broker, log })
   const titles = createTitles({ config: config.sessions, ...base })
-  const { summaries, memoryTools } = given
-  const replying = { claims, hints, context, titles, summaries, memoryTools }
+  const { summaries, memoryTools, atTurnEnd } = given
+  const replying = { claims, hints, context, titles, summaries, memoryTools, atTurnEnd }
   const engine = createEngine({ config: config.runs, ...base, feed, ...replying })
   hints.start({ onWaiting: engine.takeWaiting, onCancel: engine.cancel })
   const recovery = createRecovery({ config: config.runs, database, changes, feed, engine, log, isOnlyNode })

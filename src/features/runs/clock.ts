@@ -15,12 +15,22 @@ export function createClock(config: Config['runs'], onTimeout: (reason: StopReas
   const duration = setTimeout(() => onTimeout('duration'), config.maxDurationMs)
   const firstPart = setTimeout(() => onTimeout('first-token'), config.firstTokenTimeoutMs)
   let stall: NodeJS.Timeout | undefined
+  let partCameAtMs = 0
+  // Looked at when it may be over, not moved with each part.
+  const watchStall = (inMs: number) => {
+    stall = setTimeout(() => {
+      const leftMs = partCameAtMs + config.stallTimeoutMs - performance.now()
+      if (leftMs > 0) watchStall(leftMs)
+      else onTimeout('stall')
+    }, inMs)
+  }
   return {
     partCame(isText) {
+      partCameAtMs = performance.now()
+      if (isText) firstTokenAtMs ??= partCameAtMs
+      if (stall !== undefined) return
       clearTimeout(firstPart)
-      stall ??= setTimeout(() => onTimeout('stall'), config.stallTimeoutMs)
-      stall.refresh()
-      if (isText) firstTokenAtMs ??= performance.now()
+      watchStall(config.stallTimeoutMs)
     },
     get sinceFirstTokenMs() {
       return firstTokenAtMs === null ? null : performance.now() - firstTokenAtMs

@@ -8,28 +8,32 @@ const backOffMs = [250, 1_000] as const
 const maxRetryAfterMs = 2_000
 
 /**
- * The parts of a model's answer. A call that fails in a way that may pass is made again, `retries` times at most, and
+ * Hands on the parts of a model's answer, for as long as `take` says that it goes on. A call that fails in a way that may pass is made again, `retries` times at most, and
  * only while nothing but `start` had come: once anything was said there is never a second call.
  */
-export async function* callModel(
+export async function callModel(
   provider: Provider,
   request: ModelRequest,
   signal: AbortSignal,
   { retries }: { retries: number },
-): AsyncGenerator<ModelPart> {
+  take: (part: ModelPart) => boolean | Promise<boolean>,
+): Promise<void> {
   for (let retry = 0; ; retry += 1) {
     let waitMs: number | null = null
     let hasSaid = false
     for await (const part of provider.stream(request, signal)) {
       if (part.type === 'error' && !hasSaid && retry < retries) waitMs = waitBefore(part.error, retry)
       if (part.type !== 'start') hasSaid = true
-      if (waitMs === null) yield part
+      if (waitMs !== null) continue
+      const goesOn = take(part)
+      if (!(goesOn instanceof Promise ? await goesOn : goesOn)) return
     }
     if (waitMs === null) return
     try {
       await sleep(waitMs, undefined, { signal })
     } catch {
-      return yield { type: 'end', finishReason: 'cancelled' }
+      await take({ type: 'end', finishReason: 'cancelled' })
+      return
     }
   }
 }

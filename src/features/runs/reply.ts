@@ -1,5 +1,6 @@
 import type { Message } from '../../db/client.ts'
 import { storable } from '../../lib/checks.ts'
+import type { TurnEnd } from '../../lib/turn.ts'
 import type { ModelPart, ModelUsage, ProviderError, ToolCall } from '../../llm/provider.ts'
 import type { Feed, ReplyPlace } from '../../realtime/feed.ts'
 import type { ReplyEvent } from '../../realtime/feed-events.ts'
@@ -35,12 +36,14 @@ type Options = {
   place: ReplyPlace
   coalesceMs: number
   maxTextBytes: number
+  atTurnEnd: TurnEnd
   onFull: () => void
   /** Another node has the run, or it was ended. */
   onOvertaken: () => void
 }
 
-export function createReply({ feed, place, coalesceMs, maxTextBytes, onFull, onOvertaken }: Options): Reply {
+export function createReply(options: Options): Reply {
+  const { feed, place, coalesceMs, maxTextBytes, atTurnEnd, onFull, onOvertaken } = options
   const { messageId } = place
   let text = ''
   let waiting = ''
@@ -52,6 +55,7 @@ export function createReply({ feed, place, coalesceMs, maxTextBytes, onFull, onO
   let count = 0
   let telling: Promise<void> | undefined
   let isFlushDue = false
+  let isFlushPlanned = false
   const toolCalls: ToolCall[] = []
   let usage = noUsage
   let finishReason: Message['finishReason'] = null
@@ -102,6 +106,11 @@ export function createReply({ feed, place, coalesceMs, maxTextBytes, onFull, onO
     return tell()
   }
 
+  function flushPlanned() {
+    isFlushPlanned = false
+    void flush()
+  }
+
   function say(event: ReplyEvent) {
     queueText()
     queue.push(event)
@@ -119,9 +128,13 @@ export function createReply({ feed, place, coalesceMs, maxTextBytes, onFull, onO
       return
     }
     waiting += more
-    // The first word goes out at once, and so does one after a pause; only a dense stream is joined.
-    if (performance.now() - flushedAtMs >= coalesceMs) void flush()
-    else timer ??= setTimeout(() => void flush(), coalesceMs)
+    // The first word goes out with this turn, and so does one after a pause; only a dense stream waits to be joined.
+    if (isFlushPlanned || timer !== undefined) return
+    if (performance.now() - flushedAtMs < coalesceMs) timer = setTimeout(() => void flush(), coalesceMs)
+    else {
+      isFlushPlanned = true
+      atTurnEnd(flushPlanned)
+    }
   }
 
   return {

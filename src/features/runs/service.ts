@@ -78,7 +78,7 @@ export function createRuns({ sessions, changes, feed, engine, hints }: Dependenc
         return { revision: found.session.revision, text: new Map<string, string>(), run: found }
       })
     const deliveries = await feed.follow(run.sessionId, { read })
-    const timer = timeoutMs ? setTimeout(() => void deliveries.return?.(), timeoutMs) : undefined
+    const timer = timeoutMs ? setTimeout(() => deliveries.close(), timeoutMs) : undefined
     try {
       for await (const delivery of deliveries) {
         if ('snapshot' in delivery) {

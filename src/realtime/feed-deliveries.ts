@@ -1,0 +1,152 @@
+import { ended, iteratePolled, type Polled } from '../lib/polled.ts'
+import type { Entry, Following, Position } from './broker.ts'
+import { type FeedCursor, formatCursor, parseCursor } from './feed-cursor.ts'
+import type { FeedEvent } from './feed-events.ts'
+import { eventOf, isNewerThan } from './feed-fold.ts'
+
+/** What is stored of a session, read in one database snapshot; `text` maps each message that grows to its text. */
+export type StoredState = { revision: number; text: ReadonlyMap<string, string> }
+
+export type Observed<State> = {
+  state: State
+  /** The text so far of each streaming message, up to `cursor`. */
+  text: ReadonlyMap<string, string>
+  cursor: string
+}
+
+export type Delivery<State> =
+  | { cursor: string; at: Date; event: FeedEvent }
+  | { cursor: string; at: Date; snapshot: Observed<State>; reason: 'START' | 'GAP' }
+
+type Options<State> = {
+  following: Following
+  start: FeedCursor
+  /** The snapshot that the reader begins with. */
+  first: Delivery<State> | null
+  /** A snapshot for a reader that cannot go on from where it is. */
+  observe(position: Position): Promise<Observed<State>>
+  /** The reader was told the changes up to here. */
+  told(revision: number): void
+  /** The reader has gone. */
+  release(): void
+}
+
+/**
+ * What the feed tells one reader, or those who share one. There are as many of these as idle readers: a class, since it
+ * takes a fraction of the memory of closures.
+ */
+export class Deliveries<State> implements Polled<Delivery<State>> {
+  private readonly options: Omit<Options<State>, 'start' | 'first'>
+  private seen: FeedCursor
+  /** Let go of once it is given: a reader that waits would keep a whole session. */
+  private next: Delivery<State> | null
+  private epoch = ''
+  private entries: readonly Entry[] = none
+  private at = 0
+  private isObserving = false
+  private failure: { error: unknown } | null = null
+  private isClosed = false
+  private wake: (() => void) | null = null
+
+  constructor({ start, first, ...options }: Options<State>) {
+    this.options = options
+    this.seen = start
+    this.next = first
+  }
+
+  poll(wake: () => void): IteratorResult<Delivery<State>, undefined> | null {
+    if (this.failure && !this.isClosed) {
+      this.close()
+      throw this.failure.error
+    }
+    if (this.isClosed) return ended
+    this.wake = wake
+    const delivery = this.read(wake)
+    if (delivery === null) return null
+    if (delivery === 'ended' || ('event' in delivery && delivery.event.type === 'SessionDeleted'))
+      this.close()
+    return delivery === 'ended' ? ended : { value: delivery }
+  }
+
+  close(): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.options.release()
+    this.options.following.close()
+    if (this.isObserving) this.wake?.()
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<Delivery<State>, undefined> {
+    return iteratePolled.call(this) as AsyncIterableIterator<Delivery<State>, undefined>
+  }
+
+  /** Reads on to what the reader is to be told; null where that is not here yet. */
+  private read(wake: () => void): Delivery<State> | 'ended' | null {
+    while (!this.isObserving) {
+      const given = this.next ?? this.take()
+      this.next = null
+      if (given !== null) return given
+      if (this.isObserving || this.at < this.entries.length) continue
+      this.entries = none
+      this.at = 0
+      const item = this.options.following.poll(wake)
+      if (item === null) return null
+      if (item.done) return 'ended'
+      if (item.value.type === 'gap') void this.snapshotAt(item.value.position)
+      else ({ epoch: this.epoch, entries: this.entries } = item.value)
+    }
+    return null
+  }
+
+  /** The next entry that is here already; null where there is none, or the reader is told nothing of it. */
+  private take(): Delivery<State> | null {
+    const { epoch, seen } = this
+    const entry = this.entries[this.at]
+    if (!entry) return null
+    this.at += 1
+    // A snapshot may stand in a newer life of the log than the rest of this batch.
+    if (epoch !== seen.position.epoch || entry.offset <= seen.position.offset) return null
+    const event = eventOf(entry)
+    const position = { epoch, offset: entry.offset }
+    const isHeld = 'revision' in event && event.revision <= seen.revision
+    if (!isHeld && !endsFeeds(event) && isAfterHole(event, seen.revision)) {
+      void this.snapshotAt(position)
+      return null
+    }
+    const revision = revisionAfter(event, seen.revision)
+    this.seen = { position, revision }
+    if ('revision' in event) this.options.told(revision)
+    if (isHeld && !endsFeeds(event)) return null
+    return { cursor: formatCursor(position, revision), at: new Date(entry.at), event }
+  }
+
+  private async snapshotAt(position: Position) {
+    this.isObserving = true
+    try {
+      const snapshot = await this.options.observe(position)
+      this.seen = parseCursor(snapshot.cursor)
+      this.next = { reason: 'GAP', at: new Date(), cursor: snapshot.cursor, snapshot }
+    } catch (error) {
+      this.failure = { error }
+    }
+    this.isObserving = false
+    this.wake?.()
+  }
+}
+
+const none: readonly Entry[] = []
+
+/**
+ * Whether something between what the reader holds and this event was never told; of a word, the message that it is of.
+ */
+export const isAfterHole = (event: FeedEvent & { fence?: number }, revision: number) =>
+  (event.fence ?? 0) > revision ||
+  (isNewerThan(event, revision) &&
+    (event.type === 'Lost' || ('revision' in event && event.revision > revision + 1)))
+
+/** What a reader holds after this event: all of a change only with its last event. */
+export const revisionAfter = (event: FeedEvent & { more?: boolean }, revision: number) =>
+  'revision' in event && !event.more ? Math.max(revision, event.revision) : revision
+
+/** Told whatever a cursor says of the reader's revision: a made-up one must not keep a feed open. */
+const endsFeeds = ({ type }: FeedEvent) => type === 'SessionDeleted' || type === 'ParticipantRemoved'
