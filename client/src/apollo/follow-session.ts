@@ -43,8 +43,10 @@ async function readAndFollow({ client, sessionId, last, signal }: FollowOptions)
     throw new ParleyError('NOT_FOUND', 'There is no such session, or it is not yours to see.')
   let after = data.session.cursor
   const readRuns = createRunsReader(client, sessionId)
+  // With __typename everywhere, by which the cache knows objects.
+  const events = client.cache.transformDocument(SessionEventsDocument) as typeof SessionEventsDocument
   const variables = () => ({ sessionId, after })
-  for await (const { sessionEvents: event } of parleyOf(client).subscribe(SessionEventsDocument, variables, {
+  for await (const { sessionEvents: event } of parleyOf(client).subscribe(events, variables, {
     signal,
   })) {
     after = event.cursor

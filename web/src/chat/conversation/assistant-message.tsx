@@ -1,4 +1,5 @@
 import type { SessionMessage, SessionRun } from '@parley/client/apollo'
+import { Citations } from '../panels/citations/citations.tsx'
 import { fullTime, shortTime } from '../times.ts'
 import { IconButton } from '../ui/button.tsx'
 import { CopyButton } from '../ui/copy-button.tsx'
@@ -6,7 +7,6 @@ import { icons } from '../ui/icons.tsx'
 import { Markdown } from './markdown.tsx'
 import styles from './message.module.css'
 import type { MessageActions } from './message-actions.ts'
-import { ReplyCitations } from './reply-citations.tsx'
 import { ReplyEnd } from './reply-end.tsx'
 import { ToolCalls } from './tool-calls.tsx'
 
@@ -40,7 +40,7 @@ export function AssistantMessage({ message, results, waitingRun, actions }: Assi
       {toolCalls.length > 0 && (
         <ToolCalls calls={toolCalls} results={results} waitingRun={actions.canWrite ? waitingRun : null} />
       )}
-      {content && status === 'COMPLETE' && <ReplyCitations messageId={id} text={content} />}
+      {content && !isStreaming && <Citations messageId={id} />}
       <ReplyEnd message={message} actions={actions} />
       {/* Kept free while the text grows, so that nothing moves when it ends. */}
       <div className={styles.actions}>

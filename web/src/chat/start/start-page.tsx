@@ -40,8 +40,8 @@ export function StartPage({ onOpenList }: { onOpenList: () => void }) {
   const composer = useRef<HTMLTextAreaElement>(null)
   const agents = data?.agents.filter(({ isActive }) => isActive) ?? []
   const templates = data?.templates.nodes ?? []
-  const [first] = agents
-  const agent = agents.find(({ id }) => id === chosen) ?? (chosen === null ? first : undefined)
+  const usual = agents.find(({ key }) => key === 'primary') ?? agents[0]
+  const agent = agents.find(({ id }) => id === chosen) ?? (chosen === null ? usual : undefined)
   const template = templates.find(({ id }) => id === chosen)
 
   useEffect(() => {
