@@ -7,7 +7,7 @@
 const sliceOrder = [
   ['audit'],
   ['accounts'],
-  ['agents', 'templates', 'models'],
+  ['agents', 'templates', 'models', 'quotas'],
   ['sessions'],
   ['messages', 'participants'],
   ['transfer'],

@@ -20,6 +20,7 @@ import { createMessages } from './features/messages/service.ts'
 import { createModelCatalog } from './features/models/service.ts'
 import { createReadMarks } from './features/participants/read-marks.ts'
 import { createParticipants } from './features/participants/service.ts'
+import { createQuotas } from './features/quotas/service.ts'
 import { createErasure } from './features/retention/erasure.ts'
 import { createRetention } from './features/retention/service.ts'
 import { createRunServices } from './features/runs/assembly.ts'
@@ -166,7 +167,8 @@ function createServices(
   const listing = createListing(broker, log)
   opened.push(async () => listing.stop())
   const changes = createChanges({ feed, listing, rooms, log })
-  const base = { database, changes, models, jobs, log }
+  const quotas = createQuotas()
+  const base = { database, changes, models, quotas, jobs, log }
   const catalog = createModelCatalog({ models, broker, isManaged: config.llm.isManaged, log })
   catalog.start()
   opened.push(() => catalog.stop())
@@ -219,6 +221,7 @@ function createServices(
       revocations,
       agents,
       models: catalog,
+      quotas,
       templates,
       sessions,
       sidebar,

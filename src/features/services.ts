@@ -9,6 +9,7 @@ import type { Messages } from './messages/service.ts'
 import type { ModelCatalog } from './models/service.ts'
 import type { ReadMarks } from './participants/read-marks.ts'
 import type { Participants } from './participants/service.ts'
+import type { Quotas } from './quotas/service.ts'
 import type { Erasure } from './retention/erasure.ts'
 import type { Previews } from './runs/preview.ts'
 import type { RunQueue } from './runs/queue.ts'
@@ -30,6 +31,7 @@ export type Services = {
   readonly revocations: Revocations
   readonly agents: Agents
   readonly models: ModelCatalog
+  readonly quotas: Quotas
   readonly templates: Templates
   readonly sessions: Sessions
   readonly sidebar: Sidebar

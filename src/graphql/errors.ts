@@ -21,7 +21,7 @@ const ErrorCodeEnum = builder.enumType('ErrorCode', {
   ) as Record<ErrorCode, { description: string }>,
 })
 
-const ErrorInterface = builder.interfaceRef<ParleyError>('Error').implement({
+export const ErrorInterface = builder.interfaceRef<ParleyError>('Error').implement({
   description: 'A failure that a caller may expect and can act on.',
   fields: (t) => ({
     code: t.expose('code', { type: ErrorCodeEnum, description: 'The kind of failure, for programs.' }),

@@ -92,6 +92,42 @@ export class RateLimitedError extends ParleyError {
   }
 }
 
+/** Whose quota it is: of the tenant as a whole, of each user that has none of its own, of one user. */
+export type QuotaScope = 'TENANT' | 'EACH_USER' | 'USER'
+export type QuotaPeriod = 'DAY' | 'MONTH'
+export type QuotaUnit = 'TOKENS' | 'COST'
+
+/** `limit` and `used` are decimal text, in the unit. */
+export type QuotaExcess = {
+  scope: QuotaScope
+  period: QuotaPeriod
+  unit: QuotaUnit
+  limit: string
+  used: string
+  resetAt: Date
+}
+
+/** A quota of a user or a tenant is used up; nothing more is answered until it begins anew. */
+export class QuotaError extends ParleyError {
+  readonly excess: QuotaExcess
+  constructor(excess: QuotaExcess) {
+    const { scope, period, unit, resetAt } = excess
+    const [limit, used] = [excess.limit, excess.used].map((amount) => amountText(amount, unit))
+    const whose = scope === 'TENANT' ? 'The quota of the tenant' : 'Your quota'
+    const length = period === 'DAY' ? 'a day' : 'a month'
+    super(
+      'LIMIT_EXCEEDED',
+      `${whose} of ${limit} ${length} is used up (${used} by now); it begins anew at ${resetAt.toISOString()}.`,
+    )
+    this.excess = excess
+  }
+}
+
+function amountText(amount: string, unit: QuotaUnit): string {
+  if (unit === 'TOKENS') return `${amount} tokens`
+  return `$${amount.includes('.') ? amount.replace(/\.?0+$/, '') : amount}`
+}
+
 export class RunInProgressError extends ParleyError {
   constructor() {
     super('RUN_IN_PROGRESS', 'The session is answering already, and this message was to be refused then.')

@@ -61,7 +61,7 @@ function createEmbed(
   openEmbedding: (model: string) => EmbeddingModel,
 ): NonNullable<Provider['embed']> {
   return async ({ model, texts }, signal) => {
-    const { embeddings } = await openEmbedding(model)
+    const { embeddings, usage } = await openEmbedding(model)
       .doEmbed({ values: [...texts], abortSignal: signal })
       .then(undefined, (error: unknown) => {
         signal.throwIfAborted()
@@ -70,7 +70,7 @@ function createEmbed(
     const length = embeddings[0]?.length
     if (embeddings.length !== texts.length || !length || embeddings.some((each) => each.length !== length))
       throw new ProviderError('connection', `${provider} gave other vectors than it was asked for.`)
-    return embeddings
+    return { vectors: embeddings, inputTokens: usage?.tokens ?? 0 }
   }
 }
 

@@ -29,6 +29,8 @@ const prices = new Map<string, readonly [input: string, output: string, cachedIn
   ['openai:gpt-4o-mini', ['0.15', '0.6', '0.075']],
   ['openai:o3', ['2', '8', '0.5']],
   ['openai:o4-mini', ['1.1', '4.4', '0.275']],
+  ['openai:text-embedding-3-large', ['0.13', '0', '0.13']],
+  ['openai:text-embedding-3-small', ['0.02', '0', '0.02']],
   ['anthropic:claude-opus-5', ['5', '25', '0.5']],
   ['anthropic:claude-opus-4-8', ['5', '25', '0.5']],
   ['anthropic:claude-opus-4-7', ['5', '25', '0.5']],

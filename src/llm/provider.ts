@@ -22,7 +22,7 @@ export type Provider = {
    * A vector for each text, in order, all of one length; absent where the provider has no such models. Throws a
    * `ProviderError`, and the signal's reason within a second where that aborts.
    */
-  embed?(request: EmbeddingRequest, signal: AbortSignal): Promise<readonly (readonly number[])[]>
+  embed?(request: EmbeddingRequest, signal: AbortSignal): Promise<Embeddings>
   /** Parameters that it has no place for; they are refused where they are asked for, and else left out. */
   readonly lacks?: readonly (keyof ModelParameters)[]
   /** The highest temperature that it takes, where that is below 2. */
@@ -46,6 +46,9 @@ export type PullProgress = { detail: string; completedBytes?: number; totalBytes
 
 /** `model` without the provider; at most 100 texts. */
 export type EmbeddingRequest = { model: string; texts: readonly string[] }
+
+/** `inputTokens` is 0 where the provider does not tell it. */
+export type Embeddings = { vectors: readonly (readonly number[])[]; inputTokens: number }
 
 export type ModelInfo = {
   /** Name without the provider: `gpt-5-mini`. */

@@ -20,13 +20,16 @@ describe.each(['openai', 'compatible'] as const)('embeddings of %s', (vendor) =>
     return { server, embed }
   }
 
-  it('are asked for in one request, and given in order', async () => {
+  it('are asked for in one request, and given in order with the tokens that they took', async () => {
     const { server, embed } = await setUp()
     server.answer(vectors([1, 2], [3, 4]))
-    expect(await embed(['one', 'two'])).toEqual([
-      [1, 2],
-      [3, 4],
-    ])
+    expect(await embed(['one', 'two'])).toEqual({
+      vectors: [
+        [1, 2],
+        [3, 4],
+      ],
+      inputTokens: 1,
+    })
     expect(server.requests).toMatchObject([
       {
         method: 'POST',

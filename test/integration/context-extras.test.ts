@@ -80,6 +80,18 @@ describe('summaries', () => {
     )
     expect(session.usage).toEqual({ inputTokens: tokens, outputTokens: calls.length * 5, runs: 3 })
     expect(ledger).toEqual({ tokens })
+    const [counted] = await query(
+      app.databaseUrl,
+      `SELECT sum(d.tokens)::int AS tokens FROM usage_days d JOIN sessions s ON s.user_id = d.subject_id WHERE s.id = $1`,
+      { values: [decodeId(sessionId).uuid] },
+    )
+    const [ofUser] = await query(
+      app.databaseUrl,
+      `SELECT sum(u.input_tokens + u.output_tokens)::int AS tokens FROM usage_records u JOIN sessions s USING (user_id)
+       WHERE s.id = $1`,
+      { values: [decodeId(sessionId).uuid] },
+    )
+    expect(counted).toEqual(ofUser)
 
     // What is deleted is not to live on in a summary.
     const { session: read } = await api.run(

@@ -44,6 +44,25 @@ it('finds what is meant where no word is the same', async () => {
   expect((await retrieve(alice, 'Which boat?', { documentIds, limit: 1 }))[0]?.document.id).toBe(other)
 })
 
+it('counts what vectors take for whoever has them made, and makes none past a quota', async () => {
+  const bob = app.api({ user: 'bob', tenant: 'metered' })
+  const id = await readyDocument(bob, { text: 'The automobile is blue.' })
+  const ask = () => retrieve(bob, 'Which car?', { documentIds: [id] })
+  expect(await ask()).toHaveLength(1)
+  const usage = `{ viewer { quota { usedTokens } }
+    usage(from: "2020-01-01T00:00:00Z", to: "2100-01-01T00:00:00Z", interval: MONTH, groupBy: MODEL) {
+      key runs sessions inputTokens } }`
+  // One for the document and one for the question, as the server says.
+  const counted = [{ key: 'compatible:test', runs: 0, sessions: 0, inputTokens: 2 }]
+  expect((await bob.run(usage)).usage).toEqual(counted)
+  const admin = app.api({ user: 'root', role: 'ADMIN', tenant: 'metered' })
+  await admin.mutate('setQuota', { scope: 'EACH_USER', period: 'DAY', tokens: 2 })
+  expect(await bob.run(usage)).toEqual({ viewer: { quota: [{ usedTokens: 2 }] }, usage: counted })
+  const asked = server.requests.length
+  expect(await ask()).toEqual([])
+  expect(server.requests).toHaveLength(asked)
+})
+
 it('goes by the words alone where they say how they must stand', async () => {
   const id = await readyDocument(alice, { text: 'A car in the garage.' })
   expect(await retrieve(alice, '"automobile in"', { documentIds: [id] })).toEqual([])

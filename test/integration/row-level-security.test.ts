@@ -64,7 +64,9 @@ const fill = (t: Tenant) => `
   INSERT INTO audit_entries (tenant_id, id, action, actor_id, actor_role) VALUES ('${t.id}', '${t.template}', 'eraseUser', '${t.user}', 'ADMIN');
   INSERT INTO read_marks (tenant_id, session_id, user_id, last_read_seq) VALUES ('${t.id}', '${t.session}', '${t.user}', 2);
   INSERT INTO usage_records (tenant_id, run_id, user_id, session_id, model, status, input_tokens, output_tokens, cached_input_tokens, cost)
-    VALUES ('${t.id}', '${t.run}', '${t.user}', '${t.session}', 'demo:chat', 'COMPLETED', 1, 2, 0, 0);`
+    VALUES ('${t.id}', '${t.run}', '${t.user}', '${t.session}', 'demo:chat', 'COMPLETED', 1, 2, 0, 0);
+  INSERT INTO usage_days (tenant_id, subject_id, day, lane, tokens, cost) VALUES ('${t.id}', '${t.user}', '2026-01-01', 0, 3, 0);
+  INSERT INTO quotas (tenant_id, subject_id, period, tokens) VALUES ('${t.id}', '${t.user}', 'DAY', 3);`
 
 /** A connection as the server makes it: bound to the role at the start, to a tenant by the setting. */
 async function connect(role: 'parley_app' | 'parley_system', tenant?: string): Promise<Client> {
@@ -101,6 +103,7 @@ describe('row-level security', () => {
       'messages',
       'model_settings',
       'participants',
+      'quotas',
       'read_marks',
       'runs',
       'session_documents',
@@ -109,6 +112,7 @@ describe('row-level security', () => {
       'templates',
       'tenants',
       'token_revocations',
+      'usage_days',
       'usage_records',
       'users',
     ])

@@ -14,6 +14,18 @@ const noUsage = { data: { usage: [] } }
 
 /** The part of the matrix for what is found and counted. */
 export const searchAndUsage: Record<string, Case[]> = {
+  'Mutation.setQuota': [
+    {
+      operation: `mutation ($input: SetQuotaInput!) { setQuota(input: $input) {
+        __typename ... on Error { code message } ... on SetQuotaPayload { quota { usedTokens } } } }`,
+      variables: (ids) => ({ input: { scope: 'USER', userId: ids.User, period: 'DAY', tokens: 1 } }),
+      refused: { data: { setQuota: expect.objectContaining({ code: 'NOT_FOUND' }) } },
+      exceptFor: {
+        role: 'USER',
+        refused: { data: { setQuota: expect.objectContaining({ code: 'FORBIDDEN' }) } },
+      },
+    },
+  ],
   'Query.search': [
     {
       operation: '{ search(query: "title or question or answer") { totalCount nodes { snippet { text } } } }',

@@ -48,7 +48,7 @@ const failedAtOnce = { errors: [expect.objectContaining({ extensions: notFound }
 
 /** Everything that an object of each type tells, for whoever may see it. */
 const everything = `__typename id
-  ... on Tenant { slug name } ... on User { externalId email } ... on Agent { key systemPrompt }
+  ... on Tenant { slug name } ... on User { externalId email quota { usedTokens } } ... on Agent { key systemPrompt }
   ... on Session { title prompt: systemPrompt metadata tags cursor documents { title } present { externalId } typing { externalId } messages { totalCount nodes { content } } user { externalId } }
   ... on Message { text: content citations { document { title } passage { text } } metadata session { title } author { externalId } }
   ... on Document { name: title metadata user { externalId } }
@@ -73,7 +73,11 @@ export const matrix: Record<string, Case[]> = {
   ...transfer,
   ...runsAndTools,
   'Query.viewer': [
-    { operation: '{ viewer { role user { externalId } tenant { slug } } }', refused: ownOnly },
+    {
+      operation:
+        '{ viewer { role quota { usedTokens } user { externalId } tenant { slug quota { tokens } } } }',
+      refused: ownOnly,
+    },
   ],
   'Query.agents': [{ operation: `{ agents { id key name systemPrompt } }`, refused: ownOnly }],
   'Query.agent': [

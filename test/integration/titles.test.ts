@@ -83,6 +83,11 @@ describe('the title of a session', () => {
       { values: [decodeId(sessionId).uuid] },
     )
     expect(ledger).toEqual([used])
+    const counted = await query(
+      app.databaseUrl,
+      'SELECT sum(tokens)::int AS tokens FROM usage_days WHERE subject_id <> tenant_id',
+    )
+    expect(counted).toEqual([{ tokens: used.inputTokens + used.outputTokens }])
 
     await ask(alice, sessionId, 'And then?')
     await mutate(alice, 'addMessages', { sessionId, messages: [{ role: 'USER', content: 'The end' }] })

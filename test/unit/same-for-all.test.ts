@@ -7,7 +7,7 @@ import { schema } from '../../src/schema.ts'
 const sessionEvent = schema.getType('SessionEvent') as GraphQLInterfaceType
 /** A field of an event that is not the same for all would keep readers apart, whatever else they select. */
 const eventTypes = schema.getPossibleTypes(sessionEvent).map(({ name }) => name)
-const partTypes = ['ToolCall', 'RunError', 'RunUsage', 'SessionUsage', 'User', 'Memory', 'PendingToolCall']
+const partTypes = ['ToolCall', 'RunError', 'RunUsage', 'SessionUsage', 'Memory', 'PendingToolCall']
 
 const fieldsOf = (name: string) => {
   const type = schema.getType(name)
@@ -29,9 +29,10 @@ describe('what readers of a session may share', () => {
   it.each([
     [
       'Message',
-      `id seq role content toolCalls toolCallId status finishReason model inputTokens outputTokens cost metadata
-       clientId editedAt replacedAt createdAt updatedAt`,
+      `id seq role content toolCalls toolCallId status finishReason model inputTokens outputTokens
+       cachedInputTokens cost metadata clientId editedAt replacedAt createdAt updatedAt`,
     ],
+    ['User', 'id externalId name email role createdAt updatedAt'],
     [
       'Run',
       `id status model parameters error usage pendingToolCalls queuedAt startedAt firstTokenAt finishedAt timeToFirstTokenMs

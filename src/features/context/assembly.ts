@@ -5,6 +5,7 @@ import type { Models } from '../../llm/registry.ts'
 import { createTokenCounters } from '../../llm/tokens.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Passages } from '../documents/passages.ts'
+import type { Quotas } from '../quotas/service.ts'
 import type { Changes } from '../sessions/changes.ts'
 import { type ContextBuilder, createContextBuilder } from './service.ts'
 import { createSummaries, type Summaries } from './summaries.ts'
@@ -14,6 +15,7 @@ type Dependencies = {
   database: Database
   changes: Changes
   models: Models
+  quotas: Quotas
   jobs: Jobs
   passages: Passages
   log: Log

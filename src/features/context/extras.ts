@@ -11,6 +11,8 @@ import { findPassages } from './passages.ts'
 export type ExtrasAsked = {
   db: TenantDatabase
   sessionId: string
+  /** Who asks. */
+  userId: string
   scene: Scene
   policy: ContextPolicy
   /** What is asked; null where a preview has no question. */
@@ -36,10 +38,17 @@ export async function makeExtras(asked: ExtrasAsked): Promise<Part[]> {
 }
 
 /** It stands at the end of the system prompt, since it says how answers name their sources. */
-async function documentPart({ db, scene, question, documents, replyId }: ExtrasAsked): Promise<Part[]> {
+async function documentPart({
+  db,
+  userId,
+  scene,
+  question,
+  documents,
+  replyId,
+}: ExtrasAsked): Promise<Part[]> {
   const { documentIds } = scene
   if (documentIds.length === 0 || question === null) return []
-  const content = await documents(db, { question, documentIds, messageId: replyId })
+  const content = await documents({ db, userId }, { question, documentIds, messageId: replyId })
   return content === null ? [] : [{ kind: 'PASSAGE', message: { role: 'system', content }, messageId: null }]
 }
 

@@ -1,7 +1,7 @@
 import type { Run, TenantDatabase } from '../../db/client.ts'
 import type { ContextPolicy } from '../../lib/context-policy.ts'
 import { invalid, NotFoundError } from '../../lib/errors.ts'
-import type { ModelMessage, ModelParameters, ModelRequest } from '../../llm/provider.ts'
+import type { ModelMessage, ModelParameters, ModelRequest, ModelUsage } from '../../llm/provider.ts'
 import type { Models } from '../../llm/registry.ts'
 import type { TokenCounter, TokenCounters } from '../../llm/tokens.ts'
 import type { AgentTool } from '../agents/checks.ts'
@@ -17,6 +17,8 @@ export type ContextBuilder = {
   preview(db: TenantDatabase, asked: Sending): Promise<Preview>
   /** Throws a `ValidationError` where no context can be made of this question; counts only what may be too long. */
   requireRoom(asked: Omit<Sending, 'sessionId' | 'userId'> & { systemPrompt: string | null }): Promise<void>
+  /** What a provider would count that did not tell it, since the reply was cut short. */
+  estimate(modelId: string, request: Pick<Context, 'messages'>, written: string): Promise<ModelUsage>
   /** What a provider counted for a request, to count better by. */
   learn(modelId: string, request: Pick<Context, 'messages'>, inputTokens: number): void
 }
@@ -71,6 +73,7 @@ type Dependencies = {
 type Place = {
   db: TenantDatabase
   sessionId: string
+  userId: string
   replyId: string | null
   model: string
   parameters: ModelParameters
@@ -89,7 +92,7 @@ export function createContextBuilder({
     return Math.min(window === null ? Number.POSITIVE_INFINITY : window - answer, asked)
   }
 
-  async function assemble({ db, sessionId, replyId, model, parameters }: Place, scene: Scene) {
+  async function assemble({ db, sessionId, userId, replyId, model, parameters }: Place, scene: Scene) {
     const { policy } = scene
     const budget = budgetOf(model, parameters, policy)
     const kept = keptTurns(scene)
@@ -114,7 +117,7 @@ export function createContextBuilder({
       policy.memories || scene.memoryTools || needsTokens(policy) || scene.documentIds.length > 0
     const extras = hasExtras
       ? await makeExtras({
-          ...{ db, sessionId, replyId, scene, policy, sendsHistory, documents: passages },
+          ...{ db, sessionId, userId, replyId, scene, policy, sendsHistory, documents: passages },
           count: (await counting()).count,
           question: scene.current[0]?.message.content ?? null,
           firstSeq: firstOfLast(kept, maxMessages) ?? scene.current[0]?.seq ?? maxSeq,
@@ -153,7 +156,7 @@ export function createContextBuilder({
       const asked = { sessionId, assistantMessageId, messageId: userMessageId, runId: id, policy, userId }
       const documentIds = run.documentIds as string[] | null
       const scene = await read(db, { ...asked, documentIds })
-      const place = { db, sessionId, replyId: assistantMessageId, model, parameters }
+      const place = { db, sessionId, userId, replyId: assistantMessageId, model, parameters }
       const { fitted, budget, wantsSummary } = await assemble(place, scene)
       refuseExcess(fitted, budget)
       const { tools, memoryTools, personId } = scene
@@ -166,7 +169,7 @@ export function createContextBuilder({
       const question = content === null ? [] : [asQuestion(content)]
       const scene = { ...stored, current: question }
       const { fitted, budget, toolText, counting } = await assemble(
-        { db, sessionId, replyId: null, model, parameters },
+        { db, sessionId, userId, replyId: null, model, parameters },
         scene,
       )
       refuseExcess(fitted, budget)
@@ -190,6 +193,11 @@ export function createContextBuilder({
       if (sizeOf(upperBound, parts) <= budget) return
       const size = sizeOf((await counters.of(model)).count, parts)
       if (size > budget) throw tooLong(size, budget)
+    },
+    async estimate(modelId, { messages }, written) {
+      const { count } = await counters.of(modelId)
+      const inputTokens = messages.reduce((sum, message) => sum + count(textOf(message)), 0)
+      return { inputTokens, outputTokens: count(written), cachedInputTokens: 0 }
     },
     learn(modelId, { messages }, inputTokens) {
       const characters = messages.reduce((sum, message) => sum + textOf(message).length, 0)

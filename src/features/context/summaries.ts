@@ -7,6 +7,8 @@ import type { Models } from '../../llm/registry.ts'
 import { summaryRequest } from '../../llm/summary-request.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { lockMessages } from '../messages/removal.ts'
+import { addUsed } from '../quotas/counting.ts'
+import type { Quotas } from '../quotas/service.ts'
 import type { Changes } from '../sessions/changes.ts'
 import { sessionColumns, sessionUpdated } from '../sessions/rows.ts'
 import { findScene, type Said, type Scene, type SceneRow, sceneOf } from './conversation.ts'
@@ -49,14 +51,6 @@ const countUsage: Statement = {
     WHERE s.tenant_id = $1 AND s.id = $2 RETURNING ${sessionColumns}`,
 }
 
-// In the ledger it counts with the run that it was made after: a summary is no answer of its own.
-const recordUsage: Statement = {
-  name: 'summary-record-usage',
-  text: `UPDATE usage_records SET input_tokens = input_tokens + $3, output_tokens = output_tokens + $4,
-      cached_input_tokens = cached_input_tokens + $5, cost = cost + coalesce($6::numeric, 0)
-    WHERE tenant_id = $1 AND run_id = $2`,
-}
-
 const timeoutMs = 120_000
 /** Characters of one request: a long history is taken in several steps. */
 const stepLength = 60_000
@@ -64,9 +58,16 @@ const summaryMaxLength = 8_000
 const summaryTokens = 1_000
 
 type Job = { tenantId: string; sessionId: string; runId: string }
-type Dependencies = { database: Database; changes: Changes; models: Models; jobs: Jobs; log: Log }
+type Dependencies = {
+  database: Database
+  changes: Changes
+  models: Models
+  quotas: Quotas
+  jobs: Jobs
+  log: Log
+}
 
-export function createSummaries({ database, changes, models, jobs, log }: Dependencies): Summaries {
+export function createSummaries({ database, changes, models, quotas, jobs, log }: Dependencies): Summaries {
   async function read(db: TenantDatabase, { sessionId, runId }: Job) {
     type Found = { model: string; userId: string; policy: ContextPolicy | null }
     const [run] = await db.sql<Found>(findRun, [db.tenantId, runId])
@@ -74,7 +75,7 @@ export function createSummaries({ database, changes, models, jobs, log }: Depend
     const policy = run.policy && JSON.stringify(run.policy)
     const values = [db.tenantId, sessionId, null, null, true, null, policy, run.userId, '[]']
     const scene = sceneOf(await db.sql<SceneRow>(findScene, values), null)
-    return scene && { model: run.model, scene }
+    return scene && { model: run.model, userId: run.userId, scene }
   }
 
   async function summarize(job: Job, signal: AbortSignal): Promise<void> {
@@ -82,7 +83,7 @@ export function createSummaries({ database, changes, models, jobs, log }: Depend
     for (;;) {
       const found = await read(db, job)
       const older = found ? olderTurns(found.scene) : []
-      if (!found || older.length === 0) return
+      if (!found || older.length === 0 || !(await quotas.hasRoom(db, found.userId))) return
       const { model, scene } = found
       const { text, usage } = await ask(models, model, scene, older, signal)
       const isStored = await store(db, job, { ...found, older, text, usage })
@@ -95,15 +96,16 @@ export function createSummaries({ database, changes, models, jobs, log }: Depend
   function store(db: TenantDatabase, job: Job, { scene, model, older, text, usage }: Made): Promise<boolean> {
     const { tenantId, sessionId, runId } = job
     const { inputTokens, outputTokens, cachedInputTokens } = usage
-    const used = [inputTokens, outputTokens, cachedInputTokens, models.prices.costOf(model, usage)]
+    const cost = models.prices.costOf(model, usage)
+    const used = [inputTokens, outputTokens, cachedInputTokens, cost]
     return changes.commit(db, sessionId, async (sql) => {
       await lockMessages(sql, { tenantId, sessionId })
-      await sql(recordUsage, [tenantId, runId, ...used])
       const ids = older.flatMap(({ id }) => id ?? [])
       const through = Math.max(...older.map(({ seq }) => seq))
       const values = [text, through, model, ids.length, ids, scene.summary?.throughSeq ?? 0]
       const [stored] = text === '' ? [] : await sql(storeSummary, [tenantId, sessionId, ...values])
       const [session] = await sql<Session>(countUsage, [tenantId, sessionId, ...used])
+      await addUsed(sql, { tenantId, runId }, { usage, cost })
       return { result: stored !== undefined, events: session ? [sessionUpdated(session)] : [] }
     })
   }

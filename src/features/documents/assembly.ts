@@ -3,6 +3,7 @@ import type { Database } from '../../db/client.ts'
 import type { Jobs } from '../../jobs/queue.ts'
 import type { Models } from '../../llm/registry.ts'
 import type { Log } from '../../telemetry/log.ts'
+import type { Quotas } from '../quotas/service.ts'
 import { createDocumentChecks } from './checks.ts'
 import { type Citations, createCitations } from './citations.ts'
 import { createEmbedder } from './embedder.ts'
@@ -18,15 +19,22 @@ export type DocumentServices = {
   readonly citations: Citations
 }
 
-type Dependencies = { config: Config; database: Database; jobs: Jobs; models: Models; log: Log }
+type Dependencies = {
+  config: Config
+  database: Database
+  jobs: Jobs
+  models: Models
+  quotas: Quotas
+  log: Log
+}
 
 /** Puts the parts of this slice together; `passages` is what the context of a reply takes of it. */
 export function createDocumentServices(
   dependencies: Dependencies,
 ): DocumentServices & { passages: Passages } {
-  const { config, models, log } = dependencies
+  const { config, models, quotas, log } = dependencies
   const checks = createDocumentChecks(config)
-  const embedder = createEmbedder(models, config.llm.embeddingModel)
+  const embedder = createEmbedder(models, quotas, config.llm.embeddingModel)
   const indexing = createIndexing({ ...dependencies, embedder })
   const retrieval = createRetrieval({ checks, embedder, log })
   return {

@@ -1,27 +1,54 @@
+import type { Statement, TenantDatabase } from '../../db/client.ts'
+import { newId } from '../../lib/ids.ts'
 import type { Models } from '../../llm/registry.ts'
+import { countUsed, type Used } from '../quotas/counting.ts'
+import type { Quotas } from '../quotas/service.ts'
 
 /** Makes vectors of texts, by the one model that is configured for it. */
 export type Embedder = {
   /** `provider:name`. */
   readonly model: string
   /**
-   * A vector of length 1 for each text, in order, as little-endian 32-bit floats. Throws a `ProviderError`, or the
-   * signal's reason.
+   * A vector of length 1 for each text, in order, as little-endian 32-bit floats. What that takes is the user's, whose
+   * quotas hold. Throws a `QuotaError`, a `ProviderError`, or the signal's reason.
    */
-  embed(texts: readonly string[], signal: AbortSignal): Promise<Buffer[]>
+  embed(payer: Payer, texts: readonly string[], signal: AbortSignal): Promise<Buffer[]>
+}
+
+/** Whose usage it is. */
+export type Payer = { db: TenantDatabase; userId: string }
+
+const recordUsage: Statement = {
+  name: 'usage-record-embedding',
+  text: `INSERT INTO usage_records (tenant_id, run_id, user_id, model, status, input_tokens, output_tokens,
+      cached_input_tokens, cost, created_at, kind)
+    VALUES ($1, $2, $3, $4, 'COMPLETED', $5, 0, 0, coalesce($6::numeric, 0), clock_timestamp(), 'EMBEDDING')`,
 }
 
 /** Null without a model; throws where its provider is not configured or makes no vectors. */
-export function createEmbedder(models: Models, modelId: string | undefined): Embedder | null {
+export function createEmbedder(models: Models, quotas: Quotas, modelId: string | undefined): Embedder | null {
   if (modelId === undefined) return null
   const { provider, model } = models.resolve(modelId)
   const { embed } = provider
   if (!embed) throw new Error(`EMBEDDING_MODEL: the provider ${provider.name} makes no embeddings.`)
   return {
     model: modelId,
-    embed: async (texts, signal) => (await embed({ model, texts }, signal)).map(toBytes),
+    async embed({ db, userId }, texts, signal) {
+      await quotas.require(db, userId)
+      const { vectors, inputTokens } = await embed({ model, texts }, signal)
+      const usage = { inputTokens, outputTokens: 0, cachedInputTokens: 0 }
+      await record({ db, userId }, modelId, { usage, cost: models.prices.costOf(modelId, usage) })
+      return vectors.map(toBytes)
+    },
   }
 }
+
+const record = ({ db, userId }: Payer, model: string, used: Used) =>
+  db.transaction(async (sql) => {
+    const { tenantId } = db
+    await sql(recordUsage, [tenantId, newId(), userId, model, used.usage.inputTokens, used.cost])
+    await countUsed(sql, { tenantId, userId }, used)
+  })
 
 function toBytes(vector: readonly number[]): Buffer {
   const length = Math.hypot(...vector) || 1

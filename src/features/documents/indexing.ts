@@ -26,7 +26,7 @@ const batchSize = 100
 
 const findContent: Statement = {
   name: 'document-content',
-  text: `SELECT d.mime_type AS "mimeType", d.status,
+  text: `SELECT d.user_id AS "userId", d.mime_type AS "mimeType", d.status,
       CASE WHEN d.status = 'INDEXING' THEN c.content END AS content FROM documents d
     JOIN document_contents c ON c.tenant_id = d.tenant_id AND c.document_id = d.id AND c.version = d.version
     WHERE d.tenant_id = $1 AND d.id = $2 AND d.version = $3`,
@@ -97,6 +97,7 @@ const findForgotten: Statement = {
 type Dependencies = { database: Database; jobs: Jobs; embedder: Embedder | null; log: Log }
 
 type Work = { tenantId: string; documentId: string; version: number }
+type Found = { userId: string; mimeType: string; status: Document['status']; content: Buffer }
 
 export function createIndexing({ database, jobs, embedder, log }: Dependencies): Indexing {
   const vectors = embedder && createVectorStore(embedder)
@@ -113,13 +114,11 @@ export function createIndexing({ database, jobs, embedder, log }: Dependencies):
   async function index(work: Work, signal: AbortSignal) {
     const db = database.forTenant(work.tenantId)
     const key = [work.tenantId, work.documentId, work.version]
-    const [found] = await db.sql<{ mimeType: string; status: Document['status']; content: Buffer }>(
-      findContent,
-      key,
-    )
+    const [found] = await db.sql<Found>(findContent, key)
     if (!found || found.status === 'FAILED') return
+    const { userId } = found
     // Searched already: what is missing are vectors.
-    if (found.status === 'READY') return vectors?.complete(db, work, signal)
+    if (found.status === 'READY') return vectors?.complete(db, { ...work, userId }, signal)
     try {
       await indexContent(db, work, found, signal)
     } catch (error) {
@@ -128,12 +127,7 @@ export function createIndexing({ database, jobs, embedder, log }: Dependencies):
     }
   }
 
-  async function indexContent(
-    db: TenantDatabase,
-    work: Work,
-    content: { mimeType: string; content: Buffer },
-    signal: AbortSignal,
-  ) {
+  async function indexContent(db: TenantDatabase, work: Work, content: Found, signal: AbortSignal) {
     const key = [work.tenantId, work.documentId, work.version]
     const note = createProgress(db, key)
     // Reading takes about a third of the time, storing and vectors the rest.
@@ -156,14 +150,14 @@ export function createIndexing({ database, jobs, embedder, log }: Dependencies):
     }
     if (count === 0) throw new UnreadableContent('has no text')
     if (batch.length > 0 && !(await store())) return
-    const model = await embed(db, work, count, note, signal)
+    const model = await embed(db, { ...work, userId: content.userId }, count, note, signal)
     await finish(db, key, markReady, [count, model])
   }
 
   /** The model whose vectors all chunks have now; null where there is none, or it is out of reach: words do as well. */
   async function embed(
     db: TenantDatabase,
-    work: Work,
+    work: Work & { userId: string },
     count: number,
     note: (share: number) => void,
     signal: AbortSignal,

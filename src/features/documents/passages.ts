@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import type { Statement, TenantDatabase } from '../../db/client.ts'
+import type { Statement } from '../../db/client.ts'
 import type { Log } from '../../telemetry/log.ts'
+import type { Payer } from './embedder.ts'
 import type { Passage, Retrieval } from './retrieval.ts'
 
 /**
@@ -9,7 +10,7 @@ import type { Passage, Retrieval } from './retrieval.ts'
  * is logged, and the reply goes without.
  */
 export type Passages = (
-  db: TenantDatabase,
+  payer: Payer,
   asked: { question: string; documentIds: readonly string[]; messageId: string | null },
 ) => Promise<string | null>
 
@@ -32,10 +33,11 @@ const storeCitations: Statement = {
 }
 
 export function createPassages({ retrieval, log }: { retrieval: Retrieval; log: Log }): Passages {
-  const find: Passages = async (db, { question: asked, documentIds, messageId }) => {
+  const find: Passages = async (payer, { question: asked, documentIds, messageId }) => {
+    const { db } = payer
     const { tenantId } = db
     const question = asked.slice(0, 2_000).toWellFormed()
-    const passages = await retrieval.passages(db, documentIds, question, passageCount)
+    const passages = await retrieval.passages(payer, documentIds, question, passageCount)
     if (passages.length === 0) return null
     const cited = passages.map((passage, index) => ({ ...passage, marker: index + 1 }))
     if (messageId !== null)
@@ -46,9 +48,9 @@ export function createPassages({ retrieval, log }: { retrieval: Retrieval; log: 
     return promptOf(passages, randomBytes(8).toString('hex'))
   }
 
-  return async (db, asked) => {
+  return async (payer, asked) => {
     try {
-      return await find(db, asked)
+      return await find(payer, asked)
     } catch (error) {
       log.error({ err: error, messageId: asked.messageId }, 'a reply goes without its documents')
       return null

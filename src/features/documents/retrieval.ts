@@ -1,9 +1,9 @@
 import type { Viewer } from '../../auth/viewer.ts'
-import type { Document, Statement, TenantDatabase } from '../../db/client.ts'
+import type { Document, Statement } from '../../db/client.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { seesDocument, sightOf } from '../sessions/documents.ts'
 import type { DocumentChecks } from './checks.ts'
-import type { Embedder } from './embedder.ts'
+import type { Embedder, Payer } from './embedder.ts'
 import { documentColumns } from './service.ts'
 import { rankByVectors } from './vectors.ts'
 import { hasOperators, type Query, type Ranked, rankByWords, type Scope } from './words.ts'
@@ -38,12 +38,7 @@ export type Retrieval = {
    */
   retrieve(viewer: Viewer, input: RetrieveInput): Promise<Hit[]>
   /** The same for a question, of these documents, whoever may see them; what is still being indexed for the first time has none. */
-  passages(
-    db: TenantDatabase,
-    documentIds: readonly string[],
-    question: string,
-    limit: number,
-  ): Promise<Passage[]>
+  passages(payer: Payer, documentIds: readonly string[], question: string, limit: number): Promise<Passage[]>
 }
 
 /** The most documents that are looked through, the newest ones. */
@@ -97,23 +92,24 @@ const readDocuments: Statement = {
 type Dependencies = { checks: DocumentChecks; embedder: Embedder | null; log: Log }
 
 export function createRetrieval({ checks, embedder, log }: Dependencies): Retrieval {
-  async function vectorRank(db: TenantDatabase, scope: Scope, query: Query, among: readonly Ranked[]) {
+  async function vectorRank(payer: Payer, scope: Scope, query: Query, among: readonly Ranked[]) {
     // Meaning knows no operators.
     if (!embedder || query.isExact) return []
     try {
-      const [vector] = await embedder.embed([query.text], AbortSignal.timeout(embedTimeoutMs))
+      const [vector] = await embedder.embed(payer, [query.text], AbortSignal.timeout(embedTimeoutMs))
       if (!vector) return []
-      return await rankByVectors(db, embedder, scope, { query: vector, among, limit: rankedMax })
+      return await rankByVectors(payer.db, embedder, scope, { query: vector, among, limit: rankedMax })
     } catch (error) {
       log.warn({ err: error }, 'a question is looked up by its words alone')
       return []
     }
   }
 
-  async function find(db: TenantDatabase, scope: Scope, query: Query, limit: number): Promise<Passage[]> {
+  async function find(payer: Payer, scope: Scope, query: Query, limit: number): Promise<Passage[]> {
+    const { db } = payer
     if (scope.chunkCount === 0) return []
     const { ranked, wholeScore } = await rankByWords(db, scope, query, embedder ? reorderedMax : limit)
-    const byVectors = await vectorRank(db, scope, query, ranked)
+    const byVectors = await vectorRank(payer, scope, query, ranked)
     const telling = ranked.slice(0, rankedMax).filter(({ score }) => score >= wholeScore * tellingShare)
     const best = byVectors.length > 0 ? fused([telling, byVectors]) : ranked
     const chosen = best.slice(0, limit)
@@ -134,7 +130,7 @@ export function createRetrieval({ checks, embedder, log }: Dependencies): Retrie
       const values = [tenantId, sightOf(viewer), documentIds ?? null, sessionIds ?? null]
       const scope = scopeOf(await db.sql<ScopeRow>(findScope, values))
       const passages = await find(
-        db,
+        viewer,
         scope,
         { text: query, isExact: hasOperators(query) },
         limit ?? defaultLimit,
@@ -147,9 +143,10 @@ export function createRetrieval({ checks, embedder, log }: Dependencies): Retrie
         return document ? { passage, document } : []
       })
     },
-    async passages(db, documentIds, question, limit) {
+    async passages(payer, documentIds, question, limit) {
+      const { db } = payer
       const scope = scopeOf(await db.sql<ScopeRow>(findIndexed, [db.tenantId, documentIds]))
-      return find(db, scope, { text: question, isExact: false }, limit)
+      return find(payer, scope, { text: question, isExact: false }, limit)
     },
   }
 }

@@ -10,7 +10,7 @@ export type VectorStore = {
   complete(db: TenantDatabase, work: Work, signal: AbortSignal): Promise<void>
 }
 
-type Work = { documentId: string; version: number }
+type Work = { documentId: string; version: number; userId: string }
 
 /** Texts in one request to the provider. */
 const batchSize = 64
@@ -36,16 +36,14 @@ const markComplete: Statement = {
 }
 
 export function createVectorStore({ model, embed }: Embedder): VectorStore {
-  const add: VectorStore['add'] = async (db, { documentId, version }, onDone, signal) => {
+  const add: VectorStore['add'] = async (db, { documentId, version, userId }, onDone, signal) => {
     for (let count = 0; ; ) {
       const values = [db.tenantId, documentId, version, model]
       const missing = await db.sql<{ id: string; text: string }>(findMissing, values)
       if (missing.length === 0) return
       const ending = AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)])
-      const vectors = await embed(
-        missing.map(({ text }) => text),
-        ending,
-      )
+      const texts = missing.map(({ text }) => text)
+      const vectors = await embed({ db, userId }, texts, ending)
       await db.sql(storeVectors, [db.tenantId, model, missing.map(({ id }) => id), vectors])
       count += missing.length
       onDone(count)

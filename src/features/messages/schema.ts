@@ -103,6 +103,10 @@ export const Message = builder.prismaNode('Message', {
       nullable: true,
       description: 'Tokens that the model wrote.',
     }),
+    cachedInputTokens: t.exposeInt('cachedInputTokens', {
+      nullable: true,
+      description: 'Those of the input that the provider had cached.',
+    }),
     cost: t.expose('cost', {
       type: 'Decimal',
       nullable: true,

@@ -168,10 +168,12 @@ const renameUsage: Statement = {
     RETURNING run_id`,
 }
 
-// What it has read goes with it.
+// What it has read goes with it; what it used stays in the sum of its tenant.
 const eraseUserRow: Statement = {
   name: 'erasure-erase-user',
-  text: 'DELETE FROM users WHERE tenant_id = $1 AND id = $2',
+  text: `WITH days AS (DELETE FROM usage_days WHERE tenant_id = $1 AND subject_id = $2),
+      quota AS (DELETE FROM quotas WHERE tenant_id = $1 AND subject_id = $2)
+    DELETE FROM users WHERE tenant_id = $1 AND id = $2`,
 }
 
 type Dependencies = {

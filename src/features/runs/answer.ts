@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../config.ts'
 import type { Database, Run, Statement, TenantDatabase } from '../../db/client.ts'
-import { ParleyError } from '../../lib/errors.ts'
+import { ParleyError, QuotaError } from '../../lib/errors.ts'
 import type { TurnEnd } from '../../lib/turn.ts'
 import type { ModelPart } from '../../llm/provider.ts'
 import type { Models } from '../../llm/registry.ts'
@@ -11,10 +11,11 @@ import type { AgentTool } from '../agents/checks.ts'
 import type { Context, ContextBuilder } from '../context/service.ts'
 import type { Summaries } from '../context/summaries.ts'
 import type { MemoryTools } from '../memory/tools.ts'
+import type { Quotas } from '../quotas/service.ts'
 import type { Changes } from '../sessions/changes.ts'
 import type { Claims } from './claims.ts'
 import { createClock } from './clock.ts'
-import { type Ending, endRunOnce } from './ending.ts'
+import { type Ending, endRunOnce, noUsage } from './ending.ts'
 import { callModel } from './model-call.ts'
 import { outcomeOf, type StopReason } from './outcome.ts'
 import { goOn, isAnswered, withOwnResults } from './own-tools.ts'
@@ -35,6 +36,7 @@ export type AnswerDependencies = {
   summaries: Summaries
   memoryTools: MemoryTools
   atTurnEnd: TurnEnd
+  quotas: Quotas
   log: Log
 }
 
@@ -102,7 +104,8 @@ export async function answer(
         reply.take(part)
       })
   } catch (error) {
-    log.error({ err: error, runId: run.id }, 'a run failed')
+    if (error instanceof QuotaError) log.info({ runId: run.id }, 'a run failed: a quota is used up')
+    else log.error({ err: error, runId: run.id }, 'a run failed')
     failure = error
   } finally {
     clearInterval(beating)
@@ -110,9 +113,11 @@ export async function answer(
     await reply.flush()
   }
   const reason = aborting.signal.aborted ? (aborting.signal.reason as StopReason) : null
+  const usage = await usageOf(context, run, reply, heard)
   const ending: Ending = {
     ...outcomeOf(reply, reason, failure),
-    cost: dependencies.models.prices.costOf(run.model, reply.usage),
+    usage,
+    cost: dependencies.models.prices.costOf(run.model, usage),
     sinceFirstTokenMs: clock.sinceFirstTokenMs,
   }
   // Nothing of it was told: whoever takes it next, this node when it is back or another one, begins anew.
@@ -125,7 +130,7 @@ export async function answer(
   const mayGoOn = sent !== null && run.toolRounds < config.maxToolRounds
   const pending = mayGoOn ? await persist(() => withOwnResults(dependencies, run, sent, called)) : called
   const ended = await persist(() => finish(dependencies, run, ending, pending))
-  if (sent) context.learn(run.model, sent, ending.usage.inputTokens)
+  if (sent) context.learn(run.model, sent, reply.usage.inputTokens)
   if (ended?.status === 'REQUIRES_ACTION' && isAnswered(pending))
     return persist(() => goOn(dependencies, ended))
   if (ended?.status !== 'COMPLETED') return null
@@ -134,18 +139,26 @@ export async function answer(
   return null
 }
 
+/** Providers tell what a reply took at its end; of one that was cut short it is reckoned, so that it is not had for nothing. */
+async function usageOf(context: ContextBuilder, run: Run, reply: Reply, { sent, hasBegun }: Heard) {
+  if (!sent || !hasBegun || reply.usage !== noUsage) return reply.usage
+  const calls = reply.toolCalls.map(({ arguments: values }) => JSON.stringify(values))
+  return context.estimate(run.model, sent, reply.text + calls.join(''))
+}
+
 type Heard = { sent: Context | null; hasBegun: boolean }
 
 /** Asks the model and hands on what it says; stops where the run is another's meanwhile. */
 async function hear(
-  { config, database, models, context }: AnswerDependencies,
+  { config, database, models, context, quotas }: AnswerDependencies,
   run: Run,
   aborting: AbortController,
   take: (part: ModelPart) => void,
 ): Promise<Heard> {
   const db = database.forTenant(run.tenantId)
   const { provider, model } = models.resolve(run.model)
-  const sent = await persist(() => context.build(db, run))
+  // What others used meanwhile counts: a send is checked long before, where it waits in line or goes on with tools.
+  const [sent] = await persist(() => Promise.all([context.build(db, run), quotas.require(db, run.userId)]))
   const { messages, parameters, tools } = sent
   const asked = { messages, parameters, model, tools: tools.map(toDefinition) }
   let hasBegun = false

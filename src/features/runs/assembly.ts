@@ -13,6 +13,7 @@ import type { Summaries } from '../context/summaries.ts'
 import type { MemoryTools } from '../memory/tools.ts'
 import type { Messages } from '../messages/service.ts'
 import type { ModelCatalog } from '../models/service.ts'
+import type { Quotas } from '../quotas/service.ts'
 import type { Changes } from '../sessions/changes.ts'
 import type { Sessions } from '../sessions/service.ts'
 import { createClaims } from './claims.ts'
@@ -33,6 +34,7 @@ type Dependencies = {
   database: Database
   changes: Changes
   models: Models
+  quotas: Quotas
   jobs: Jobs
   log: Log
   broker: Broker
@@ -50,8 +52,8 @@ type Dependencies = {
 
 /** Puts the parts of this slice together, and listens to the other nodes until `stop`. */
 export function createRunServices({ config, broker, catalog, rates, isOnlyNode, ...given }: Dependencies) {
-  const { database, changes, models, jobs, log, feed, sessions, messages, context } = given
-  const base = { database, changes, models, jobs, log }
+  const { database, changes, models, quotas, jobs, log, feed, sessions, messages, context } = given
+  const base = { database, changes, models, quotas, jobs, log }
   const { messageMaxLength } = config.sessions
   const claims = createClaims({ database, changes, config: config.runs, nodeId: randomUUID() })
   const hints = createHints({ broker, log })
@@ -64,7 +66,7 @@ export function createRunServices({ config, broker, catalog, rates, isOnlyNode, 
   const sendRate = rates.limit('send', config.rates.sends, { what: 'sends', setting: 'SENDS_PER_MINUTE' })
   const turns = createTurns({ messages, models: catalog, claims, context, sendRate })
   const runs = createRuns({ sessions, changes, feed, engine, hints })
-  const asking = { config: config.sessions, sessions, turns, runs, changes, engine }
+  const asking = { config: config.sessions, sessions, turns, runs, changes, engine, quotas }
   return {
     services: {
       runs,

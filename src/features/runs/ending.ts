@@ -1,7 +1,9 @@
 import type { Message, Run, Session, Sql, Statement, TenantDatabase } from '../../db/client.ts'
 import type { ModelUsage, ToolCall } from '../../llm/provider.ts'
+import type { ChangeEvent } from '../../realtime/feed-events.ts'
 import { messageColumns, messageUpdated } from '../messages/append.ts'
 import { type Doomed, eraseMessages, messagesErasedWith } from '../messages/removal.ts'
+import { countUsed } from '../quotas/counting.ts'
 import type { Changes } from '../sessions/changes.ts'
 import { changedUnseen, sessionColumns, sessionUpdated } from '../sessions/rows.ts'
 import { runColumns, runFinished } from './rows.ts'
@@ -47,7 +49,7 @@ const endMessage: Statement = {
   text: `UPDATE messages m SET status = $3::"MessageStatus", finish_reason = $4::"FinishReason",
       content = coalesce($5, content), tool_calls = CASE WHEN m.tool_calls = '[]' THEN $6 ELSE m.tool_calls END,
       input_tokens = coalesce(m.input_tokens, $7), output_tokens = coalesce(m.output_tokens, $8), model = $9,
-      cost = coalesce(m.cost, $10), updated_at = clock_timestamp()
+      cost = coalesce(m.cost, $10), cached_input_tokens = coalesce(m.cached_input_tokens, $11), updated_at = clock_timestamp()
     WHERE m.tenant_id = $1 AND m.id = $2 RETURNING ${messageColumns}`,
 }
 
@@ -91,29 +93,25 @@ export function endRunOnce(
   return changes.commit<Run | null>(db, run.sessionId, async (sql) => {
     const ended = await storeRunEnd(sql, run, from, ending)
     if (!ended) return { result: null, events: [] }
-    const status = messageStatus[ending.status]
-    const isKept = !ended.isRolledBack
-    const { message, session } = await storeReplyEnd(
-      sql,
-      ended,
-      { ...ending, status },
-      { isEnd: true, isKept },
-    )
-    await sql(recordUsage, [run.tenantId, run.id, message.agentId])
-    // Telling the changes of a deleted session would bring it back to sidebars.
-    if (session.deletedAt !== null && isKept) return { result: ended, events: [changedUnseen(session)] }
-    if (isKept)
-      return {
-        result: ended,
-        events: [messageUpdated(message, session), runFinished(ended, session), sessionUpdated(session)],
-      }
-    const removed = await eraseTurn(sql, ended, session)
-    const events =
-      session.deletedAt === null
-        ? [runFinished(ended, removed.session), ...removed.events]
-        : [changedUnseen(removed.session)]
+    const events = await endReply(sql, ended, ending)
+    await countUsed(sql, ended, ending)
     return { result: ended, events }
   })
+}
+
+/** Ends the reply with its run; gives the events that tell both. */
+async function endReply(sql: Sql, ended: Run, ending: Ending): Promise<ChangeEvent[]> {
+  const isKept = !ended.isRolledBack
+  const reply = { ...ending, status: messageStatus[ending.status] }
+  const { message, session } = await storeReplyEnd(sql, ended, reply, { isEnd: true, isKept })
+  await sql(recordUsage, [ended.tenantId, ended.id, message.agentId])
+  // Telling the changes of a deleted session would bring it back to sidebars.
+  if (session.deletedAt !== null && isKept) return [changedUnseen(session)]
+  if (isKept) return [messageUpdated(message, session), runFinished(ended, session), sessionUpdated(session)]
+  const removed = await eraseTurn(sql, ended, session)
+  return session.deletedAt === null
+    ? [runFinished(ended, removed.session), ...removed.events]
+    : [changedUnseen(removed.session)]
 }
 
 async function storeRunEnd(
@@ -173,6 +171,7 @@ export async function storeReplyEnd(
     outputTokens,
     run.model,
     cost,
+    cachedInputTokens,
   ])
   if (!session || !message) throw new Error(`The run ${run.id} has lost its session or its message.`)
   return { message, session }

@@ -2,6 +2,7 @@ import type { Run, Statement, TenantDatabase } from '../../db/client.ts'
 import type { ToolCall } from '../../llm/provider.ts'
 import type { AgentTool } from '../agents/checks.ts'
 import { messageUpdated } from '../messages/append.ts'
+import { countUsed } from '../quotas/counting.ts'
 import type { Changes } from '../sessions/changes.ts'
 import { changedUnseen, sessionUpdated } from '../sessions/rows.ts'
 import { type Ending, storeReplyEnd } from './ending.ts'
@@ -68,6 +69,7 @@ export function pauseRunOnce(
     if (!paused) return { result: null, events: [] }
     const ended = { ...reply, status: 'COMPLETE' } as const
     const { message, session } = await storeReplyEnd(sql, paused, ended, { isEnd: false, isKept: true })
+    await countUsed(sql, paused, reply)
     const events = [
       messageUpdated(message, session),
       // Where the server has all results itself, nobody has anything to do.

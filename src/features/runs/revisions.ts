@@ -9,6 +9,7 @@ import { invalid, NotFoundError, ValidationError } from '../../lib/errors.ts'
 import { messageColumns } from '../messages/append.ts'
 import { eraseMessages, lockMessages, messagesErasedWith, replaceMessages } from '../messages/removal.ts'
 import type { ClientKey } from '../messages/service.ts'
+import type { Quotas } from '../quotas/service.ts'
 import type { Change, Changes } from '../sessions/changes.ts'
 import type { Sessions } from '../sessions/service.ts'
 import type { Engine } from './engine.ts'
@@ -62,10 +63,11 @@ type Dependencies = {
   runs: Runs
   changes: Changes
   engine: Engine
+  quotas: Quotas
 }
 
 export function createRevisions(dependencies: Dependencies): Revisions {
-  const { config, sessions, turns, runs, changes, engine } = dependencies
+  const { config, sessions, turns, runs, changes, engine, quotas } = dependencies
   const editInput = z.object({
     messageId: z.uuid(),
     content: text({ min: 1, max: config.messageMaxLength }),
@@ -162,6 +164,7 @@ export function createRevisions(dependencies: Dependencies): Revisions {
       if (target.replacedAt) throw notInConversation()
       const { metadata, id: replacesId } = target
       const question = { content: input.content, metadata, replacesId, ...key }
+      await quotas.require(viewer.db, viewer.userId)
       const settled = await turns.settle(viewer, session, { content: input.content })
       return answerAnew(viewer, session, target, key, async () => ({ question, ...settled }))
     },
@@ -176,6 +179,7 @@ export function createRevisions(dependencies: Dependencies): Revisions {
       if (target.role !== 'ASSISTANT')
         throw invalid('messageId', 'is no reply; only those can be regenerated')
       if (target.replacedAt) throw notInConversation()
+      await quotas.require(viewer.db, viewer.userId)
       const settled = await turns.settle(viewer, session, { ...input, content: null })
       return answerAnew(viewer, session, target, key, async (sql) => {
         const values = [viewer.tenantId, session.id, target.id, target.seq]

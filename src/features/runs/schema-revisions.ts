@@ -7,6 +7,7 @@ import {
   LimitError,
   ModelUnavailableError,
   NotFoundError,
+  QuotaError,
   RateLimitedError,
   ValidationError,
 } from '../../lib/errors.ts'
@@ -21,6 +22,7 @@ const errors = {
     ForbiddenError,
     ConflictError,
     LimitError,
+    QuotaError,
     RateLimitedError,
     ModelUnavailableError,
   ],

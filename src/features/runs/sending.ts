@@ -7,6 +7,7 @@ import { contextPolicy } from '../../lib/context-policy.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { ForbiddenError, LimitError, RunInProgressError } from '../../lib/errors.ts'
 import { lockMessages } from '../messages/removal.ts'
+import type { Quotas } from '../quotas/service.ts'
 import type { Change, Changes } from '../sessions/changes.ts'
 import { maxDocuments } from '../sessions/checks.ts'
 import { requireDocuments } from '../sessions/documents.ts'
@@ -55,9 +56,18 @@ type Dependencies = {
   runs: Runs
   changes: Changes
   engine: Engine
+  quotas: Quotas
 }
 
-export function createSending({ config, sessions, turns, runs, changes, engine }: Dependencies): Sending {
+export function createSending({
+  config,
+  sessions,
+  turns,
+  runs,
+  changes,
+  engine,
+  quotas,
+}: Dependencies): Sending {
   const sendInput = z.object({
     sessionId: z.uuid(),
     content: text({ min: 1, max: config.messageMaxLength }),
@@ -121,7 +131,10 @@ export function createSending({ config, sessions, turns, runs, changes, engine }
       const earlier = await turns.repeated(viewer, sessionId, key)
       if (earlier) return earlier
       turns.count(viewer, session)
-      const settled = await turns.settle(viewer, session, input)
+      const [settled] = await Promise.all([
+        turns.settle(viewer, session, input),
+        quotas.require(viewer.db, viewer.userId),
+      ])
       const documentIds = input.documentIds
         ? await requireDocuments(viewer.db.sql, viewer, input.documentIds)
         : undefined

@@ -5,6 +5,8 @@ import type { ModelUsage } from '../../llm/provider.ts'
 import type { Models } from '../../llm/registry.ts'
 import { titleRequest } from '../../llm/title-request.ts'
 import type { Log } from '../../telemetry/log.ts'
+import { addUsed } from '../quotas/counting.ts'
+import type { Quotas } from '../quotas/service.ts'
 import type { Changes } from '../sessions/changes.ts'
 import { sessionColumns, sessionUpdated } from '../sessions/rows.ts'
 import { noUsage } from './ending.ts'
@@ -20,7 +22,7 @@ export type Titles = {
 
 const findUntitled: Statement = {
   name: 'title-untitled',
-  text: `SELECT s.id AS "sessionId", q.content AS question, a.content AS reply FROM runs r
+  text: `SELECT s.id AS "sessionId", r.user_id AS "userId", q.content AS question, a.content AS reply FROM runs r
     JOIN sessions s ON s.tenant_id = r.tenant_id AND s.id = r.session_id
     JOIN messages q ON q.tenant_id = r.tenant_id AND q.id = r.user_message_id
     JOIN messages a ON a.tenant_id = r.tenant_id AND a.id = r.assistant_message_id
@@ -28,7 +30,7 @@ const findUntitled: Statement = {
       AND s.title_source IS DISTINCT FROM 'MODEL' AND q.content IS NOT NULL AND a.content <> ''`,
 }
 
-type Untitled = { sessionId: string; question: string; reply: string }
+type Untitled = { sessionId: string; userId: string; question: string; reply: string }
 
 // What a person set meanwhile stays; the call was made all the same.
 const storeTitle: Statement = {
@@ -41,14 +43,6 @@ const storeTitle: Statement = {
     WHERE s.tenant_id = $1 AND s.id = $2 RETURNING ${sessionColumns}`,
 }
 
-// In the ledger it counts with the run that it was made for: a title is no answer of its own.
-const recordTitle: Statement = {
-  name: 'title-record',
-  text: `UPDATE usage_records SET input_tokens = input_tokens + $3, output_tokens = output_tokens + $4,
-      cached_input_tokens = cached_input_tokens + $5, cost = cost + coalesce($6::numeric, 0)
-    WHERE tenant_id = $1 AND run_id = $2`,
-}
-
 const timeoutMs = 60_000
 
 /** A model that thinks aloud may do so for a while before the title comes. */
@@ -59,11 +53,12 @@ type Dependencies = {
   database: Database
   changes: Changes
   models: Models
+  quotas: Quotas
   jobs: Jobs
   log: Log
 }
 
-export function createTitles({ config, database, changes, models, jobs, log }: Dependencies): Titles {
+export function createTitles({ config, database, changes, models, quotas, jobs, log }: Dependencies): Titles {
   const { titleModel, titleMaxLength } = config
   if (titleModel === undefined) return { offer: () => {} }
 
@@ -72,20 +67,16 @@ export function createTitles({ config, database, changes, models, jobs, log }: D
 
   async function write(db: TenantDatabase, runId: string, signal: AbortSignal): Promise<void> {
     const untitled = await find(db, runId)
-    if (!untitled) return
+    if (!untitled || !(await quotas.hasRoom(db, untitled.userId))) return
     const { text, usage } = await askFor(models, titleModel as string, untitled, signal)
     const title = titleIn(text, titleMaxLength)
     if (title === null) log.warn({ runId, model: titleModel }, 'the title model gave no title')
     const { inputTokens, outputTokens, cachedInputTokens } = usage
-    const used = [
-      inputTokens,
-      outputTokens,
-      cachedInputTokens,
-      models.prices.costOf(titleModel as string, usage),
-    ]
+    const cost = models.prices.costOf(titleModel as string, usage)
+    const used = [inputTokens, outputTokens, cachedInputTokens, cost]
     await changes.commit(db, untitled.sessionId, async (sql) => {
-      await sql(recordTitle, [db.tenantId, runId, ...used])
       const [session] = await sql<Session>(storeTitle, [db.tenantId, untitled.sessionId, title, ...used])
+      await addUsed(sql, { tenantId: db.tenantId, runId }, { usage, cost })
       return { result: undefined, events: session?.deletedAt === null ? [sessionUpdated(session)] : [] }
     })
   }

@@ -15,12 +15,13 @@ const copyHistory: Statement = {
   name: 'session-copy-history',
   text: `WITH copied AS (
       INSERT INTO messages (tenant_id, session_id, id, seq, role, content, tool_calls, tool_call_id, agent_id,
-        author_id, status, finish_reason, model, input_tokens, output_tokens, cost, metadata, edited_at, created_at)
+        author_id, status, finish_reason, model, input_tokens, output_tokens, cached_input_tokens,
+        cost, metadata, edited_at, created_at)
       SELECT m.tenant_id, $2, ${newUuid}, row_number() OVER (ORDER BY m.seq), m.role, m.content, m.tool_calls,
         m.tool_call_id, m.agent_id, m.author_id,
         CASE m.status WHEN 'STREAMING' THEN 'INTERRUPTED' ELSE m.status END,
         CASE m.status WHEN 'STREAMING' THEN 'OTHER' ELSE m.finish_reason END,
-        m.model, m.input_tokens, m.output_tokens, m.cost, m.metadata, m.edited_at, m.created_at
+        m.model, m.input_tokens, m.output_tokens, m.cached_input_tokens, m.cost, m.metadata, m.edited_at, m.created_at
       FROM messages last
       JOIN messages m ON m.tenant_id = last.tenant_id AND m.session_id = last.session_id AND m.seq <= last.seq
         AND (m.replaced_at IS NULL OR m.replaced_at >= last.replaced_at)

@@ -57,7 +57,8 @@ export function countBuckets(
       ...narrowed.map((condition) => condition(source)),
     ].join(' AND ')
   const text = `WITH entries AS (
-      SELECT u.created_at, u.session_id, ${keyOf('run')} AS key, 0 AS messages, 1 AS runs,
+      SELECT u.created_at, u.session_id, ${keyOf('run')} AS key, 0 AS messages,
+        CASE u.kind WHEN 'RUN' THEN 1 ELSE 0 END AS runs,
         CASE WHEN u.status IN ('FAILED', 'INTERRUPTED') THEN 1 ELSE 0 END AS failures, u.input_tokens, u.output_tokens,
         u.cached_input_tokens, u.cost, u.time_to_first_token_ms
       FROM usage_records u WHERE ${where('u', 'run')}

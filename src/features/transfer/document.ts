@@ -41,6 +41,7 @@ export function createDocumentCheck({ sessions, contentMaxLength }: Limits) {
     model: text({ min: 1, max: 200 }).nullish(),
     inputTokens: count.nullish(),
     outputTokens: count.nullish(),
+    cachedInputTokens: count.nullish(),
     cost: z
       .string()
       .regex(/^\d{1,9}(\.\d{1,9})?$/, 'is not an amount; allowed is a decimal text such as "0.0012"')

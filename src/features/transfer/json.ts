@@ -70,6 +70,7 @@ function messagePart(message: HistoryMessage) {
     model: message.model,
     inputTokens: message.inputTokens,
     outputTokens: message.outputTokens,
+    cachedInputTokens: message.cachedInputTokens,
     cost: message.cost && amountOf(String(message.cost)),
     metadata: message.metadata,
     editedAt: message.editedAt,

@@ -32,15 +32,15 @@ const insertSession: Statement = {
 const insertMessages: Statement = {
   name: 'transfer-insert-messages',
   text: `INSERT INTO messages (tenant_id, session_id, id, seq, role, content, tool_calls, tool_call_id, agent_id,
-      author_id, status, finish_reason, model, input_tokens, output_tokens, cost, metadata, edited_at, replaces_id,
-      replaced_at, created_at, updated_at)
+      author_id, status, finish_reason, model, input_tokens, output_tokens, cached_input_tokens, cost, metadata,
+      edited_at, replaces_id, replaced_at, created_at, updated_at)
     SELECT $1, $2, d.id, d.seq, d.role, d.content, d."toolCalls", d."toolCallId", d."agentId", d."authorId", d.status,
-      d."finishReason", d.model, d."inputTokens", d."outputTokens", d.cost, d.metadata, d."editedAt", d."replacesId",
-      d."replacedAt", d."createdAt", d."updatedAt"
+      d."finishReason", d.model, d."inputTokens", d."outputTokens", d."cachedInputTokens", d.cost, d.metadata,
+      d."editedAt", d."replacesId", d."replacedAt", d."createdAt", d."updatedAt"
     FROM jsonb_to_recordset($3::jsonb) AS d(id uuid, seq int, role "MessageRole", content text, "toolCalls" jsonb,
       "toolCallId" text, "agentId" uuid, "authorId" uuid, status "MessageStatus", "finishReason" "FinishReason",
-      model text, "inputTokens" int, "outputTokens" int, cost numeric, metadata jsonb, "editedAt" timestamptz,
-      "replacesId" uuid, "replacedAt" timestamptz, "createdAt" timestamptz, "updatedAt" timestamptz)`,
+      model text, "inputTokens" int, "outputTokens" int, "cachedInputTokens" int, cost numeric, metadata jsonb,
+      "editedAt" timestamptz, "replacesId" uuid, "replacedAt" timestamptz, "createdAt" timestamptz, "updatedAt" timestamptz)`,
 }
 
 const markRead: Statement = {
@@ -123,6 +123,7 @@ function rowsOf({ session, messages }: SessionDocument, ownerId: string, { agent
       model: message.model ?? null,
       inputTokens: message.inputTokens ?? null,
       outputTokens: message.outputTokens ?? null,
+      cachedInputTokens: message.cachedInputTokens ?? null,
       cost: message.cost ?? null,
       metadata: message.metadata ?? {},
       editedAt: message.editedAt ?? null,
