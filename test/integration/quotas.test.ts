@@ -70,6 +70,8 @@ describe('a quota', () => {
       { scope: 'TENANT', usedTokens: 42 },
     ])
     expect(await setQuota(app, tenant, { scope: 'EACH_USER', period: 'DAY' })).toBeNull()
+    const admin = app.api({ user: 'root', role: 'ADMIN', tenant })
+    expect((await admin.run('{ auditLog { nodes { action } } }')).auditLog.nodes).toHaveLength(3)
     expect(await quotaOf(alice)).toMatchObject([{ scope: 'TENANT' }])
     const { setQuota: refused } = await alice.run(
       'mutation { setQuota(input: { scope: TENANT, period: DAY }) { ... on Error { code } } }',

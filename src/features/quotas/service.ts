@@ -11,6 +11,8 @@ import {
   type QuotaScope,
   type QuotaUnit,
 } from '../../lib/errors.ts'
+import { encodeId } from '../../lib/ids.ts'
+import { recordAction } from '../audit/record.ts'
 
 /**
  * A quota and where it stands. `used…` is of the user or the tenant that it was asked for; null for the one of each
@@ -151,15 +153,18 @@ export function createQuotas(): Quotas {
     ofTenant: ({ db, tenantId }) => db.sql<Quota>(findOfTenant, [tenantId]),
     async set(viewer, asked) {
       const input = check(setInput, asked)
-      const key = [viewer.tenantId, await subjectOf(viewer, input), input.period]
+      const subject = await subjectOf(viewer, input)
+      const key = [viewer.tenantId, subject, input.period]
       const amounts = [input.tokens ?? null, input.cost ?? null]
-      if (amounts.every((value) => value === null)) {
-        await viewer.db.sql(deleteQuota, key)
-        return null
-      }
-      await viewer.db.sql(upsertQuota, [...key, ...amounts])
-      const [quota] = await viewer.db.sql<Quota>(findOne, key)
-      return quota ?? null
+      const target =
+        input.scope === 'EACH_USER' ? null : encodeId(input.scope === 'USER' ? 'User' : 'Tenant', subject)
+      return viewer.db.transaction(async (sql) => {
+        if (amounts.every((value) => value === null)) await sql(deleteQuota, key)
+        else await sql(upsertQuota, [...key, ...amounts])
+        await recordAction(sql, viewer, { action: 'setQuota', target })
+        const [quota] = await sql<Quota>(findOne, key)
+        return quota ?? null
+      })
     },
   }
 }
