@@ -30,6 +30,7 @@ const settings = z.object({
   CORS_ORIGINS: list.default([]),
   CHAT_PAGE: flag.optional(),
   GRAPHIQL: flag.optional(),
+  REQUEST_TIMEOUT_MS: whole(30_000, 100, 600_000),
   HTTP_BODY_MAX_BYTES: whole(1_048_576, 1_024),
   WEBSOCKET_FRAME_MAX_BYTES: whole(131_072, 1_024),
   WEBSOCKET_INIT_TIMEOUT_MS: whole(3_000, 100, 60_000),
@@ -187,6 +188,7 @@ function arrange(s: Settings) {
       corsOrigins: s.CORS_ORIGINS,
       chatPage: s.CHAT_PAGE ?? true,
       graphiql: s.GRAPHIQL ?? !isProduction,
+      requestTimeoutMs: s.REQUEST_TIMEOUT_MS,
       bodyMaxBytes: s.HTTP_BODY_MAX_BYTES,
       websocket: {
         frameMaxBytes: s.WEBSOCKET_FRAME_MAX_BYTES,

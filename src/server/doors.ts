@@ -55,6 +55,7 @@ const requestsEndWithinMs = 2_000
 export function createDoors(options: Options): Doors {
   const { config, schema, present, signIn, health, rates, atTurnEnd, log } = options
   const { corsOrigins, host, port, bodyMaxBytes, websocket, connections, trustedProxyHops } = config.server
+  const { requestTimeoutMs } = config.server
   const contextOf = (origin: OperationOrigin) => {
     origin.context ??= options.contextOf(origin)
     return origin.context
@@ -72,7 +73,15 @@ export function createDoors(options: Options): Doors {
   const answering = { yoga, compiled, eventStreams, health, pages, exports }
   const documentMaxBytes = config.documents.maxBytes
   const largeBodies = createLargeBodies({ bodyMaxBytes, documentMaxBytes, contextOf })
-  const server = createHttpServer({ ...answering, admission, contextOf, corsOrigins, largeBodies, log })
+  const server = createHttpServer({
+    ...answering,
+    admission,
+    contextOf,
+    corsOrigins,
+    requestTimeoutMs,
+    largeBodies,
+    log,
+  })
   const sockets = createWebSocketDoor({
     ...staying,
     ...websocket,

@@ -6,6 +6,7 @@ import type { Context } from '../graphql/context.ts'
 import { type ErrorCode, RateLimitedError } from '../lib/errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Admission } from './admission.ts'
+import { readText } from './body.ts'
 import type { CompiledOperations } from './compiled.ts'
 import { corsHeaders, type EventStreams } from './event-streams.ts'
 import type { ExportDoor } from './exports.ts'
@@ -21,6 +22,7 @@ type Options = {
   eventStreams: EventStreams
   /** Without them no answer needs CORS headers, which are Yoga's to give. */
   corsOrigins: readonly string[]
+  requestTimeoutMs: number
   health: Health
   pages: Pages
   exports: ExportDoor
@@ -47,15 +49,15 @@ export function createHttpServer(options: Options): Server {
       if (large && 'status' in large) return sendError(response, large.status, large.code, large.message)
       const isForEvents = wantsEvents(request)
       const isPlain = !isForEvents && isOrdinary(request, options.corsOrigins)
-      if (large || isForEvents || isPlain) {
-        const body = large?.body ?? (request.method === 'POST' ? await textOf(request) : null)
-        if (isForEvents && (await options.eventStreams.handle(request, response, body, origin))) return
-        const { accept } = request.headers
-        if (isPlain && body !== null && (await options.compiled.handle({ accept, body }, response, origin)))
-          return
-        // Yoga takes a body that was read before from here; of a text it would list every character first.
-        if (body !== null) Object.assign(request, { body: large ? Readable.from([body]) : body })
-      }
+      const body = large?.body ?? (request.method === 'POST' ? await readText(request) : null)
+      if (body === null && request.method === 'POST')
+        return sendError(response, 400, 'BAD_USER_INPUT', 'The body is not UTF-8.')
+      if (isForEvents && (await options.eventStreams.handle(request, response, body, origin))) return
+      const { accept } = request.headers
+      if (isPlain && body !== null && (await options.compiled.handle({ accept, body }, response, origin)))
+        return
+      // Yoga takes a body that was read before from here; of a text it would list every character first.
+      if (body !== null) Object.assign(request, { body: large ? Readable.from([body]) : body })
       await yoga(request, response, { origin })
       return
     }
@@ -85,7 +87,7 @@ export function createHttpServer(options: Options): Server {
     sendError(response, 429, excess.code, excess.message, { retryAfterSeconds: excess.retryAfterSeconds })
   }
 
-  const server = createServer((request, response) => {
+  const server = createServer(timeoutsOf(options.requestTimeoutMs), (request, response) => {
     const requestId = newRequestId(request.headers['x-request-id'])
     response.setHeader('x-request-id', requestId)
     answer(request, response, requestId).catch((error) => {
@@ -95,20 +97,15 @@ export function createHttpServer(options: Options): Server {
         sendError(response, 500, 'INTERNAL_SERVER_ERROR', `Internal server error; request id ${requestId}.`)
     })
   })
-  server.headersTimeout = 10_000
-  server.requestTimeout = 30_000
   return server
 }
 
-/** The body as text; `node:stream/consumers` does the same through an iterator, at several times the cost. */
-function textOf(request: IncomingMessage): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.once('end', () => resolve(Buffer.concat(chunks).toString()))
-    request.once('error', reject)
-  })
-}
+/** How long a request may take to arrive, and how often that is looked at. */
+const timeoutsOf = (requestTimeoutMs: number) => ({
+  requestTimeout: requestTimeoutMs,
+  headersTimeout: Math.min(10_000, requestTimeoutMs),
+  connectionsCheckingInterval: Math.min(5_000, requestTimeoutMs / 2),
+})
 
 const wantsEvents = ({ method, headers }: IncomingMessage) =>
   (method === 'POST' || method === 'GET') && headers.accept?.includes('text/event-stream') === true

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import { text } from 'node:stream/consumers'
 import { getOperationAST, Kind, parse } from 'graphql'
 import type { Context } from '../graphql/context.ts'
 import type { ErrorCode } from '../lib/errors.ts'
+import { readText } from './body.ts'
 import type { OperationOrigin } from './yoga.ts'
 
 export type Refusal = { status: number; code: ErrorCode; message: string }
@@ -68,8 +68,8 @@ export function createLargeBodies({ bodyMaxBytes, documentMaxBytes, contextOf }:
         }
       readingBy.set(userId, reading + 1)
       try {
-        const body = await text(request)
-        return storesDocument(body) ? { body } : tooLarge(request)
+        const body = await readText(request)
+        return body !== null && storesDocument(body) ? { body } : tooLarge(request)
       } finally {
         const left = (readingBy.get(userId) ?? 1) - 1
         if (left > 0) readingBy.set(userId, left)

@@ -47,6 +47,9 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: options.frameMaxBytes,
+    // Each fragment and chunk costs more than it carries, however small it is.
+    maxFragments: 1_024,
+    maxBufferedChunks: 4_096,
     perMessageDeflate: false,
     // Not among the types yet.
     ...({ closeTimeout: closeTimeoutMs } as object),

@@ -1,4 +1,4 @@
-import { type Logger, pino } from 'pino'
+import { type DestinationStream, type Logger, pino } from 'pino'
 import type { Config } from '../config.ts'
 
 export type Log = Logger
@@ -10,9 +10,13 @@ const secretPaths = ['authorization', 'token', 'password', 'secret', 'apiKey', '
   `*.*.${name}`,
 ])
 
-/** JSON lines on stdout; for people when stdout is a terminal. */
-export function createLog({ level }: Config['log'], isForPeople: boolean): Log {
-  return pino({
+/** JSON lines on stdout, unless another `destination` is given; for people when stdout is a terminal. */
+export function createLog(
+  { level }: Config['log'],
+  isForPeople: boolean,
+  destination?: DestinationStream,
+): Log {
+  const options = {
     level,
     base: null,
     redact: { paths: secretPaths, censor: '[redacted]' },
@@ -24,5 +28,6 @@ export function createLog({ level }: Config['log'], isForPeople: boolean): Log {
           },
         }
       : {}),
-  })
+  }
+  return destination ? pino(options, destination) : pino(options)
 }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { actsForTenant } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import { check, modelId as idCheck, modelParameters } from '../../lib/checks.ts'
-import { ForbiddenError, ModelUnavailableError, ValidationError } from '../../lib/errors.ts'
+import { ForbiddenError, invalid, ModelUnavailableError, ValidationError } from '../../lib/errors.ts'
 import type { Price } from '../../llm/prices.ts'
 import type { ModelParameters } from '../../llm/provider.ts'
 import type { ListedModel, Models } from '../../llm/registry.ts'
@@ -62,6 +62,21 @@ const settingsInput = z.object({
 })
 
 type Dependencies = { models: Models; broker: Broker; isManaged: boolean; log: Log }
+
+/** Where models may be fetched from. */
+const sources = ['registry.ollama.ai', 'hf.co', 'huggingface.co']
+
+/**
+ * A name of three parts begins with the host that Ollama connects to. Which hosts this installation talks to is the
+ * operator's to say, not that of a tenant's admin.
+ */
+function requireKnownSource(id: string): void {
+  const name = id.slice(id.indexOf(':') + 1)
+  const parts = name.split('/')
+  const isElsewhere = name.includes('://') || (parts.length > 2 && !sources.includes(parts[0] ?? ''))
+  if (isElsewhere)
+    throw invalid('model', `is fetched from elsewhere; allowed are names alone and ${sources.join(', ')}`)
+}
 
 export function createModelCatalog({ models, broker, isManaged, log }: Dependencies): ModelCatalog {
   const news = createModelNews({ broker, log })
@@ -170,6 +185,7 @@ export function createModelCatalog({ models, broker, isManaged, log }: Dependenc
     },
     async pull(viewer, id) {
       requireManaged()
+      requireKnownSource(id)
       await recordAction(viewer.db.sql, viewer, { action: 'pullModel', target: id })
       return actions.pull(id)
     },

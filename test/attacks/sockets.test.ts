@@ -1,0 +1,74 @@
+import { beforeAll, expect, it } from 'vitest'
+import { startTestApp, type TestApp } from '../support/app.ts'
+import { type Neighbour, openNeighbour } from '../support/neighbour.ts'
+import { closeCodeIn, frameOf, openRawSocket } from '../support/raw.ts'
+import { serverSocketsOf } from '../support/server-sockets.ts'
+
+let app: TestApp
+let neighbour: Neighbour
+beforeAll(async () => {
+  app = await startTestApp()
+  neighbour = await openNeighbour(app)
+  return () => neighbour.leave()
+})
+
+it.each<[string, Buffer, number[]]>([
+  ['row 42: a frame without a mask', frameOf('{}', { isMasked: false }), [1002]],
+  ['row 42: reserved bits', frameOf('{}', { reserved: 4 }), [1002]],
+  ['row 42: a kind of frame that there is not', frameOf('{}', { opcode: 3 }), [1002]],
+  ['row 42: a ping in parts', frameOf('x', { opcode: 9, isLast: false }), [1002]],
+  ['row 42: a ping of 126 bytes', frameOf('x'.repeat(126), { opcode: 9 }), [1002]],
+  ['row 42: text that is no UTF-8', frameOf(Buffer.from([0xff, 0xfe])), [1007]],
+  [
+    'row 39: 20,000 empty parts of one message',
+    Buffer.concat([
+      frameOf('', { isLast: false }),
+      ...Array(20_000).fill(frameOf('', { opcode: 0, isLast: false })),
+    ]),
+    [1008],
+  ],
+  [
+    'row 39: a message that never ends',
+    Buffer.concat([
+      frameOf('x'.repeat(200), { isLast: false }),
+      ...Array(900).fill(frameOf('x'.repeat(200), { opcode: 0, isLast: false })),
+    ]),
+    [1009],
+  ],
+  ['row 32: bytes in place of text', frameOf('{"type":"ping"}', { opcode: 2 }), [4400]],
+])('%s closes the socket, and no other', async (_what, frame, codes) => {
+  const raw = await openRawSocket(app.url, app.token())
+  raw.write(frame)
+  await raw.closed
+  expect(codes).toContain(closeCodeIn(raw.received()))
+  await neighbour.isServed()
+})
+
+it('row 40: pings that nobody reads the answers of take no memory', async () => {
+  const { result: raw, sockets } = await serverSocketsOf(app.url, () => openRawSocket(app.url, app.token()))
+  raw.socket.pause()
+  const ping = frameOf(JSON.stringify({ type: 'ping', payload: { text: 'x'.repeat(2_000) } }))
+  // Until the server takes no more, or has closed it.
+  const written = new Promise<void>((resolve) => {
+    let left = 20_000
+    const write = () => {
+      while (left > 0 && !raw.socket.destroyed) {
+        left -= 1
+        if (!raw.socket.write(ping)) return void raw.socket.once('drain', write)
+      }
+      resolve()
+    }
+    raw.socket.once('close', () => resolve())
+    write()
+  })
+  let most = 0
+  const watch = setInterval(() => {
+    most = Math.max(most, sockets[0]?.writableLength ?? 0)
+  }, 5)
+  await written
+  clearInterval(watch)
+  expect(sockets).toHaveLength(1)
+  expect(most).toBeLessThan(2_000_000)
+  await neighbour.isServed()
+  raw.socket.destroy()
+})
