@@ -20,7 +20,7 @@ export function DeleteDocumentDialog({ document, onClose, onDeleted }: Props) {
       onConfirm={() => void confirm()}
       onClose={onClose}
     >
-      It is erased with everything that was indexed of it, from all sessions that use it and from the
+      It is erased with everything that was indexed of it, from all conversations that use it and from the
       citations of their replies. This cannot be undone.
     </ConfirmDialog>
   )

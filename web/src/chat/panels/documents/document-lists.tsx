@@ -45,7 +45,7 @@ export function DocumentLists({ sessionId, data, refetch, loadMore }: Props) {
 
   return (
     <>
-      <Section title="In this session">
+      <Section title="In this conversation">
         {mayChange && (
           <DropZone
             title="Add documents"
@@ -60,7 +60,7 @@ export function DocumentLists({ sessionId, data, refetch, loadMore }: Props) {
         {session.documents.length + uploads.length === 0 ? (
           <Nothing>Replies draw on the documents that are in use here, and cite the passages.</Nothing>
         ) : (
-          <ul className={styles.list} aria-label="Documents of this session">
+          <ul className={styles.list} aria-label="Documents of this conversation">
             {session.documents.map(rowOf)}
             {uploads.map((upload) => (
               <UploadRow key={upload.key} upload={upload} onDismiss={() => dismiss(upload.key)} />

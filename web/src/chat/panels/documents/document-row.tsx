@@ -35,7 +35,9 @@ export function DocumentRow({ document, isAttached, onAttach, onDelete }: Props)
         )}
         {status === 'FAILED' && <p className={styles.failed}>{error ?? 'It could not be read.'}</p>}
       </div>
-      {onAttach && <Switch label={`Use ${title} in this session`} isOn={isAttached} onChange={onAttach} />}
+      {onAttach && (
+        <Switch label={`Use ${title} in this conversation`} isOn={isAttached} onChange={onAttach} />
+      )}
       {onDelete && (
         <IconButton label={`Delete ${title}`} icon={icons.trash} size="small" onClick={onDelete} />
       )}

@@ -20,8 +20,8 @@ export function ClearDialog({ place, prefix, count, onClose }: Props) {
       onClose={onClose}
     >
       {place.scope === 'USER'
-        ? 'They hold in all of your sessions. This cannot be undone.'
-        : 'Everybody in this session uses them. This cannot be undone.'}
+        ? 'They hold in all of your conversations. This cannot be undone.'
+        : 'Everybody in this conversation uses them. This cannot be undone.'}
     </ConfirmDialog>
   )
 }

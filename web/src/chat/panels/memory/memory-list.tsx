@@ -13,8 +13,8 @@ import { MemoriesChanged, MemoriesQuery, type Place } from './operations.ts'
 type Props = { sessionId: string; scope: 'USER' | 'SESSION'; mayChange: boolean }
 
 const explanation = {
-  SESSION: 'What is remembered in this session, for everybody who takes part.',
-  USER: 'What is remembered of you, in all of your sessions.',
+  SESSION: 'What is remembered in this conversation, for everybody who takes part.',
+  USER: 'What is remembered of you, in all of your conversations.',
 }
 
 export function MemoryList({ sessionId, scope, mayChange }: Props) {

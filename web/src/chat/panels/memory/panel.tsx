@@ -5,7 +5,7 @@ import { MemoryList } from './memory-list.tsx'
 import { MemoryRightsQuery } from './operations.ts'
 
 const scopes = [
-  { id: 'SESSION', label: 'This session' },
+  { id: 'SESSION', label: 'This conversation' },
   { id: 'USER', label: 'About you' },
 ] as const
 

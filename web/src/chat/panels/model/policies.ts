@@ -35,7 +35,7 @@ export const policies: readonly Policy[] = [
   {
     kind: 'RETRIEVAL',
     name: 'The last messages and fitting passages',
-    says: 'Passages of older messages and of your other sessions that fit the question.',
+    says: 'Passages of older messages and of your other conversations that fit the question.',
     settings: ['tokens', 'keepLast', 'passages'],
   },
 ]

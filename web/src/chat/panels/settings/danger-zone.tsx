@@ -20,7 +20,8 @@ export function DangerZone({ session }: { session: Session }) {
   return (
     <Section title="Delete">
       <Note>
-        A deleted session is out of sight for everybody and can be restored. An erased one is gone for good.
+        A deleted conversation is out of sight for everybody and can be restored. An erased one is gone for
+        good.
       </Note>
       <FaultNote fault={deletion.fault} />
       <div className={styles.row}>

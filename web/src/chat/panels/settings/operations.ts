@@ -16,6 +16,7 @@ export const SessionSettingsQuery = graphql(`
       model
       systemPrompt
       parameters
+      contextPolicy { kind messages tokens keepLast passages memories }
       agent { id key name }
       user { id name externalId }
       template { id name }
@@ -72,16 +73,6 @@ export const DeletedSessionsQuery = graphql(`
       nodes { id title deletedAt messageCount }
       totalCount
       pageInfo { hasNextPage endCursor }
-    }
-  }
-`)
-
-export const SaveTemplate = graphql(`
-  mutation SaveTemplate($input: CreateTemplateInput!) {
-    createTemplate(input: $input) {
-      ... on CreateTemplatePayload { template { id name } }
-      ... on Error { code message }
-      ... on ValidationError { fields { path message } }
     }
   }
 `)

@@ -2,9 +2,9 @@ import { useQuery } from '@apollo/client/react'
 import { Loaded } from '../loaded.tsx'
 import { DangerZone } from './danger-zone.tsx'
 import { SessionSettingsQuery } from './operations.ts'
-import { SaveAsTemplate } from './save-as-template.tsx'
 import { SessionFacts } from './session-facts.tsx'
 import { SettingsForm } from './settings-form.tsx'
+import { Templates } from './templates.tsx'
 import { Trash } from './trash.tsx'
 
 export function SettingsPanel({ sessionId }: { sessionId: string }) {
@@ -20,7 +20,7 @@ export function SettingsPanel({ sessionId }: { sessionId: string }) {
             <>
               <SettingsForm key={session.id} session={session} />
               <SessionFacts session={session} />
-              <SaveAsTemplate session={session} />
+              <Templates session={session} />
               {session.viewerRole === 'OWNER' && <DangerZone session={session} />}
             </>
           )

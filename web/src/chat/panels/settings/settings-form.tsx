@@ -46,7 +46,7 @@ export function SettingsForm({ session }: { session: Session }) {
     if (!saved) return
     setDraft(null)
     const { length } = saved.deactivatedSessions
-    if (length > 0) toast({ text: `${countOf(length, 'quiet session')} became inactive to make room.` })
+    if (length > 0) toast({ text: `${countOf(length, 'quiet conversation')} became inactive to make room.` })
   }
 
   return (
@@ -95,7 +95,7 @@ export function SettingsForm({ session }: { session: Session }) {
         />
         <span>
           Active
-          <small>An agent has few active sessions at a time; the quietest gives way.</small>
+          <small>An agent has few active conversations at a time; the quietest gives way.</small>
         </span>
       </label>
       <FaultNote fault={save.fault} shownAt={['title', 'metadata', 'tags']} />

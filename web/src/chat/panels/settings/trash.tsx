@@ -21,7 +21,7 @@ export function Trash() {
 
   return (
     <Section title={`Deleted (${totalCount})`}>
-      <ul className={styles.deleted} aria-label="Deleted sessions">
+      <ul className={styles.rows} aria-label="Deleted conversations">
         {nodes.map((session) => {
           const name = session.title ?? 'Untitled'
           return (

@@ -21,9 +21,9 @@ export function SharePanel({ sessionId }: { sessionId: string }) {
               {session.viewerRole === 'OWNER' ? (
                 <AddPerson sessionId={sessionId} isAdmin={viewer.role === 'ADMIN'} />
               ) : (
-                <Note>Only owners can share this session with others.</Note>
+                <Note>Only owners can share this conversation with others.</Note>
               )}
-              <ul className={styles.people} aria-label="People in this session">
+              <ul className={styles.people} aria-label="People in this conversation">
                 {session.participants.map((participant) => (
                   <PersonRow
                     key={participant.user.id}

@@ -69,7 +69,7 @@ export function PersonRow(props: Props) {
       )}
       {!isSessionUser && (mayChange || isViewer) && (
         <IconButton
-          label={isViewer ? 'Leave this session' : `Remove ${name}`}
+          label={isViewer ? 'Leave this conversation' : `Remove ${name}`}
           icon={isViewer ? icons.exit : icons.close}
           size="small"
           disabled={remove.isBusy}

@@ -6,7 +6,7 @@ export const roles = [
     name: 'Editor',
     may: 'Also writes, stops and repeats replies, and changes model, documents, memory and title.',
   },
-  { role: 'OWNER', name: 'Owner', may: 'Also shares, deletes and restores the session.' },
+  { role: 'OWNER', name: 'Owner', may: 'Also shares, deletes and restores the conversation.' },
 ] as const
 
 export type Role = (typeof roles)[number]['role']

@@ -27,7 +27,7 @@ export function ExportSession({ sessionId }: { sessionId: string }) {
   }
 
   return (
-    <Section title="Export this session">
+    <Section title="Export this conversation">
       <ul className={styles.formats}>
         {formats.map(({ format, name, says }) => (
           <li key={format}>

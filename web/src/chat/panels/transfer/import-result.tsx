@@ -32,7 +32,7 @@ export function ImportResult({ name, sessions, messageCount }: Props) {
           </li>
         ))}
       </ul>
-      {sessions.length > shownAtOnce && <p>The others are in the list of sessions.</p>}
+      {sessions.length > shownAtOnce && <p>The others are in the list of conversations.</p>}
     </>
   )
 }

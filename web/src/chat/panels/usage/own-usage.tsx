@@ -31,7 +31,7 @@ export function OwnUsage({ userId }: { userId: string }) {
 
   return (
     <Section
-      title="All of your sessions"
+      title="All of your conversations"
       aside={
         <select
           className={styles.select}

@@ -15,7 +15,7 @@ export function SessionUsage({ session: { usage, messageCount } }: { session: Se
     { name: 'From cache', value: inShort(usage.cachedInputTokens), exact: usage.cachedInputTokens },
   ]
   return (
-    <Section title="This session">
+    <Section title="This conversation">
       <dl className={styles.facts}>
         {facts.map(({ name, value, exact }) => (
           <div key={name}>
