@@ -7,8 +7,8 @@ import type { Result, Transport } from './transport.ts'
 const pingEveryMs = 10_000
 const pongWithinMs = 5_000
 const acknowledgedWithinMs = 10_000
-/** A socket that nobody uses is kept for this long, for the next subscription. */
-const idleForMs = 5_000
+/** On a page, a socket that nobody uses is kept for the next subscription. A program would not end for as long. */
+const idleForMs = 'document' in globalThis ? 5_000 : 0
 
 /** What a retry cannot mend: a protocol or a token that the server does not take. */
 const fatalCloseCodes = [1002, 1003, 1007, 1009, 1010, 4004, 4005, 4400, 4401, 4406, 4409, 4429, 4500]
