@@ -1,0 +1,36 @@
+import type { Page } from 'playwright-core'
+import { expect, vi } from 'vitest'
+import { startTestApp } from '../support/app.ts'
+import type { useBrowser } from '../support/browser.ts'
+
+export const waiting = { timeout: 15_000, interval: 50 }
+
+export type PanelWorld = Awaited<ReturnType<typeof startPanelWorld>>
+
+/** A server whose default model cannot be reached, so that one is seen that cannot be chosen; and alice, who has sessions. */
+export async function startPanelWorld(browser: ReturnType<typeof useBrowser>) {
+  const app = await startTestApp({ env: { DEFAULT_MODEL: 'ollama:llama3.2' } })
+  const alice = app.api()
+  return { app, alice, openPanel }
+
+  /** A session of the demo model, as alice has it open with one of the panels beside it. */
+  async function openPanel(panel: string, input: Record<string, unknown> = {}, width = 1_280) {
+    const sessionId = await alice.createSession({ model: 'demo:chat', title: 'Boilers', ...input })
+    const { context, faults } = await browser.openProfile({ viewport: { width, height: 900 } })
+    await context.addInitScript(
+      `if (location.protocol === 'http:') sessionStorage.setItem('parley:token', '${app.token()}')`,
+    )
+    const page = await context.newPage()
+    page.setDefaultTimeout(waiting.timeout)
+    await page.goto(`${app.url}/s/${sessionId}?panel=${panel}`)
+    const drawer = page.getByRole('complementary')
+    const press = (name: string, within: Pick<Page, 'getByRole'> = drawer) =>
+      within.getByRole('button', { name, exact: true }).click()
+    const read = async (fields: string) =>
+      (await alice.run(`query ($id: ID!) { session(id: $id) { ${fields} } }`, { id: sessionId })).session
+    /** Until the API tells this of the session. */
+    const untilStored = (fields: string, expected: unknown) =>
+      vi.waitFor(async () => expect(await read(fields)).toEqual(expected), waiting)
+    return { sessionId, page, drawer, faults, press, read, untilStored }
+  }
+}
