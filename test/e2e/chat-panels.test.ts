@@ -210,7 +210,9 @@ it('remembers, changes and forgets, and hears of what others do', async () => {
 it('counts what a session used, and shows the days by model', async () => {
   const { sessionId, page, drawer } = await world.openPanel('usage')
   await world.alice.sendMessage({ sessionId, content: 'Count me', wait: true })
-  const replies = drawer.getByRole('region', { name: 'This conversation' }).locator('div', { hasText: /^Replies/ })
+  const replies = drawer
+    .getByRole('region', { name: 'This conversation' })
+    .locator('div', { hasText: /^Replies/ })
   await replies.getByText('1', { exact: true }).waitFor()
   const all = drawer.getByRole('region', { name: 'All of your conversations' })
   await all.getByLabel('How long back').selectOption('7 days')
