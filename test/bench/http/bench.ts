@@ -5,13 +5,15 @@ import { loadHttp } from '../load-http.ts'
 import type { Options } from '../options.ts'
 import { printCase, progress, type Row } from '../report.ts'
 import { freePort, type ServerProcess, startServer } from '../server.ts'
+import { createAnswerCheck } from './answers.ts'
 import { type Request, requestsOf, type Sample, type Work } from './requests.ts'
 
 type Server = ServerProcess & { name: string; port: number }
 
 const works: readonly Work[] = ['Q1', 'Q2', 'Q3', 'M1']
 const peers = ['parley', 'plain', 'mercurius', 'sql']
-const warmSeconds = 2
+/** Until the engine has compiled what is hot; the larger the server, the longer it takes. */
+const warmSeconds = 5
 
 export async function benchHttp(options: Options): Promise<Row[]> {
   const databaseUrl = process.env.DATABASE_URL
@@ -50,9 +52,13 @@ async function measureWork(
   { rounds, seconds, connections }: Options,
 ): Promise<Row[]> {
   const rows: Row[] = []
+  const checkAnswer = createAnswerCheck()
   for (const server of servers) {
     const requests = requestsFor(server.name)
-    if (requests[0]) await checkAnswer(server, requests[0], work)
+    if (requests[0]) checkAnswer(server.name, work, await answerOf(server, requests[0]))
+  }
+  for (const server of servers) {
+    const requests = requestsFor(server.name)
     await load(server, requests, { work, seconds: warmSeconds, connections })
   }
   for (let round = 0; round < rounds; round += 1)
@@ -133,14 +139,11 @@ async function load(
 
 const wantedOf = (work: Work) => (work === 'M1' ? '"seq"' : '"messageCount"')
 
-/** Every server must really answer before it is timed. */
-async function checkAnswer(server: Server, { body, headers }: Request, work: Work): Promise<void> {
+async function answerOf(server: Server, { body, headers }: Request): Promise<string> {
   const answer = await fetch(`http://127.0.0.1:${server.port}${pathOf(server)}`, {
     method: 'POST',
     body,
     headers,
   })
-  const text = await answer.text()
-  if (!answer.ok || !text.includes(wantedOf(work)) || text.includes('"errors"'))
-    throw new Error(`${server.name} does not answer ${work}: ${text.slice(0, 500)}`)
+  return answer.text()
 }

@@ -21,8 +21,8 @@ const plainQueries: Record<Work, string> = {
 
 const mercuriusQueries: Record<Work, string> = {
   ...plainQueries,
-  Q1: `query ($userId: ID!) { sessions(userId: $userId) { nodes { ${node} } pageInfo { hasNextPage } totalCount } }`,
-  Q3: `query ($userId: ID!) { sessions(userId: $userId) { nodes { ${node} messages(last: 3) { ${message} } } } }`,
+  Q1: `query ($userId: ID!) { sessions(userId: $userId, first: 10) { nodes { ${node} } pageInfo { hasNextPage } totalCount } }`,
+  Q3: `query ($userId: ID!) { sessions(userId: $userId, first: 10) { nodes { ${node} messages(last: 3) { ${message} } } } }`,
 }
 
 const parleyQueries: Record<Work, string> = {

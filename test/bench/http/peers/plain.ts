@@ -47,7 +47,7 @@ builder.prismaObject('Session', {
     agent: t.relation('agent', { nullable: true }),
     messages: t.relation('messages', {
       args: { last: t.arg.int({ required: true }) },
-      query: ({ last }) => ({ orderBy: { seq: 'desc' as const }, take: last }),
+      query: ({ last }) => ({ orderBy: { seq: 'asc' as const }, take: -last }),
     }),
   }),
 })
