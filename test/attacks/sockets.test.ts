@@ -6,8 +6,13 @@ import { serverSocketsOf } from '../support/server-sockets.ts'
 
 let app: TestApp
 let neighbour: Neighbour
+let vanished: { freed: Promise<void>; sinceMs: number }
 beforeAll(async () => {
   app = await startTestApp()
+  // It answers nothing from now on, pings neither; the others are tried meanwhile.
+  const { sockets } = await serverSocketsOf(app.url, () => openRawSocket(app.url, app.token()))
+  const freed = new Promise<void>((resolve) => sockets[0]?.once('close', () => resolve()))
+  vanished = { freed, sinceMs: performance.now() }
   neighbour = await openNeighbour(app)
   return () => neighbour.leave()
 })
@@ -71,4 +76,11 @@ it('row 40: pings that nobody reads the answers of take no memory', async () => 
   expect(most).toBeLessThan(2_000_000)
   await neighbour.isServed()
   raw.socket.destroy()
+})
+
+it('row 44: a peer that vanishes without a word is let go', { timeout: 60_000 }, async () => {
+  await vanished.freed
+  // Asked for a sign of life after 20 s, and cut where there is none 20 s later.
+  expect(performance.now() - vanished.sinceMs).toBeLessThan(45_000)
+  await neighbour.isServed()
 })
