@@ -2,8 +2,8 @@ export type { Stream } from './async.ts'
 export type { TokenSource } from './credentials.ts'
 export { type ClientErrorCode, type FieldFault, ParleyError, type ParleyErrorCode, unwrap } from './errors.ts'
 export { createParley, type Parley, type ParleyOptions, type RequestOptions } from './parley.ts'
-export type { FinishedReply, Reply, Sent } from './reply.ts'
-export type { SendOptions, Session } from './session.ts'
+export type { Asked, FinishedReply, Reply, Sent } from './reply.ts'
+export type { RegenerateOptions, SendOptions, Session } from './session.ts'
 export {
   applyEvent,
   type Message,

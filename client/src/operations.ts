@@ -9,7 +9,7 @@ export type WithVariables<Variables, Rest extends unknown[]> =
   Record<string, never> extends Variables ? [variables?: Variables, ...Rest] : [variables: Variables, ...Rest]
 
 /** A mutation that takes one `input`. */
-export type Mutation<Data, Input> = TypedDocumentNode<Data, { input: Input }>
+export type Mutation<Data, Input> = Operation<Data, { input: Input }>
 
 const texts = new WeakMap<DocumentNode, string>()
 
@@ -41,3 +41,11 @@ export const newClientId = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join(
     '',
   )
+
+/** The input with a key by which the server knows it again. */
+export const withClientId = <Input extends { clientId?: string | null | undefined }>(
+  input: Input,
+): Input => ({
+  ...input,
+  clientId: input.clientId ?? newClientId(),
+})

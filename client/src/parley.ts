@@ -13,10 +13,10 @@ import { createPost, dataOf, type Fetch } from './http.ts'
 import {
   isRepeatable,
   type Mutation,
-  newClientId,
   type Operation,
   textOf,
   type WithVariables,
+  withClientId,
 } from './operations.ts'
 import { withRetries } from './retry.ts'
 import { createSessionHandle, type Session } from './session.ts'
@@ -142,7 +142,7 @@ export function createParley(options: ParleyOptions): Parley {
     subscribe,
     session,
     async createSession(given = {}, options) {
-      const input = { ...given, clientId: given.clientId ?? newClientId() }
+      const input = withClientId(given)
       return session((await mutate(CreateSessionDocument, input, options)).session.id)
     },
     async getOrCreateSession(input, options) {

@@ -1,18 +1,14 @@
 import { ParleyError } from './errors.ts'
-import {
-  CancelRunDocument,
-  ReplyTextDocument,
-  RunDocument,
-  SendMessageDocument,
-  type SendMessageInput,
-} from './generated/graphql.ts'
+import { CancelRunDocument, ReplyTextDocument, RunDocument } from './generated/graphql.ts'
 import { pause } from './network.ts'
 import type { Requests } from './parley.ts'
 import { backoffMs } from './retry.ts'
 import type { Message, Run } from './session-state.ts'
 
-/** What the server stored of a send: it is safe from here on, whatever becomes of this client. */
-export type Sent = { userMessage: Message; assistantMessage: Message; run: Run }
+/** What the server stored of what was asked: it is safe from here on, whatever becomes of this client. */
+export type Asked = { assistantMessage: Message; run: Run }
+/** The same of a message that is to be answered. */
+export type Sent = Asked & { userMessage: Message }
 
 /** The reply as it stands at the end of its run, or while that waits for results of tools: `run.status` tells. */
 export type FinishedReply = { message: Message; run: Run }
@@ -21,10 +17,10 @@ export type FinishedReply = { message: Message; run: Run }
  * A reply that is being written. Iterating gives its text piece by piece and ends with it; each iteration gives all of
  * it. Whatever fails, fails `done` and every iteration. A reply that ends badly is no failure: see `run.status`.
  */
-export type Reply = AsyncDisposable &
+export type Reply<Stored extends Asked = Sent> = AsyncDisposable &
   AsyncIterable<string, void, void> & {
-    /** Resolves when the server has the message. */
-    readonly sent: Promise<Sent>
+    /** Resolves when the server has stored what was asked. */
+    readonly sent: Promise<Stored>
     /** Resolves when the run has ended, or waits for results of tools. */
     readonly done: Promise<FinishedReply>
     /** The text so far. */
@@ -33,14 +29,18 @@ export type Reply = AsyncDisposable &
     stop(): Promise<void>
   }
 
-type Options = {
+type Options<Stored> = {
   parley: Requests
-  input: SendMessageInput
+  ask: (signal: AbortSignal) => Promise<Stored>
   signal: AbortSignal | undefined
 }
 
-/** Sends the message and follows its reply. To dispose it ends the following; the reply itself goes on. */
-export function createReply({ parley, input, signal: given }: Options): Reply {
+/** Asks, and follows the reply. To dispose it ends the following; the reply itself goes on. */
+export function createReply<Stored extends Asked>({
+  parley,
+  ask,
+  signal: given,
+}: Options<Stored>): Reply<Stored> {
   const leaving = new AbortController()
   const signal = given ? AbortSignal.any([given, leaving.signal]) : leaving.signal
   let text = ''
@@ -72,8 +72,7 @@ export function createReply({ parley, input, signal: given }: Options): Reply {
       const { run: now } = await parley.request(RunDocument, { runId: run.id }, { signal })
       if (!now) throw new ParleyError('NOT_FOUND', 'The reply was removed.')
       const { assistantMessage: message } = now
-      const isSettled = now.status !== 'QUEUED' && now.status !== 'RUNNING'
-      if (isSettled && message.id === messageId) {
+      if (isSettled(now) && message.id === messageId) {
         text = text.slice(0, start) + (message.content ?? '')
         return { message, run: now }
       }
@@ -83,7 +82,7 @@ export function createReply({ parley, input, signal: given }: Options): Reply {
     }
   }
 
-  const sent: Promise<Sent> = parley.mutate(SendMessageDocument, input, { signal })
+  const sent = ask(signal)
   const done = follow().finally(() => {
     isOver = true
     tell()
@@ -120,3 +119,7 @@ export function createReply({ parley, input, signal: given }: Options): Reply {
     },
   }
 }
+
+/** A run whose calls are all answered, such as those that the server makes by itself, is about to go on. */
+const isSettled = ({ status, pendingToolCalls }: Run): boolean =>
+  status === 'REQUIRES_ACTION' ? pendingToolCalls.length > 0 : status !== 'QUEUED' && status !== 'RUNNING'

@@ -2,18 +2,25 @@ import { createStream, type Stream } from './async.ts'
 import { ParleyError } from './errors.ts'
 import {
   CancelSessionRunsDocument,
+  EditMessageDocument,
+  RegenerateMessageDocument,
+  type RegenerateMessageInput,
+  SendMessageDocument,
   type SendMessageInput,
   SessionDocument,
   SessionEventsDocument,
+  SubmitToolResultsDocument,
+  type ToolResultInput,
 } from './generated/graphql.ts'
-import { newClientId } from './operations.ts'
+import { withClientId } from './operations.ts'
 import type { Requests } from './parley.ts'
-import { createReply, type Reply } from './reply.ts'
+import { type Asked, createReply, type Reply } from './reply.ts'
 import { applyEvent, type SessionEvent, type SessionState } from './session-state.ts'
 
 type Signal = { signal?: AbortSignal | undefined }
 
 export type SendOptions = Omit<SendMessageInput, 'sessionId' | 'content' | 'wait'> & Signal
+export type RegenerateOptions = Omit<RegenerateMessageInput, 'messageId'> & Signal
 
 /** One session, by its id. Nothing is read or held before it is asked for. */
 export type Session = {
@@ -33,6 +40,12 @@ export type Session = {
    * `clientId`, so that it arrives once.
    */
   send(content: string, options?: SendOptions): Reply
+  /** Puts this text in the place of a message of a user, and has it answered; what followed is replaced. */
+  edit(messageId: string, content: string, options?: Signal & { clientId?: string }): Reply
+  /** Has a reply written anew; what followed is replaced. */
+  regenerate(messageId: string, options?: RegenerateOptions): Reply
+  /** Gives a run that waits for them the results of all its tool calls; it goes on with this reply. Sent once only. */
+  submitToolResults(runId: string, results: ToolResultInput[], options?: Signal): Reply<Asked>
   /** Stops the reply that is being written and all that wait. */
   stop(options?: Signal): Promise<void>
 }
@@ -70,17 +83,30 @@ export function createSessionHandle(parley: Requests, id: string): Session {
     }
   }
 
+  const replyOf = <Stored extends Asked>(
+    signal: AbortSignal | undefined,
+    ask: (options: Signal) => Promise<Stored>,
+  ) => createReply({ parley, ask: (signal) => ask({ signal }), signal })
+
   return {
     id,
     read,
     events: ({ after = null, signal } = {}) => createStream((ending) => follow(after, ending), signal),
     watch: ({ last = 50, signal } = {}) => createStream((ending) => states(last, ending), signal),
-    send: (content, { signal, clientId, ...options } = {}) =>
-      createReply({
-        parley,
-        input: { ...options, sessionId: id, content, clientId: clientId ?? newClientId() },
-        signal,
-      }),
+    send(content, { signal, ...options } = {}) {
+      const input = withClientId({ ...options, sessionId: id, content })
+      return replyOf(signal, (until) => parley.mutate(SendMessageDocument, input, until))
+    },
+    edit(messageId, content, { signal, ...options } = {}) {
+      const input = withClientId({ ...options, messageId, content })
+      return replyOf(signal, (until) => parley.mutate(EditMessageDocument, input, until))
+    },
+    regenerate(messageId, { signal, ...options } = {}) {
+      const input = withClientId({ ...options, messageId })
+      return replyOf(signal, (until) => parley.mutate(RegenerateMessageDocument, input, until))
+    },
+    submitToolResults: (runId, results, { signal } = {}) =>
+      replyOf(signal, (until) => parley.mutate(SubmitToolResultsDocument, { runId, results }, until)),
     async stop({ signal } = {}) {
       await parley.mutate(CancelSessionRunsDocument, { sessionId: id }, { signal, isRepeatable: true })
     },

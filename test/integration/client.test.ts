@@ -147,6 +147,41 @@ describe('a client', () => {
   })
 })
 
+describe('a reply', () => {
+  it('is followed through tools, edits and new answers', async () => {
+    const parameters = { type: 'object' }
+    const tools = [{ name: 'tide_at', description: 'The next high tide.', parameters }]
+    const agent = { key: 'harbour', name: 'Harbour', tools, memoryTools: true }
+    await app.api({ user: 'root', role: 'ADMIN' }).mutate('createAgent', agent)
+    await using parley = openClient(app)
+    const session = await parley.createSession({ agent: 'harbour' })
+
+    // The server calls its own tools by itself, so that the run has two messages, one of them with the call only.
+    const remembered = session.send('/tool memory_save {"key": "port", "value": "Brest"}')
+    const { message: first, run } = await remembered.done
+    expect(run.status).toBe('COMPLETED')
+    expect(first.seq).toBeGreaterThan(2)
+    expect(await textOf(remembered)).toContain(first.content)
+
+    const asking = await session.send('/tool tide_at {"place": "Brest"}').done
+    expect(asking.run).toMatchObject({ status: 'REQUIRES_ACTION', pendingToolCalls: [{ name: 'tide_at' }] })
+    const results = asking.run.pendingToolCalls.map(({ toolCallId }) => ({ toolCallId, content: '14:10' }))
+    const told = session.submitToolResults(asking.run.id, results)
+    const text = await textOf(told)
+    expect(await told.done).toMatchObject({
+      run: { id: asking.run.id, status: 'COMPLETED' },
+      message: { content: text },
+    })
+
+    const again = await session.regenerate((await told.done).message.id).done
+    expect(again.run.status).toBe('COMPLETED')
+    const { userMessage } = await session.send('A question.').sent
+    const edited = session.edit(userMessage.id, '/repeat Another one.')
+    expect(await textOf(edited)).toBe('Another one.')
+    expect((await edited.sent).userMessage.content).toBe('/repeat Another one.')
+  })
+})
+
 describe.each(['websocket', 'sse'] as const)('tokens over %s', (transport) => {
   it('are asked for anew when the server refuses the last one', async () => {
     let asked = 0

@@ -10,6 +10,7 @@ import type { Sessions } from '../sessions/service.ts'
 import { endRunOnce, noUsage } from './ending.ts'
 import type { Engine } from './engine.ts'
 import type { Hints } from './hints.ts'
+import { isOpen, type PendingToolCall } from './pausing.ts'
 import { runColumns } from './rows.ts'
 import type { Sent } from './turn.ts'
 
@@ -123,7 +124,7 @@ export function createRuns({ sessions, changes, feed, engine, hints }: Dependenc
     open,
     ended: (viewer, run) => waitUntil(viewer, run, hasEnded),
     async waitForEnd(viewer, { run, userMessage }) {
-      const over = await waitUntil(viewer, run, (now) => hasEnded(now) || now.status === 'REQUIRES_ACTION')
+      const over = await waitUntil(viewer, run, (now) => hasEnded(now) || wantsResults(now))
       const where = { tenantId: viewer.tenantId, id: over.assistantMessageId }
       const assistantMessage = await viewer.db.prisma.message.findFirstOrThrow({ where })
       return { run: over, userMessage, assistantMessage }
@@ -141,6 +142,10 @@ export function createRuns({ sessions, changes, feed, engine, hints }: Dependenc
 }
 
 const hasEnded = ({ finishedAt }: Run) => finishedAt !== null
+
+/** One whose calls are all answered, such as those that the server makes by itself, is about to go on. */
+const wantsResults = ({ status, pendingToolCalls }: Run) =>
+  status === 'REQUIRES_ACTION' && (pendingToolCalls as unknown as PendingToolCall[]).some(isOpen)
 
 const cancelled = {
   status: 'CANCELLED',
