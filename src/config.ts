@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { arrangeModels, modelSettings } from './lib/model-settings.ts'
 import { address, flag, list, modelId, oneOf, whole } from './lib/setting-kinds.ts'
 
 /**
@@ -81,26 +82,8 @@ const settings = z.object({
   AUTO_CREATE_TENANTS: flag.optional(),
   AUDIT_DAYS: whole(365, 0, 36_500),
 
-  DEFAULT_MODEL: modelId.default('demo:chat'),
   TITLE_MODEL: modelId.optional(),
-  EMBEDDING_MODEL: modelId.optional(),
-  MODEL_MANAGEMENT: flag.default(true),
-  MODEL_PRICES_FILE: z.string().optional(),
-  DEMO_TOKENS_PER_SECOND: whole(40, 1, 100_000),
-  OPENAI_API_KEY: z.string().optional(),
-  OPENAI_BASE_URL: address(['http', 'https']).optional(),
-  ANTHROPIC_API_KEY: z.string().optional(),
-  ANTHROPIC_BASE_URL: address(['http', 'https']).optional(),
-  GOOGLE_API_KEY: z.string().optional(),
-  GOOGLE_BASE_URL: address(['http', 'https']).optional(),
-  OLLAMA_BASE_URL: address(['http', 'https']).default('http://127.0.0.1:11434'),
-  OLLAMA_CONTEXT_TOKENS: whole(0, 0, 10_000_000),
-  OLLAMA_KEEP_ALIVE: z
-    .string()
-    .regex(/^-?\d+(ms|s|m|h)?$/, 'is not a duration; allowed are a number with s, m or h, and -1')
-    .optional(),
-  COMPATIBLE_BASE_URL: address(['http', 'https']).optional(),
-  COMPATIBLE_API_KEY: z.string().optional(),
+  ...modelSettings.shape,
 
   MAX_SESSIONS_PER_AGENT: whole(5, 1),
   SESSION_LIMIT_POLICY: oneOf(['deactivate_oldest', 'reject'], 'deactivate_oldest'),
@@ -240,25 +223,7 @@ function arrange(s: Settings) {
     },
     /** 0: for ever. */
     audit: { days: s.AUDIT_DAYS },
-    llm: {
-      defaultModel: s.DEFAULT_MODEL,
-      /** Absent: documents are found by their words alone. */
-      embeddingModel: s.EMBEDDING_MODEL,
-      /** Whether admins of tenants may load, unload and fetch the models of this installation. */
-      isManaged: s.MODEL_MANAGEMENT,
-      /** Prices of models over those that are known. */
-      pricesFile: s.MODEL_PRICES_FILE,
-      demo: { tokensPerSecond: s.DEMO_TOKENS_PER_SECOND },
-      openai: { apiKey: s.OPENAI_API_KEY, baseUrl: s.OPENAI_BASE_URL },
-      anthropic: { apiKey: s.ANTHROPIC_API_KEY, baseUrl: s.ANTHROPIC_BASE_URL },
-      google: { apiKey: s.GOOGLE_API_KEY, baseUrl: s.GOOGLE_BASE_URL },
-      ollama: {
-        baseUrl: s.OLLAMA_BASE_URL,
-        contextTokens: s.OLLAMA_CONTEXT_TOKENS || undefined,
-        keepAlive: s.OLLAMA_KEEP_ALIVE,
-      },
-      compatible: { apiKey: s.COMPATIBLE_API_KEY, baseUrl: s.COMPATIBLE_BASE_URL },
-    },
+    llm: arrangeModels(s),
     sessions: {
       maxActivePerAgent: s.MAX_SESSIONS_PER_AGENT,
       limitPolicy: s.SESSION_LIMIT_POLICY,

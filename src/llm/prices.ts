@@ -47,7 +47,7 @@ const prices = new Map<string, readonly [input: string, output: string, cachedIn
 ])
 
 /** Run on the operator's own machine: nobody sends a bill. */
-const free = new Set(['demo', 'ollama'])
+const free = new Set(['demo', 'ollama', 'local'])
 
 export type Prices = {
   /** What a model costs, by its id (`provider:name`); null where that is not known. A dated name counts as its model. */

@@ -29,6 +29,8 @@ export type Provider = {
   readonly temperatureMax?: number
   /** For providers whose models are files on a machine of ours. */
   readonly store?: ModelStore
+  /** Lets go of all that it holds; for providers that hold something. Nothing is asked of it afterwards. */
+  close?(): Promise<void>
 }
 
 /** Each throws a `ProviderError`, and the signal's reason within a second where that aborts. */
@@ -37,8 +39,11 @@ export type ModelStore = {
   load(model: string, signal: AbortSignal): Promise<void>
   /** Lets go of its memory; does nothing where it is not there. */
   unload(model: string, signal: AbortSignal): Promise<void>
-  /** Fetches a model, or its newer version, and tells how far it is; ends when it is there whole. */
-  pull(model: string, signal: AbortSignal): AsyncIterable<PullProgress>
+  /**
+   * Fetches a model, or its newer version, and tells how far it is; ends when it is there whole. Absent where models are
+   * put there by hand.
+   */
+  pull?(model: string, signal: AbortSignal): AsyncIterable<PullProgress>
 }
 
 /** `detail` is the provider's own word for what it does; the bytes are those of the file that it speaks of. */

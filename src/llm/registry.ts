@@ -3,6 +3,7 @@ import { ModelUnavailableError } from '../lib/errors.ts'
 import { knownWindow } from './context-windows.ts'
 import { createDemoProvider } from './demo.ts'
 import { createGoogleProvider } from './google.ts'
+import { createLocalProvider } from './local.ts'
 import { createPrices, type Prices } from './prices.ts'
 import { type ModelInfo, type Provider, ProviderError } from './provider.ts'
 import {
@@ -43,6 +44,8 @@ export type Models = {
   isDown(providerName: string): boolean
   /** What is known of the provider's models may have changed: the next list asks anew. */
   forget(providerName: string): void
+  /** Lets go of models that are in this process. */
+  close(): Promise<void>
 }
 
 type Log = { warn(fields: object, message: string): void }
@@ -65,6 +68,8 @@ export function createModels(
   const listers = new Map(
     [...providers.values()].map((provider) => [provider.name, createLister(provider, config, log)]),
   )
+  // Whoever names a folder of models learns at once where that cannot work.
+  void listers.get('local')?.list()
   return {
     defaultModel: config.defaultModel,
     prices,
@@ -73,6 +78,8 @@ export function createModels(
       knownWindow(modelId) ?? listers.get(modelId.split(':', 1)[0] ?? '')?.contextWindow(modelId) ?? null,
     isDown: (name) => listers.get(name)?.isDown() ?? false,
     forget: (name) => listers.get(name)?.forget(),
+    close: async () =>
+      void (await Promise.all([...providers.values()].map((provider) => provider.close?.()))),
     resolve(modelId) {
       const [, name = '', model] = /^([^:]*):(.+)$/.exec(modelId) ?? []
       const provider = providers.get(name)
@@ -87,8 +94,17 @@ export function createModels(
 }
 
 /** Ollama needs no setting: it is looked for where it lives by default. */
-function configured({ demo, openai, anthropic, google, ollama, compatible }: Config['llm']): Provider[] {
+function configured({
+  demo,
+  openai,
+  anthropic,
+  google,
+  ollama,
+  compatible,
+  local,
+}: Config['llm']): Provider[] {
   const { baseUrl } = compatible
+  const { directory } = local
   return [
     createDemoProvider(demo),
     ...(openai.apiKey || openai.baseUrl ? [createOpenAiProvider(openai)] : []),
@@ -96,6 +112,7 @@ function configured({ demo, openai, anthropic, google, ollama, compatible }: Con
     ...(google.apiKey || google.baseUrl ? [createGoogleProvider(google)] : []),
     createOllamaProvider(ollama),
     ...(baseUrl ? [createCompatibleProvider('compatible', { ...compatible, baseUrl })] : []),
+    ...(directory ? [createLocalProvider({ ...local, directory })] : []),
   ]
 }
 

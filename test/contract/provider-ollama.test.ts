@@ -8,7 +8,7 @@ async function setUp(models: Record<string, OllamaModel> = {}) {
   const server = await createOllamaServer(models)
   onTestFinished(() => server.close())
   const provider = createOllamaProvider({ baseUrl: `${server.url}/` })
-  return { server, provider, store: provider.store as ModelStore }
+  return { server, provider, store: provider.store as Required<ModelStore> }
 }
 
 describe('an Ollama', () => {

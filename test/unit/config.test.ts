@@ -151,8 +151,12 @@ describe('.env.example', async () => {
   })
 
   test('names every setting once, and no other', async () => {
-    const source = await readFile(join(root, 'src/config.ts'), 'utf8')
-    const settings = [...source.matchAll(/^ {2}([A-Z][A-Z_]+): /gm)].map(([, name]) => name)
+    const files = ['src/config.ts', 'src/lib/model-settings.ts'].map((file) =>
+      readFile(join(root, file), 'utf8'),
+    )
+    const settings = [...(await Promise.all(files)).join('\n').matchAll(/^ {2}([A-Z][A-Z_]+): /gm)].map(
+      ([, name]) => name,
+    )
     const named = [...text.matchAll(/^(?:# )?([A-Z][A-Z_]+)=/gm)].map(([, name]) => name)
     expect(named.toSorted()).toEqual(settings.toSorted())
   })

@@ -120,7 +120,14 @@ export function createModelActions({ models, news, log }: Dependencies): ModelAc
       }
       models.forget(models.resolve(modelId).provider.name)
     },
-    pull: (modelId) => begin(modelId, 'PULL', (store, model, signal) => store.pull(model, signal)),
+    pull(modelId) {
+      const { pull } = reachable(modelId).store
+      if (!pull)
+        throw new ModelUnavailableError(
+          `The models of "${models.resolve(modelId).provider.name}" are put into its folder by hand; none can be fetched.`,
+        )
+      return begin(modelId, 'PULL', (_store, model, signal) => pull(model, signal))
+    },
     isLoading(modelId) {
       const progress = latest.get(keyOf({ action: 'LOAD', model: modelId }))
       return progress !== undefined && Date.now() - progress.at < loadTakesAtMostMs
