@@ -36,7 +36,10 @@ function isMutation(operation: string | DocumentNode): boolean {
   return operation.definitions.some((each) => 'operation' in each && each.operation === 'mutation')
 }
 
-/** 128 random bits; `crypto.randomUUID` is missing on pages that were not loaded over HTTPS. */
+/**
+ * A `clientId`, for a mutation of your own that shall have its effect once: 128 random bits. `crypto.randomUUID` is missing
+ * on pages that were not loaded over HTTPS.
+ */
 export const newClientId = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join(
     '',

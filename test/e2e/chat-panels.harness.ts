@@ -3,7 +3,8 @@ import { expect, vi } from 'vitest'
 import { startTestApp } from '../support/app.ts'
 import type { useBrowser } from '../support/browser.ts'
 
-export const waiting = { timeout: 15_000, interval: 50 }
+/** Long enough for a machine that has other things to do. */
+export const waiting = { timeout: 20_000, interval: 50 }
 
 export type PanelWorld = Awaited<ReturnType<typeof startPanelWorld>>
 
@@ -11,18 +12,24 @@ export type PanelWorld = Awaited<ReturnType<typeof startPanelWorld>>
 export async function startPanelWorld(browser: ReturnType<typeof useBrowser>) {
   const app = await startTestApp({ env: { DEFAULT_MODEL: 'ollama:llama3.2' } })
   const alice = app.api()
-  return { app, alice, openPanel }
+  return { app, alice, open, openPanel }
 
-  /** A session of the demo model, as alice has it open with one of the panels beside it. */
-  async function openPanel(panel: string, input: Record<string, unknown> = {}, width = 1_280) {
-    const sessionId = await alice.createSession({ model: 'demo:chat', title: 'Boilers', ...input })
+  /** The page as this person has it. */
+  async function open(user: string, path: string, width = 1_280) {
     const { context, faults } = await browser.openProfile({ viewport: { width, height: 900 } })
     await context.addInitScript(
-      `if (location.protocol === 'http:') sessionStorage.setItem('parley:token', '${app.token()}')`,
+      `if (location.protocol === 'http:') sessionStorage.setItem('parley:token', '${app.token({ user })}')`,
     )
     const page = await context.newPage()
     page.setDefaultTimeout(waiting.timeout)
-    await page.goto(`${app.url}/s/${sessionId}?panel=${panel}`)
+    await page.goto(`${app.url}${path}`)
+    return { page, faults }
+  }
+
+  /** A session of the demo model, as alice has it open with one of the panels beside it. */
+  async function openPanel(panel: string, input: Record<string, unknown> = {}, width?: number) {
+    const sessionId = await alice.createSession({ model: 'demo:chat', title: 'Boilers', ...input })
+    const { page, faults } = await open('alice', `/s/${sessionId}?panel=${panel}`, width)
     const drawer = page.getByRole('complementary')
     const press = (name: string, within: Pick<Page, 'getByRole'> = drawer) =>
       within.getByRole('button', { name, exact: true }).click()

@@ -284,13 +284,4 @@ it('changes title, tags and metadata, keeps a template, and deletes with a way b
   await press('Undo', page)
   await expect.poll(() => page.url(), waiting).toContain(sessionId)
   await untilStored('deletedAt', { deletedAt: null })
-
-  const other = await world.alice.createSession({ model: 'demo:chat', title: 'Leftover' })
-  await world.alice.mutate('deleteSession', { sessionId: other })
-  await page.goto(`${world.app.url}/s/${sessionId}?panel=settings`)
-  await press('Erase Leftover for good')
-  await press('Erase for good', page)
-  await drawer.getByRole('button', { name: 'Restore Leftover' }).waitFor({ state: 'detached' })
-  const { sessions } = await world.alice.run('{ sessions(filter: { deleted: true }) { totalCount } }')
-  expect(sessions.totalCount).toBe(0)
 })

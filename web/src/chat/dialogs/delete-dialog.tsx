@@ -25,8 +25,8 @@ export function DeleteDialog({ sessionId, onClose }: { sessionId: string; onClos
       onConfirm={() => void confirm()}
       onClose={onClose}
     >
-      It goes out of sight for everybody who takes part. Its owners can restore it from their deleted
-      conversations.
+      It goes out of sight for everybody who takes part. Its owners can restore it from the menu of their
+      account.
     </ConfirmDialog>
   )
 }

@@ -1,10 +1,10 @@
+import { AccountMenu } from '../account/account-menu.tsx'
 import { navigate } from '../route.ts'
 import { chooseScheme, useScheme } from '../scheme.ts'
 import { Avatar, nameOf } from '../ui/avatar.tsx'
 import { IconButton } from '../ui/button.tsx'
 import { icons } from '../ui/icons.tsx'
 import { Logo } from '../ui/logo.tsx'
-import { Menu } from '../ui/menu.tsx'
 import { useViewer } from '../viewer.ts'
 import { SessionList } from './session-list.tsx'
 import styles from './sidebar.module.css'
@@ -71,8 +71,7 @@ export function Sidebar({ isOpen, onClose, onSearch, onSignOut }: SidebarProps) 
               </div>
             </>
           )}
-          <Menu
-            label="Account"
+          <AccountMenu
             items={[
               {
                 label: other === 'dark' ? 'Dark colours' : 'Light colours',

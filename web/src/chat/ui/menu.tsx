@@ -1,4 +1,4 @@
-import { type KeyboardEvent, type ReactNode, useId, useRef, useState } from 'react'
+import { type KeyboardEvent, type ReactNode, useId, useLayoutEffect, useRef, useState } from 'react'
 import { IconButton } from './button.tsx'
 import { icons } from './icons.tsx'
 import styles from './menu.module.css'
@@ -25,16 +25,17 @@ export function Menu({
   const button = useRef<HTMLDivElement>(null)
   const [isOpen, setOpen] = useState(false)
 
-  function place() {
+  // Once the items are there: only then is it known how much room they take.
+  useLayoutEffect(() => {
     const element = list.current
     const anchor = button.current?.getBoundingClientRect()
-    if (!element || !anchor) return
+    if (!isOpen || !element || !anchor) return
     const { width, height } = element.getBoundingClientRect()
     const below = anchor.bottom + 4
     element.style.left = `${Math.max(8, Math.min(anchor.right - width, innerWidth - width - 8))}px`
     element.style.top = `${below + height > innerHeight - 8 ? anchor.top - height - 4 : below}px`
     element.querySelector('button')?.focus()
-  }
+  }, [isOpen])
 
   function move(event: KeyboardEvent) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
@@ -64,10 +65,7 @@ export function Menu({
         aria-label={label}
         className={styles.items}
         onKeyDown={move}
-        onToggle={(event) => {
-          setOpen(event.newState === 'open')
-          if (event.newState === 'open') place()
-        }}
+        onToggle={({ newState }) => setOpen(newState === 'open')}
       >
         {isOpen &&
           items.map(({ label, icon, isDangerous, onSelect }) => (

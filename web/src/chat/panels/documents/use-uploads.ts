@@ -1,3 +1,4 @@
+import { newClientId } from '@parley/client'
 import { useState } from 'react'
 import { type Fault, faultOf } from '../action.ts'
 import { useUploadFile } from './upload.ts'
@@ -25,7 +26,7 @@ export function useUploads(onDone: (documentId: string) => Promise<void>) {
 
   /** The server takes two bodies of a person at a time. */
   async function add(files: Iterable<File>) {
-    const waiting = [...files].map((file) => ({ file, key: crypto.randomUUID() }))
+    const waiting = [...files].map((file) => ({ file, key: newClientId() }))
     setUploads((all) => [
       ...all,
       ...waiting.map(({ file, key }) => ({ key, name: file.name, share: 0, fault: null })),

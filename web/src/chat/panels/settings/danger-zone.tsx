@@ -20,8 +20,8 @@ export function DangerZone({ session }: { session: Session }) {
   return (
     <Section title="Delete">
       <Note>
-        A deleted conversation is out of sight for everybody and can be restored. An erased one is gone for
-        good.
+        A deleted conversation is out of sight for everybody; its owners can restore it from the menu of their
+        account. An erased one is gone for good.
       </Note>
       <FaultNote fault={deletion.fault} />
       <div className={styles.row}>

@@ -5,7 +5,6 @@ import { SessionSettingsQuery } from './operations.ts'
 import { SessionFacts } from './session-facts.tsx'
 import { SettingsForm } from './settings-form.tsx'
 import { Templates } from './templates.tsx'
-import { Trash } from './trash.tsx'
 
 export function SettingsPanel({ sessionId }: { sessionId: string }) {
   const result = useQuery(SessionSettingsQuery, {
@@ -13,20 +12,17 @@ export function SettingsPanel({ sessionId }: { sessionId: string }) {
     fetchPolicy: 'cache-and-network',
   })
   return (
-    <>
-      <Loaded result={result}>
-        {({ session }) =>
-          session && (
-            <>
-              <SettingsForm key={session.id} session={session} />
-              <SessionFacts session={session} />
-              <Templates session={session} />
-              {session.viewerRole === 'OWNER' && <DangerZone session={session} />}
-            </>
-          )
-        }
-      </Loaded>
-      <Trash />
-    </>
+    <Loaded result={result}>
+      {({ session }) =>
+        session && (
+          <>
+            <SettingsForm key={session.id} session={session} />
+            <SessionFacts session={session} />
+            <Templates session={session} />
+            {session.viewerRole === 'OWNER' && <DangerZone session={session} />}
+          </>
+        )
+      }
+    </Loaded>
   )
 }

@@ -1,14 +1,15 @@
+import { newClientId } from '@parley/client'
 import { useState } from 'react'
 import type { ImportSessionMutation } from '../../../generated/graphql.ts'
 import { type Payload, useAction } from '../action.ts'
 import { DropZone } from '../drop-zone.tsx'
 import { FaultNote } from '../fault-note.tsx'
-import { Section } from '../section.tsx'
 import { ImportResult } from './import-result.tsx'
 import { ImportSession } from './operations.ts'
 import styles from './transfer.module.css'
 
-export function ImportFile() {
+/** `onOpen` is called when one of the new conversations is opened. */
+export function ImportFile({ onOpen }: { onOpen?: () => void }) {
   const send = useAction(ImportSession)
   const [imported, setImported] = useState<Payload<ImportSessionMutation> | null>(null)
   const [name, setName] = useState('')
@@ -17,11 +18,11 @@ export function ImportFile() {
     if (!file) return
     setImported(null)
     setName(file.name)
-    setImported(await send.run({ input: { content: await file.text(), clientId: crypto.randomUUID() } }))
+    setImported(await send.run({ input: { content: await file.text(), clientId: newClientId() } }))
   }
 
   return (
-    <Section title="Import conversations">
+    <div className={styles.import}>
       <DropZone
         title={send.isBusy ? `Reading “${name}”` : 'Choose a file'}
         accept=".json,application/json"
@@ -31,12 +32,10 @@ export function ImportFile() {
         Or drop it here. JSON of Parley, ChatGPT or LibreChat, up to 1 MB.
       </DropZone>
       <div aria-live="polite" className={styles.result}>
-        {imported && (
-          <ImportResult name={name} sessions={imported.sessions} messageCount={imported.messageCount} />
-        )}
+        {imported && <ImportResult {...imported} {...{ name, onOpen }} />}
       </div>
       {send.fault && <p className={styles.failed}>Nothing of “{name}” was stored.</p>}
       <FaultNote fault={send.fault} />
-    </Section>
+    </div>
   )
 }

@@ -6,11 +6,12 @@ type Props = {
   name: string
   sessions: readonly { id: string; title: string | null; messageCount: number }[]
   messageCount: number
+  onOpen: (() => void) | undefined
 }
 
 const shownAtOnce = 8
 
-export function ImportResult({ name, sessions, messageCount }: Props) {
+export function ImportResult({ name, sessions, messageCount, onOpen }: Props) {
   return (
     <>
       <p>
@@ -24,6 +25,7 @@ export function ImportResult({ name, sessions, messageCount }: Props) {
               onClick={(event) => {
                 event.preventDefault()
                 navigate({ sessionId: id })
+                onOpen?.()
               }}
             >
               {title ?? 'Untitled'}

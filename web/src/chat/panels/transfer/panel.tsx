@@ -1,9 +1,12 @@
+import { Section } from '../section.tsx'
 import { ExportSession } from './export-session.tsx'
 import { ImportFile } from './import-file.tsx'
 
 export const TransferPanel = ({ sessionId }: { sessionId: string }) => (
   <>
     <ExportSession sessionId={sessionId} />
-    <ImportFile />
+    <Section title="Import conversations">
+      <ImportFile />
+    </Section>
   </>
 )
