@@ -92,17 +92,25 @@ describe('the programs of the docs', () => {
     .filter(({ text }) => text !== '')
     .map((program, index) => ({ ...program, file: join(folder, `program-${index}.ts`) }))
 
+  /** Not run, since they are parts of a page; but of the types that they should have. */
+  const components = sections
+    .flatMap(({ blocks }) => blocks.filter(({ language }) => language === 'tsx'))
+    .map(({ text }, index) => ({ text, file: join(folder, `component-${index}.tsx`), heading: '' }))
+
   beforeAll(async () => {
     await rm(folder, { recursive: true, force: true })
     await mkdir(folder, { recursive: true })
     await Promise.all(
-      programs.map(({ file, text, heading }) => writeFile(file, atTestApp(text + (uses[heading] ?? '')))),
+      [...programs, ...components].map(({ file, text, heading }) =>
+        writeFile(file, atTestApp(text + (uses[heading] ?? ''))),
+      ),
     )
     // Against what is published, so without the condition that takes the library from its sources.
-    const compilerOptions = { customConditions: [], lib: ['esnext', 'dom'], noUnusedLocals: false }
+    const lib = ['esnext', 'dom', 'dom.iterable']
+    const compilerOptions = { customConditions: [], jsx: 'react-jsx', lib }
     await writeFile(
       join(folder, 'tsconfig.json'),
-      JSON.stringify({ extends: '../../tsconfig.json', compilerOptions, include: ['*.ts'] }),
+      JSON.stringify({ extends: '../../tsconfig.json', compilerOptions, include: ['*.ts', '*.tsx'] }),
     )
   })
 
@@ -146,7 +154,7 @@ describe('the commands of the docs that ask the server', () => {
 })
 
 it('links between pages lead somewhere', async () => {
-  for (const page of ['README.md', 'CONTRIBUTING.md', ...(await pagesOf('docs'))]) {
+  for (const page of ['README.md', 'CONTRIBUTING.md', 'client/README.md', ...(await pagesOf('docs'))]) {
     for (const [, target = ''] of (await read(page)).matchAll(/\]\((?!\w+:|#)([^)#]+)/g)) {
       await expect(access(join(root, dirname(page), target)), `${page}: ${target}`).resolves.toBeUndefined()
     }

@@ -8,9 +8,9 @@ export type Block = { language: string; text: string }
 /** A part of a page from one heading to the next. */
 export type Section = { page: string; heading: string; blocks: Block[] }
 
-/** Every section of the README and of docs/ that has a block of code. */
+/** Every section of the READMEs and of docs/ that has a block of code. */
 export async function readSections(): Promise<Section[]> {
-  const pages = ['README.md', ...(await pagesOf('docs'))]
+  const pages = ['README.md', 'client/README.md', ...(await pagesOf('docs'))]
   const sections = await Promise.all(pages.map(async (page) => sectionsOf(page, await read(page))))
   return sections.flat().filter(({ blocks }) => blocks.length > 0)
 }
