@@ -219,6 +219,8 @@ describe('a list of sessions', () => {
     const everything = `query ($first: Int) { sessions(first: $first) { totalCount nodes {
       id title viewerRole viewerUnread viewerLastReadSeq user { externalId } agent { key } template { name }
       parent { id agent { key } user { externalId } } forkedAt { seq message { seq author { externalId } } }
+      forks(first: 2) { totalCount nodes { title agent { key } user { externalId } } }
+      documents { id } memories(first: 2) { nodes { key } } typing { id } contextPolicy { __typename }
       participants { role user { externalId } } lastMessage { seq author { externalId } run { id } }
       activeRun { id userMessage { seq } } queuedRuns { id } messages(last: 3) { nodes { seq author { name } } } } } }`
     const statements = async (first: number) => {

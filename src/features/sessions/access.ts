@@ -44,9 +44,7 @@ export function createFind(): (
     const text = findText(read)
     const row = await findRow(viewer, sessionId, { name: nameOf(text), text })
     if (!row || row.deletedAt !== null || !roleOf(viewer, row)) return null
-    const session = read.sessionOf(row)
-    if (read.isWhole) return session
-    return (await withRelations(viewer.db, [session], selection.query))[0] ?? null
+    return (await withRelations(viewer.db, [row], { read, query: selection.query }))[0] ?? null
   }
 }
 

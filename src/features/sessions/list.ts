@@ -5,9 +5,18 @@ import type { Session, Statement } from '../../db/client.ts'
 import { createStatementNames } from '../../db/statement-names.ts'
 import { createBatch } from '../../lib/batch.ts'
 import { check } from '../../lib/checks.ts'
-import { type OrderKey, type Page, type PageArgs, type PagePlan, pageOf, planPage } from '../../lib/paging.ts'
+import { type OrderKey, type Page, type PageArgs, pageOf, planPage } from '../../lib/paging.ts'
 import type { SessionChecks, SessionFilter } from './checks.ts'
-import { conditionsOf, createParameters, type Parameters, type ResolvedFilter } from './filter.ts'
+import type { ResolvedFilter } from './filter.ts'
+import {
+  type Column,
+  columns,
+  countQuery,
+  forksQuery,
+  idsQuery,
+  type PageRead,
+  pageQuery,
+} from './list-query.ts'
 import { withRelations } from './relations.ts'
 import { readOf, type SessionRead, type SessionSelection } from './rows.ts'
 
@@ -23,26 +32,25 @@ export type SessionList = {
   page(viewer: Viewer, args: SessionPageArgs, selection: SessionListSelection): Promise<Page<Session>>
   /** The ids of the sessions that the viewer may see and the filter fits; null where they are more than `atMost`. */
   idsOf(viewer: Viewer, filter: SessionFilter, atMost: number): Promise<string[] | null>
+  /** The forks of a session that the viewer may see, the newest first; for many sessions at once, it is one statement. */
+  forksOf(
+    viewer: Viewer,
+    session: Session,
+    args: PageArgs,
+    selection: SessionListSelection,
+  ): Promise<Page<Session>>
   /** The parent of a fork, unless the viewer may not see it; for many at once, it is one statement. */
   parentOf(viewer: Viewer, session: Session): Promise<Session | null>
 }
 
-type Column = { type: 'timestamptz' | 'text' | 'int'; sql: string; key: Omit<OrderKey, 'direction'> }
+/** How a page is read, and what of Prisma's is to hang on its rows. */
+type Asked = { page: PageRead; order: readonly OrderKey[]; read: SessionRead; query: object }
+/** `form`: all that tells one such page from another, but for the parent. */
+type AskedForks = Asked & { parentId: string; form: string }
+type ForkRow = Session & { place: number; totalCount?: number }
 
-const columns = {
-  LAST_MESSAGE_AT: {
-    type: 'timestamptz',
-    sql: 's.last_message_at',
-    key: { field: 'lastMessageAt', type: 'date' },
-  },
-  UPDATED_AT: { type: 'timestamptz', sql: 's.updated_at', key: { field: 'updatedAt', type: 'date' } },
-  CREATED_AT: { type: 'timestamptz', sql: 's.created_at', key: { field: 'createdAt', type: 'date' } },
-  TITLE: { type: 'text', sql: 's.title', key: { field: 'title', type: 'text', nullable: true } },
-  MESSAGE_COUNT: { type: 'int', sql: 's.message_count', key: { field: 'messageCount', type: 'int' } },
-} as const satisfies Record<string, Column>
-
-/** Sessions from one index: the lists of a user are one of these for its own and one for those shared with it. */
-type Branch = { from: string; where: string }
+/** A session without forks has a row as well, of nothing but its place. */
+const isFork = ({ id }: ForkRow) => id !== null
 
 /** Lists sessions: they are read in SQL, what hangs on them beyond their agents by Prisma. */
 export function createSessionList(config: Config['sessions'], checks: SessionChecks): SessionList {
@@ -57,10 +65,52 @@ export function createSessionList(config: Config['sessions'], checks: SessionChe
   })
 
   async function countOf(viewer: Viewer, filter: ResolvedFilter) {
-    const parameters = createParameters()
-    const text = `SELECT ${countText(branchesOf(viewer, filter, parameters))} AS count`
-    const [row] = await viewer.db.sql<{ count: number }>(statement(text), parameters.values)
+    const { text, values } = countQuery(viewer, filter)
+    const [row] = await viewer.db.sql<{ count: number }>(statement(text), values)
     return row?.count ?? 0
+  }
+
+  function askedOf(
+    { orderBy, ...args }: Omit<SessionPageArgs, 'filter'>,
+    selection: SessionListSelection,
+  ): Asked {
+    const column: Column = columns[orderBy.field]
+    const direction = orderBy.direction === 'ASC' ? 'asc' : 'desc'
+    const order: OrderKey[] = [
+      { ...column.key, direction },
+      { field: 'id', type: 'uuid', direction },
+    ]
+    const sizes = { default: config.defaultPageSize, max: config.maxPageSize }
+    const { query, isCounted } = selection
+    const read = readOf(selection)
+    return { page: { column, plan: planPage(args, sizes, order), read, isCounted }, order, read, query }
+  }
+
+  /** Of pages that are asked for in one turn, those that differ in the parent alone are one statement. */
+  const forks = createBatch<Viewer, AskedForks, Page<Session>>(async (viewer, asked) => {
+    const alike = Map.groupBy(asked, ({ form }) => form)
+    const pages = await Promise.all([...alike.values()].map((some) => pagesOfForks(viewer, some)))
+    return new Map(pages.flat())
+  })
+
+  async function pagesOfForks(viewer: Viewer, alike: readonly AskedForks[]) {
+    const [first] = alike
+    if (!first) return []
+    const { page, order } = first
+    const ids = alike.map(({ parentId }) => parentId)
+    const { text, values } = forksQuery(viewer, ids, page)
+    const found = await viewer.db.sql<ForkRow>(statement(text), values)
+    const byPlace = Map.groupBy(found, ({ place }) => place)
+    const pages = alike.map((_, index) => {
+      const own = byPlace.get(index + 1) ?? []
+      return pageOf<Session>(page.plan, order, own.filter(isFork), async () => own[0]?.totalCount ?? 0)
+    })
+    const listed = pages.flatMap(({ rows }) => rows)
+    const whole = new Map((await withRelations(viewer.db, listed, first)).map((row) => [row.id, row]))
+    return alike.map((asked, index): [AskedForks, Page<Session>] => {
+      const own = pages[index] as Page<Session>
+      return [asked, { ...own, rows: own.rows.flatMap(({ id }) => whole.get(id) ?? []) }]
+    })
   }
 
   return {
@@ -71,27 +121,25 @@ export function createSessionList(config: Config['sessions'], checks: SessionChe
       const rows = await viewer.db.sql<{ id: string }>(statement(text), values)
       return rows.length > atMost ? null : rows.map(({ id }) => id)
     },
-    async page(viewer, { filter: asked, orderBy, ...args }, selection) {
+    async page(viewer, { filter: asked, ...args }, selection) {
       const { filter: given } = check(checks.list, { filter: asked ?? {} })
-      const column: Column = columns[orderBy.field]
-      const direction = orderBy.direction === 'ASC' ? 'asc' : 'desc'
-      const order: OrderKey[] = [
-        { ...column.key, direction },
-        { field: 'id', type: 'uuid', direction },
-      ]
-      const sizes = { default: config.defaultPageSize, max: config.maxPageSize }
-      const plan = planPage(args, sizes, order)
+      const { page, order, ...rest } = askedOf(args, selection)
       const filter = await resolveTerms(viewer, given)
-      const read = readOf(selection)
-      const { text, values } = pageQuery(viewer, filter, { column, plan, read, ...selection })
-      const found = await viewer.db.sql<Session & { totalCount: number }>(statement(text), values)
+      const { text, values } = pageQuery(viewer, filter, page)
+      const found = await viewer.db.sql<Session & { totalCount?: number }>(statement(text), values)
       // An empty page has no row that could tell the count.
-      const total = selection.isCounted ? found[0]?.totalCount : undefined
-      const count = async () => total ?? countOf(viewer, filter)
-      const page = pageOf(plan, order, found.map(read.sessionOf), count)
-      return read.isWhole
-        ? page
-        : { ...page, rows: await withRelations(viewer.db, page.rows, selection.query) }
+      const count = async () => found[0]?.totalCount ?? countOf(viewer, filter)
+      const { rows, ...list } = pageOf(page.plan, order, found, count)
+      return { ...list, rows: await withRelations(viewer.db, rows, rest) }
+    },
+    async forksOf(viewer, { id: parentId }, args, selection) {
+      const orderBy = { field: 'CREATED_AT', direction: 'DESC' } as const
+      const asked = askedOf({ ...args, orderBy }, selection)
+      const { query, fields, agentFields, isCounted } = selection
+      const form = JSON.stringify([asked.page.plan, query, [...fields], [...agentFields], isCounted])
+      const page = await forks(viewer, { ...asked, parentId, form })
+      if (!page) throw new Error('A page of forks was not read.')
+      return page
     },
   }
 }
@@ -115,89 +163,4 @@ async function resolveTerms(viewer: Viewer, filter: SessionFilter): Promise<Reso
   const terms = [JSON.stringify(metadata ?? {}), tags ?? []]
   const found = await viewer.db.searchSql<{ id: string }>(findByTerms, [...terms, rareTerms + 1])
   return found.length > rareTerms ? filter : { ...rest, ids: found.map(({ id }) => id) }
-}
-
-type PageRead = { column: Column; plan: PagePlan; read: SessionRead; isCounted: boolean }
-
-function pageQuery(viewer: Viewer, filter: ResolvedFilter, { column, plan, read, isCounted }: PageRead) {
-  const parameters = createParameters()
-  const branches = branchesOf(viewer, filter, parameters)
-  const beyond = beyondOf(column, plan, parameters)
-  const direction = plan.keys[0]?.direction ?? 'asc'
-  const order = (key: string, id: string) =>
-    `ORDER BY ${key} ${direction}${column.key.nullable ? ` NULLS ${plan.backward ? 'FIRST' : 'LAST'}` : ''}, ${id} ${direction}`
-  // Each branch gives as many as the page could need, in the order of its index.
-  const most = parameters.add(plan.take + plan.skip, 'int')
-  const parts = branches.map(
-    ({ from, where }) =>
-      `(SELECT s.* FROM ${from} WHERE ${[where, ...beyond].join(' AND ')}
-        ${order(column.sql, 's.id')} LIMIT ${most})`,
-  )
-  const total = isCounted ? `, ${countText(branches)} AS "totalCount"` : ''
-  const text = `SELECT ${read.columns}${total} FROM (SELECT * FROM (${parts.join(' UNION ALL ')}) AS s
-    ${order(column.sql, 's.id')} LIMIT ${parameters.add(plan.take, 'int')} OFFSET ${parameters.add(plan.skip, 'int')}) AS s
-    ${read.join} ${order(column.sql, 's.id')}`
-  return { text, values: parameters.values }
-}
-
-const countText = (branches: readonly Branch[]) =>
-  `(${branches.map(({ from, where }) => `(SELECT count(*) FROM ${from} WHERE ${where})`).join(' + ')})::int`
-
-function idsQuery(viewer: Viewer, filter: ResolvedFilter, most: number) {
-  const parameters = createParameters()
-  const branches = branchesOf(viewer, filter, parameters)
-  const limit = parameters.add(most, 'int')
-  const parts = branches.map(({ from, where }) => `(SELECT s.id FROM ${from} WHERE ${where} LIMIT ${limit})`)
-  return {
-    text: `SELECT id FROM (${parts.join(' UNION ALL ')}) AS place LIMIT ${limit}`,
-    values: parameters.values,
-  }
-}
-
-/**
- * What the viewer may see and the filter wants. A deleted session is there for its owners only. An admin who asks for
- * somebody's sessions gets them from the same indexes as that person would.
- */
-function branchesOf(viewer: Viewer, filter: ResolvedFilter, parameters: Parameters): Branch[] {
-  const tenant = parameters.add(viewer.tenantId, 'uuid')
-  const isForTenant = actsForTenant(viewer)
-  const conditions = conditionsOf(filter, tenant, parameters)
-  const userId = isForTenant ? filter.participant : viewer.userId
-  if (!userId)
-    return [{ from: 'sessions s', where: [`s.tenant_id = ${tenant}`, ...conditions].join(' AND ') }]
-  const user = parameters.add(userId, 'uuid')
-  if (filter.participant && !isForTenant) {
-    const participant = parameters.add(filter.participant, 'uuid')
-    conditions.push(`(s.user_id = ${participant} OR EXISTS (SELECT FROM participants o
-      WHERE o.tenant_id = s.tenant_id AND o.session_id = s.id AND o.user_id = ${participant}))`)
-  }
-  const own = [`s.tenant_id = ${tenant}`, `s.user_id = ${user}`, ...conditions]
-  const shared = [
-    `p.tenant_id = ${tenant}`,
-    `p.user_id = ${user}`,
-    'p.user_id <> s.user_id',
-    ...(filter.deleted && !isForTenant ? [`p.role = 'OWNER'`] : []),
-    ...conditions,
-  ]
-  return [
-    { from: 'sessions s', where: own.join(' AND ') },
-    {
-      from: 'participants p JOIN sessions s ON s.tenant_id = p.tenant_id AND s.id = p.session_id',
-      where: shared.join(' AND '),
-    },
-  ]
-}
-
-/** The conditions that the cursor adds: both keys run the same way, so that a row comparison says it. */
-function beyondOf(column: Column, { keys, beyond, backward }: PagePlan, parameters: Parameters): string[] {
-  if (!beyond) return []
-  const than = keys[0]?.direction === 'asc' ? '>' : '<'
-  const [value, id] = beyond
-  const idValue = parameters.add(id, 'uuid')
-  if (value === null) {
-    const rest = `(${column.sql} IS NULL AND s.id ${than} ${idValue})`
-    return [backward ? `(${column.sql} IS NOT NULL OR ${rest})` : rest]
-  }
-  const further = `(${column.sql}, s.id) ${than} (${parameters.add(value, column.type)}, ${idValue})`
-  return [column.key.nullable && !backward ? `(${further} OR ${column.sql} IS NULL)` : further]
 }

@@ -1,4 +1,4 @@
-import type { Agent, Session } from '../../db/client.ts'
+import type { Session } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
 import type { Selection } from '../../lib/selection.ts'
 import { type ChangeEvent, toWire } from '../../realtime/feed-events.ts'
@@ -53,7 +53,8 @@ export type SessionRead = {
   join: string
   /** Whether the rows then hold all that is selected; for the rest there is `withRelations`. */
   isWhole: boolean
-  sessionOf: (row: Session) => Session
+  /** Puts into a row what stands in it as columns. */
+  attach(row: Session): void
 }
 
 /** Only the columns that are needed, and the agents, which every list shows, beside them where their head will do. */
@@ -62,16 +63,16 @@ export function readOf({ query, fields, agentFields }: SessionSelection): Sessio
   const isWhole = Object.keys(query).length === 0
   return fields.has('agent') && agentFields.isSubsetOf(agentHeadFields)
     ? { ...withAgents, columns: `${columns}, ${withAgents.columns}`, isWhole }
-    : { columns, join: '', isWhole, sessionOf: (row) => row }
+    : { columns, join: '', isWhole, attach() {} }
 }
 
 const withAgents: Omit<SessionRead, 'isWhole'> = {
   columns: columnsOf('Agent', 'a', agentPrefix, agentHead),
   join: 'LEFT JOIN agents a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id',
-  sessionOf: (row) => {
+  attach(row) {
     const columns = row as unknown as Record<string, unknown>
     const agent = Object.fromEntries(agentHead.map((name) => [name, columns[agentPrefix + name]]))
-    return Object.assign(row, { agent: row.agentId === null ? null : (agent as Partial<Agent>) })
+    Object.assign(row, { agent: row.agentId === null ? null : agent })
   },
 }
 

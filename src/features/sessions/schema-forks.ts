@@ -36,13 +36,7 @@ builder.prismaObjectFields('Session', (t) => ({
     description: 'The sessions forked from it that the viewer may see, the newest first.',
     complexity: pageComplexity(10),
     args: pageArgs(t.arg, { default: '10 (CHAT_DEFAULT_PAGE_SIZE)', max: '100 (CHAT_MAX_PAGE_SIZE)' }),
-    resolve: (session, args, context, info) => {
-      const forks = {
-        filter: { parentId: session.id },
-        orderBy: { field: 'CREATED_AT', direction: 'DESC' },
-      } as const
-      const selection = listSelection(context, info)
-      return context.services.sessions.page(viewerOf(context), { ...args, ...forks }, selection)
-    },
+    resolve: (session, args, context, info) =>
+      context.services.sessions.forksOf(viewerOf(context), session, args, listSelection(context, info)),
   }),
 }))
