@@ -1,5 +1,5 @@
 import type { LiveSession, Reply, SessionMessage } from '@parley/client/apollo'
-import { useEffect, useMemo, useRef } from 'react'
+import { useDeferredValue, useEffect, useMemo, useRef } from 'react'
 import { Button } from '../ui/button.tsx'
 import { icons } from '../ui/icons.tsx'
 import { useFollowScroll } from './follow-scroll.ts'
@@ -25,8 +25,11 @@ const noResults: readonly SessionMessage[] = []
 export function MessageList(props: MessageListProps) {
   const { live, messages, reply, viewerId, editingId, pointedOutId, actions } = props
   const { hasOlder, isLoadingOlder, loadOlder } = live
-  const results = useToolResults(messages)
-  const rows = messages.filter(({ role }) => role === 'USER' || role === 'ASSISTANT')
+  // Earlier messages may take their time to be drawn; what is written now may not.
+  const deferred = useDeferredValue(messages)
+  const drawn = messages[0]?.id === deferred[0]?.id ? messages : deferred
+  const results = useToolResults(drawn)
+  const rows = drawn.filter(({ role }) => role === 'USER' || role === 'ASSISTANT')
   const { scroller, content, isAtEnd, scrollToEnd } = useFollowScroll(rows[0]?.id)
   const top = useRef<HTMLDivElement>(null)
   const { activeRun } = live.session ?? {}

@@ -1,0 +1,77 @@
+import { beforeAll, expect, it, vi } from 'vitest'
+import { useBrowser } from '../support/browser.ts'
+import { createServerProcess, type ServerProcess } from '../support/server-process.ts'
+import { type ChatPage, openChat, waiting } from './chat.harness.ts'
+
+const port = String(10_000 + Math.floor(Math.random() * 20_000))
+let server: ServerProcess
+beforeAll(async () => {
+  server = await createServerProcess({ PORT: port, DEMO_TOKENS_PER_SECOND: '40' })
+  await server.start()
+})
+
+const browser = useBrowser()
+
+async function open() {
+  const { context } = await browser.openProfile()
+  const { url, token } = server.address()
+  return { ...(await openChat(context, url, token ?? '')), context }
+}
+
+/** What is stored of the last message; undefined until it has ended. */
+async function stored(sessionId: string) {
+  const { session } = await server
+    .api()
+    .run(`query ($id: ID!) { session(id: $id) { messages { totalCount nodes { role content status } } } }`, {
+      id: sessionId,
+    })
+  const last = session.messages.nodes.at(-1)
+  return last.status === 'STREAMING' ? undefined : { ...last, count: session.messages.totalCount }
+}
+
+/** The page shows what is stored: the whole text, no word of it twice, no message twice. */
+async function expectInStep(chat: ChatPage, sessionId: string) {
+  await chat.untilDone()
+  await vi.waitFor(async () => {
+    const last = await stored(sessionId)
+    expect(last).toBeDefined()
+    expect(wordsOf(await chat.replyText())).toEqual(wordsOf(last.content))
+    expect(await chat.messages.getByRole('article').count()).toBe(last.count)
+  }, waiting)
+}
+
+/** Without the marks of Markdown and the quotation marks that come of them. */
+const wordsOf = (text: string) => text.match(/[\p{L}\p{N}]+/gu)
+
+it('keeps the text whole when the server is killed in mid-reply and comes back', async () => {
+  const chat = await open()
+  await chat.say('/long 1500 Tell me of the tides.')
+  const sessionId = await chat.sessionId()
+  await chat.untilReply(/A long reply/)
+  await server.end('SIGKILL')
+  await chat.page.getByText('Connection lost. Trying again…').waitFor()
+  await server.start()
+  await chat.page.getByText('Connection lost. Trying again…').waitFor({ state: 'detached' })
+  await chat.untilReply(/The server stopped while it was answering/)
+  await expectInStep(chat, sessionId)
+  await chat.say('And what of the moon?')
+  await vi.waitFor(async () => expect(await chat.replies.count()).toBe(2), waiting)
+  await expectInStep(chat, sessionId)
+}, 90_000)
+
+it('goes on when the network comes back, with what was written meanwhile', async () => {
+  const chat = await open()
+  await chat.say('/long 250 Tell me of the tides.')
+  const sessionId = await chat.sessionId()
+  await chat.untilReply(/A long reply/)
+  await chat.context.setOffline(true)
+  await chat.page.getByText('You are offline').waitFor()
+  await chat.say('Said without a network')
+  await chat.messages.getByText('Said without a network').waitFor()
+  // The reply ends without this page.
+  await vi.waitFor(async () => expect(await stored(sessionId)).toBeDefined(), waiting)
+  await chat.context.setOffline(false)
+  await chat.page.getByText('You are offline').waitFor({ state: 'detached' })
+  await vi.waitFor(async () => expect(await chat.replies.count()).toBe(2), waiting)
+  await expectInStep(chat, sessionId)
+}, 90_000)
