@@ -73,11 +73,10 @@ export function MessageList(props: MessageListProps) {
         tabIndex={0}
       >
         <div ref={content}>
-          {hasOlder && (
-            <div ref={top} className={styles.older}>
-              {isLoadingOlder ? 'Loading earlier messages…' : ''}
-            </div>
-          )}
+          {/* Its room stays, so that nothing moves when there is no more. */}
+          <div ref={top} className={styles.older}>
+            {isLoadingOlder && 'Loading earlier messages…'}
+          </div>
           {rows.map((message) => (
             <MessageRow
               key={message.id}
