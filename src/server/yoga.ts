@@ -8,6 +8,7 @@ import {
   type GraphQLSchema,
   NoSchemaIntrospectionCustomRule,
   type ValidationContext,
+  type ValidationRule,
 } from 'graphql'
 import {
   createYoga,
@@ -19,6 +20,7 @@ import {
 import type { Context } from '../graphql/context.ts'
 import type { ErrorCode } from '../lib/errors.ts'
 import type { Log } from '../telemetry/log.ts'
+import { unconditionalSubscriptions } from './subscription-rule.ts'
 
 /** What the transport knows of an operation before it is run. */
 export type OperationOrigin = {
@@ -84,7 +86,8 @@ export function createGraphqlServer({
       maxDepthPlugin({ n: 8, ...reported }),
       maxAliasesPlugin({ n: 15, allowList: [], ...reported }),
       maxDirectivesPlugin({ n: 10, ...reported }),
-      ...(isProduction ? [useNoIntrospection()] : []),
+      useRule(unconditionalSubscriptions),
+      ...(isProduction ? [useRule(NoSchemaIntrospectionCustomRule)] : []),
     ],
   })
 }
@@ -156,6 +159,6 @@ const withoutSuggestions =
     return presented
   }
 
-const useNoIntrospection = (): Plugin => ({
-  onValidate: ({ addValidationRule }) => addValidationRule(NoSchemaIntrospectionCustomRule),
+const useRule = (rule: ValidationRule): Plugin => ({
+  onValidate: ({ addValidationRule }) => addValidationRule(rule),
 })

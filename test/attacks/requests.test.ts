@@ -97,6 +97,11 @@ describe.each(doorNames)('over %s', (name) => {
     ['row 6: ten unknown directives', `{ viewer { role ${times(10, (i) => `@d${i}`)} } }`],
     ['row 6: 51 directives', `{ viewer { ${times(51, () => 'role @skip(if: false)')} } }`],
     ['row 6: one field 500 times, with its 1,000 tokens', `{ viewer { ${times(1_000, () => 'role')} } }`],
+    ['a subscription to nothing', 'subscription { sessionChanged @include(if: false) { kind } }'],
+    [
+      'a subscription to nothing in a fragment',
+      'subscription { ...A } fragment A on Subscription { sessionChanged @skip(if: true) { kind } }',
+    ],
     ['row 14: @defer', '{ viewer { ... @defer { role } } }'],
     ['row 14: @stream', '{ agents @stream { id } }'],
     ['row 14: two operations and no name', 'query A { viewer { role } } query B { viewer { role } }'],

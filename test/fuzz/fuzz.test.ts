@@ -1,0 +1,36 @@
+import { randomInt } from 'node:crypto'
+import { expect, it } from 'vitest'
+import { startTestApp } from '../support/app.ts'
+import { openNeighbour } from '../support/neighbour.ts'
+import { fuzz } from './fuzz.ts'
+import { createRandom } from './random.ts'
+
+const seconds = Number(process.env.FUZZ_SECONDS ?? 15)
+const seed = Number(process.env.FUZZ_SEED ?? randomInt(2 ** 31))
+const canary = 'canary-77b1'
+
+it(`what is made at random from the schema finds no fault, no leak and no end: FUZZ_SEED=${seed}`, {
+  timeout: (seconds + 60) * 1_000,
+}, async () => {
+  const app = await startTestApp()
+  const neighbour = await openNeighbour(app)
+  const ids = [...(await idsOf('fuzz', 'words')), ...(await idsOf('other', canary))]
+
+  async function idsOf(tenant: string, text: string): Promise<string[]> {
+    const api = app.api({ user: 'fuzz-user', tenant })
+    const session = await api.createSession({ title: text, systemPrompt: text })
+    const sent = await api.sendMessage({ sessionId: session, content: text, wait: true })
+    const { template } = await api.mutate('createTemplate', { name: text }, 'template { id }')
+    const { viewer, agents } = await api.run('{ viewer { user { id } tenant { id } } agents { id } }')
+    const { userMessage, assistantMessage, run } = sent
+    const ids = [session, template, viewer.user, viewer.tenant, agents[0], userMessage, assistantMessage, run]
+    return ids.map((each: string | { id: string }) => (typeof each === 'string' ? each : each.id))
+  }
+
+  const { asked, answered, findings } = await fuzz({ app, random: createRandom(seed), ids, canary, seconds })
+  process.stdout.write(`fuzz: seed ${seed}, ${asked} operations, ${answered} of them answered\n`)
+  expect(findings.map((finding) => JSON.stringify(finding).slice(0, 3_000))).toEqual([])
+  expect(answered).toBeGreaterThan(asked / 20)
+  await neighbour.isServed()
+  neighbour.leave()
+})
