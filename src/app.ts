@@ -265,10 +265,11 @@ async function openDoors(
   const broker = { kind: shared.kind, isReachable: shared.isReachable }
   const counts = () => doors.counts()
   const system = createSystem({ version, readNode, database, broker, models: services.models, counts })
+  const allServices = { ...services, system }
   const doors = createDoors({
     config,
     schema,
-    contextOf: (origin) => contextOf(origin, { ...services, system }, tokens),
+    contextOf: (origin) => contextOf(origin, allServices, tokens),
     present: (error, requestId) =>
       presentError(error, requestId, (cause) => log.error({ err: cause, requestId }, 'an operation failed')),
     signIn: async (token) => services.accounts.signIn(await tokens.verify(token)),

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Session, Statement, SystemDatabase, User } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
@@ -130,14 +131,26 @@ export const createPresenceRooms = ({ store, feed, system, log }: RoomDependenci
     onFailure: (error) => log.debug({ err: error }, 'it could not be settled who is present'),
   })
 
+/** Rows that are the same in many events of a log stand there once. */
+const sharedRows = 5_000
+
 function createTelling({ feed, system, log }: Omit<RoomDependencies, 'store'>) {
+  const shared = new LRUCache<string, WireRow>({ max: sharedRows })
+
+  function rowOf(user: User): WireRow {
+    const text = JSON.stringify(user)
+    const row = shared.get(text) ?? toWire(user)
+    shared.set(text, row)
+    return row
+  }
+
   async function findRows(tellings: readonly Telling[]): Promise<ReadonlyMap<string, WireRow>> {
     const tenants = new Map(
       tellings.flatMap(({ tenantId, userIds }) => userIds.map((id) => [id, tenantId] as const)),
     )
     if (tenants.size === 0) return new Map()
     const rows = await system.sql<User>(findUsers, [[...tenants.values()], [...tenants.keys()]])
-    return new Map(rows.map((user) => [user.id, toWire(user)]))
+    return new Map(rows.map((user) => [user.id, rowOf(user)]))
   }
 
   return async (tellings: readonly Telling[]): Promise<boolean[]> => {
