@@ -20,12 +20,16 @@ export const killNode: Fault = async ({ nodes }, random) => {
 }
 
 /** Longer than a lease, so that its runs are taken away from it; then it wakes and goes on as if nothing were. */
-export const freezeNode: Fault = async ({ nodes }, random) => {
-  const node = pick(nodes, random)
-  node.freeze()
-  await sleep(1_000 + random() * 7_000)
-  node.thaw()
-}
+export const freezeNode: Fault = (world, random) => freezeNodeFor(1_000 + random() * 7_000)(world, random)
+
+export const freezeNodeFor =
+  (ms: number): Fault =>
+  async ({ nodes }, random) => {
+    const node = pick(nodes, random)
+    node.freeze()
+    await sleep(ms)
+    node.thaw()
+  }
 
 export const restartNode: Fault = async ({ nodes }, random) => {
   const node = pick(nodes, random)

@@ -14,6 +14,8 @@ export type Torment = {
   messages: number
   words: number
   paceMs: number
+  /** How often each reader is cut off, in the mean: writers go on until then. */
+  cutsPerReader?: number | undefined
   /** How many copies of each send race. */
   copies?: number | undefined
   faults: readonly Fault[]
@@ -30,7 +32,7 @@ export type Outcome = { violations: string[]; attachments: number }
 
 /** Lets clients work while faults happen, waits until all is over, and gives what was violated. */
 export async function torment(world: World, asked: Torment, random: () => number): Promise<Outcome> {
-  const { sessions: count, readersPerSession, messages, words, paceMs, copies = 1 } = asked
+  const { sessions: count, readersPerSession, messages, words, paceMs, copies = 1, cutsPerReader = 0 } = asked
   const readers: Reader[] = []
   const sessionOf = new Map<string, string>()
   const writers = await Promise.all(
@@ -47,6 +49,8 @@ export async function torment(world: World, asked: Torment, random: () => number
   )
   // Whoever comes only after a fault begins with a snapshot, and proves nothing.
   while (readers.some(({ cursor }) => cursor === null)) await sleep(50)
+  const attached = () => readers.reduce((sum, reader) => sum + reader.attachments, 0)
+  const areCutEnough = () => attached() >= readers.length * (1 + cutsPerReader)
   let isDone = false
   const faulting = (async () => {
     while (!isDone && asked.faults.length > 0) {
@@ -56,7 +60,7 @@ export async function torment(world: World, asked: Torment, random: () => number
     }
   })()
   const working = writers.map(async ({ sessionId, writer }, index) => {
-    for (let place = 0; place < messages; place += 1) {
+    for (let place = 0; place < messages || !areCutEnough(); place += 1) {
       const key = `key-${index}-${place}`
       await writer.send(sessionId, key, question(key, words, paceMs), copies)
       await sleep(random() * words * paceMs)
@@ -78,7 +82,7 @@ export async function torment(world: World, asked: Torment, random: () => number
   })
   const violations = await settled(evidence, asked.healMs ?? promisedHealMs)
   await Promise.all(readers.map((reader) => reader.stop()))
-  return { violations, attachments: readers.reduce((sum, reader) => sum + reader.attachments, 0) }
+  return { violations, attachments: attached() }
 }
 
 /** What is still wrong when the time to heal is over; nothing, as soon as everything is right. */

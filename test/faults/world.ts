@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createTokens } from '../../src/auth/jwt.ts'
 import { loadConfig } from '../../src/config.ts'
 import { startEmbeddedDatabase } from '../../src/db/embedded.ts'
+import { createGate } from '../../src/lib/async.ts'
 import { decodeId, encodeId } from '../../src/lib/ids.ts'
 import { noRates } from '../support/no-rates.ts'
 import { query } from '../support/postgres.ts'
@@ -101,8 +102,10 @@ export async function createWorld({
     const token = (subject: string) =>
       tokens.sign?.({ subject, tenant: 'demo', role: 'USER' }, { expiresIn: 7_200 }) ?? ''
     const nextPort = () => (networks[pick(count)] as Network).port
+    // Each has a connection of its own, and the nodes need some, too.
+    const inLine = createGate(20)
     const rows = <Row extends object>(sql: string, values: unknown[] = []) =>
-      query<Row & Record<string, unknown>>(postgres.url, sql, { values })
+      inLine(() => query<Row & Record<string, unknown>>(postgres.url, sql, { values }))
     const writer = (user: string) => createWriter({ token: token(user), nextPort })
     return {
       ...{ nodes, networks, redis, redisNetwork, model, rows, writer, stop },
