@@ -105,6 +105,8 @@ const timeoutsOf = (requestTimeoutMs: number) => ({
   requestTimeout: requestTimeoutMs,
   headersTimeout: Math.min(10_000, requestTimeoutMs),
   connectionsCheckingInterval: Math.min(5_000, requestTimeoutMs / 2),
+  // Longer than clients and proxies keep theirs: a connection that is closed here as they send on it costs a request.
+  keepAliveTimeout: 75_000,
 })
 
 const wantsEvents = ({ method, headers }: IncomingMessage) =>

@@ -202,6 +202,11 @@ describe('paths', () => {
   })
 })
 
+it('keeps a connection for longer than clients and proxies do', async () => {
+  const { headers } = await send('/health')
+  expect(headers.get('keep-alive')).toBe('timeout=75')
+})
+
 describe('the id of a request', () => {
   it('is given back where it can stand in a log', async () => {
     for (const path of ['/graphql?query={__typename}', '/health', '/nothing']) {
