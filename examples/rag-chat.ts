@@ -59,7 +59,7 @@ async function addDocument(input: Upload): Promise<string> {
   return document.id
 }
 
-/** It is indexed in the background. */
+/** It is indexed in the background, by whichever server is free. */
 async function untilReady(id: string): Promise<void> {
   type Document = {
     title: string
@@ -68,14 +68,14 @@ async function untilReady(id: string): Promise<void> {
     chunkCount: number
     error: string | null
   }
-  const query = 'query ($id: ID!) { document(id: $id) { title status progress chunkCount error } }'
-  for (;;) {
-    const document = await parley.ask<Document>(query, { id })
-    if (document.status === 'FAILED') throw new Error(`${document.title}: ${document.error}`)
-    console.log(
-      `${document.title}: ${Math.round(document.progress * 100)} %, ${document.chunkCount} passages`,
-    )
-    if (document.status === 'READY') return
-    await new Promise((resolve) => setTimeout(resolve, 250))
+  const changes = parley.listen<Document>(
+    'subscription ($id: ID!) { documentChanged(id: $id) { title status progress chunkCount error } }',
+    { id },
+  )
+  for await (const { title, status, progress, chunkCount, error } of changes) {
+    if (status === 'FAILED') throw new Error(`${title}: ${error}`)
+    console.log(`${title}: ${Math.round(progress * 100)} %, ${chunkCount} passages`)
+    if (status === 'READY') return
   }
+  throw new Error('The document is gone.')
 }

@@ -187,7 +187,7 @@ function createServices(
   const readMarks = createReadMarks({ sessions, changes })
   const messages = createMessages({ config: config.sessions, sessions, changes })
   const { memories, memoryTools } = createMemoryServices({ config, ...base, sessions })
-  const { passages, ...documents } = createDocumentServices({ config, ...base })
+  const { passages, ...documents } = createDocumentServices({ config, broker, ...base })
   const { context, summaries } = createContextServices({ config, ...base, passages })
   const asked = { ...base, config, broker, feed, rates, catalog, sessions, messages, context, summaries }
   const runs = createRunServices({ ...asked, memoryTools, atTurnEnd, isOnlyNode })

@@ -21,6 +21,15 @@ export const documents: Record<string, Case[]> = {
       refused: { data: { document: null } },
     },
   ],
+  'Subscription.documentChanged': [
+    {
+      operation: 'subscription ($id: ID!) { documentChanged(id: $id) { title metadata error } }',
+      variables: (ids) => ({ id: ids.Document }),
+      refused: {
+        errors: [expect.objectContaining({ extensions: expect.objectContaining({ code: 'NOT_FOUND' }) })],
+      },
+    },
+  ],
   'Query.documents': [
     { operation: `{ documents { ${page} } }`, refused: { data: expect.anything() } },
     {

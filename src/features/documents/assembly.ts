@@ -2,12 +2,14 @@ import type { Config } from '../../config.ts'
 import type { Database } from '../../db/client.ts'
 import type { Jobs } from '../../jobs/queue.ts'
 import type { Models } from '../../llm/registry.ts'
+import type { Broker } from '../../realtime/broker.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Quotas } from '../quotas/service.ts'
 import { createDocumentChecks } from './checks.ts'
 import { type Citations, createCitations } from './citations.ts'
 import { createEmbedder } from './embedder.ts'
 import { createIndexing } from './indexing.ts'
+import { createDocumentNews } from './news.ts'
 import { createPassages, type Passages } from './passages.ts'
 import { createRetrieval, type Retrieval } from './retrieval.ts'
 import { createDocuments, type Documents } from './service.ts'
@@ -25,6 +27,7 @@ type Dependencies = {
   jobs: Jobs
   models: Models
   quotas: Quotas
+  broker: Broker
   log: Log
 }
 
@@ -32,13 +35,14 @@ type Dependencies = {
 export function createDocumentServices(
   dependencies: Dependencies,
 ): DocumentServices & { passages: Passages } {
-  const { config, models, quotas, log } = dependencies
+  const { config, models, quotas, broker, log } = dependencies
   const checks = createDocumentChecks(config)
   const embedder = createEmbedder(models, quotas, config.llm.embeddingModel)
-  const indexing = createIndexing({ ...dependencies, embedder })
+  const news = createDocumentNews({ broker, log })
+  const indexing = createIndexing({ ...dependencies, embedder, news })
   const retrieval = createRetrieval({ checks, embedder, log })
   return {
-    documents: createDocuments({ checks, perUser: config.documents.perUser, indexing }),
+    documents: createDocuments({ checks, perUser: config.documents.perUser, indexing, news }),
     retrieval,
     citations: createCitations(),
     passages: createPassages({ retrieval, log }),

@@ -5,6 +5,7 @@ import type { Log } from '../../telemetry/log.ts'
 import { chunksOf, type Piece } from './chunking.ts'
 import type { Embedder } from './embedder.ts'
 import { extractText } from './extraction.ts'
+import type { DocumentNews } from './news.ts'
 import { UnreadableContent } from './pdf.ts'
 import { createVectorStore } from './vector-store.ts'
 
@@ -94,12 +95,18 @@ const findForgotten: Statement = {
       WHERE status = 'READY' AND $1::text IS NOT NULL AND embedding_model IS DISTINCT FROM $1 LIMIT 1000)`,
 }
 
-type Dependencies = { database: Database; jobs: Jobs; embedder: Embedder | null; log: Log }
+type Dependencies = {
+  database: Database
+  jobs: Jobs
+  embedder: Embedder | null
+  news: DocumentNews
+  log: Log
+}
 
 type Work = { tenantId: string; documentId: string; version: number }
 type Found = { userId: string; mimeType: string; status: Document['status']; content: Buffer }
 
-export function createIndexing({ database, jobs, embedder, log }: Dependencies): Indexing {
+export function createIndexing({ database, jobs, embedder, news, log }: Dependencies): Indexing {
   const vectors = embedder && createVectorStore(embedder)
 
   async function offer({ tenantId, id: documentId, version }: Pick<Document, 'tenantId' | 'id' | 'version'>) {
@@ -123,13 +130,16 @@ export function createIndexing({ database, jobs, embedder, log }: Dependencies):
       await indexContent(db, work, found, signal)
     } catch (error) {
       if (!(error instanceof UnreadableContent)) throw error
-      await finish(db, key, markFailed, [`The content ${error.message}.`])
+      await finish(db, work, markFailed, [`The content ${error.message}.`])
     }
   }
 
   async function indexContent(db: TenantDatabase, work: Work, content: Found, signal: AbortSignal) {
     const key = [work.tenantId, work.documentId, work.version]
-    const note = createProgress(db, key)
+    const note = createProgress(async (share) => {
+      await db.sql(noteProgress, [...key, share])
+      await tell(work)
+    })
     // Reading takes about a third of the time, storing and vectors the rest.
     const text = await extractText(content, (share) => note(share / 3), signal)
     const [stored] = await db.sql<{ count: number }>(countStored, key)
@@ -151,7 +161,7 @@ export function createIndexing({ database, jobs, embedder, log }: Dependencies):
     if (count === 0) throw new UnreadableContent('has no text')
     if (batch.length > 0 && !(await store())) return
     const model = await embed(db, { ...work, userId: content.userId }, count, note, signal)
-    await finish(db, key, markReady, [count, model])
+    await finish(db, work, markReady, [count, model])
   }
 
   /** The model whose vectors all chunks have now; null where there is none, or it is out of reach: words do as well. */
@@ -173,12 +183,17 @@ export function createIndexing({ database, jobs, embedder, log }: Dependencies):
     }
   }
 
-  const finish = (db: TenantDatabase, key: unknown[], mark: Statement, values: unknown[]) =>
-    db.transaction(async (sql) => {
+  const tell = ({ tenantId, documentId: id }: Work) => news.tell({ tenantId, id })
+
+  async function finish(db: TenantDatabase, work: Work, mark: Statement, values: unknown[]) {
+    const key = [work.tenantId, work.documentId]
+    await db.transaction(async (sql) => {
       await sql(allowLongStatements, [])
-      const [marked] = await sql(mark, [...key, ...values])
-      if (marked) await sql(dropOtherChunks, key.slice(0, 2))
+      const [marked] = await sql(mark, [...key, work.version, ...values])
+      if (marked) await sql(dropOtherChunks, key)
     })
+    await tell(work)
+  }
 
   jobs.work<Work>(indexJob, index)
   jobs.work(sweepJob, async () => {
@@ -192,11 +207,11 @@ export function createIndexing({ database, jobs, embedder, log }: Dependencies):
 const progressEveryMs = 500
 
 /** Stores how far the work is, now and then; what fails here is not worth failing for. */
-function createProgress(db: TenantDatabase, key: unknown[]) {
+function createProgress(store: (share: number) => Promise<void>) {
   let notedAtMs = 0
   return (share: number) => {
     if (performance.now() - notedAtMs < progressEveryMs) return
     notedAtMs = performance.now()
-    db.sql(noteProgress, [...key, share]).catch(() => {})
+    store(share).catch(() => {})
   }
 }

@@ -36,7 +36,7 @@ export const Document = builder.prismaNode('Document', {
       description: 'Why its latest content cannot be read; null unless it is FAILED.',
     }),
     progress: t.exposeFloat('progress', {
-      description: 'How much of the latest content is indexed, 0 to 1; ask again while it is INDEXING.',
+      description: 'How much of the latest content is indexed, 0 to 1; `documentChanged` tells it live.',
     }),
     chunkCount: t.exposeInt('chunkCount', {
       description: 'Into how many passages the content that is searched was cut.',

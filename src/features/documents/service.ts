@@ -2,6 +2,7 @@ import { actsForTenant, onVisibleSession, visibleDocuments } from '../../auth/po
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Document, Statement } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
+import { closing } from '../../lib/async.ts'
 import { createBatch } from '../../lib/batch.ts'
 import { ForbiddenError, invalid, LimitError, NotFoundError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
@@ -9,6 +10,7 @@ import { type Page, type PageArgs, readPage } from '../../lib/paging.ts'
 import type { DocumentChecks } from './checks.ts'
 import type { MimeType } from './extraction.ts'
 import type { Indexing } from './indexing.ts'
+import type { DocumentNews } from './news.ts'
 
 /** A document is seen by its owner, by admins, and by whoever sees a session that it hangs on; the first two change it. */
 export type Documents = {
@@ -22,6 +24,11 @@ export type Documents = {
   create(viewer: Viewer, input: unknown): Promise<Document>
   /** Changes what is given. A new content is indexed anew, and the one before is searched until that is done. */
   update(viewer: Viewer, input: unknown): Promise<Document>
+  /**
+   * The document as it is, then as it is after each change; ends when it is gone or no longer visible. Throws
+   * `NotFoundError` where it is not visible now.
+   */
+  follow(viewer: Viewer, documentId: string): Promise<AsyncIterableIterator<Document>>
   /** Erases a document, also from the sessions that it hangs on and from the replies that cite it. */
   remove(viewer: Viewer, documentId: string): Promise<{ id: string }>
 }
@@ -94,9 +101,9 @@ const findOfSessions: Statement = {
     WHERE sd.tenant_id = $1 AND sd.session_id = ANY($2) ORDER BY d.title, d.id`,
 }
 
-type Dependencies = { checks: DocumentChecks; perUser: number; indexing: Indexing }
+type Dependencies = { checks: DocumentChecks; perUser: number; indexing: Indexing; news: DocumentNews }
 
-export function createDocuments({ checks, perUser, indexing }: Dependencies): Documents {
+export function createDocuments({ checks, perUser, indexing, news }: Dependencies): Documents {
   const findVisible = createBatch<Viewer, string, Document>(async (viewer, ids) => {
     const where = { tenantId: viewer.tenantId, id: { in: [...ids] }, ...visibleDocuments(viewer) }
     const found = await viewer.db.prisma.document.findMany({ where })
@@ -165,6 +172,7 @@ export function createDocuments({ checks, perUser, indexing }: Dependencies): Do
         ...[content, mimeType],
       ])
       if (!document) throw new NotFoundError('document')
+      await news.tell(document)
       if (content) await indexing.offer(document)
       return document
     },
@@ -175,7 +183,26 @@ export function createDocuments({ checks, perUser, indexing }: Dependencies): Do
         return sql(deleteDocument, [viewer.tenantId, documentId])
       })
       if (!gone) throw new NotFoundError('document')
+      await news.tell({ tenantId: viewer.tenantId, id: documentId })
       return { id: documentId }
+    },
+    async follow(viewer, id) {
+      // Attached before it is read: what changes in between is told.
+      const changes = await news.follow({ tenantId: viewer.tenantId, id })
+      const first = await find(viewer, id)
+      if (!first) {
+        await changes.return?.()
+        throw new NotFoundError('document')
+      }
+      async function* documents() {
+        yield first as Document
+        for await (const _change of changes) {
+          const document = await find(viewer, id)
+          if (!document) return
+          yield document
+        }
+      }
+      return closing(documents(), () => void changes.return?.())
     },
   }
 }

@@ -1,0 +1,72 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { Api } from '../support/api.ts'
+import { startTestApp, type TestApp } from '../support/app.ts'
+import { openEventStream } from '../support/sse.ts'
+import { createDocument, readyDocument } from './documents.harness.ts'
+
+const subscription = `subscription ($id: ID!) {
+  documentChanged(id: $id) { title status progress chunkCount error user { externalId } } }`
+
+let app: TestApp
+let alice: Api
+beforeAll(async () => {
+  app = await startTestApp()
+  alice = app.api()
+})
+
+const watch = (id: string, user = 'alice') => app.socket({ user }).watch(subscription, { id })
+const remove = (documentId: string) => alice.mutate('deleteDocument', { documentId })
+
+describe('a document that is watched', () => {
+  it('tells how far it is indexed, to its end, over both doors', async () => {
+    const text = Array.from({ length: 400 }, (_, index) => `entry${index} ${'lorem ipsum '.repeat(60)}`)
+    const id = await createDocument(alice, { title: 'Long', text: text.join('\n\n') })
+    const overSocket = watch(id)
+    const overSse = openEventStream(app.url, app.token(), subscription, { id })
+    for (const each of [overSocket, overSse]) {
+      await each.until(({ status }) => status === 'READY')
+      const shares = each.events.map(({ progress }) => progress)
+      expect(shares).toEqual(shares.toSorted((a, b) => a - b))
+      expect(each.events.at(-1)).toEqual({
+        ...{ title: 'Long', status: 'READY', progress: 1, chunkCount: 400, error: null },
+        user: { externalId: 'alice' },
+      })
+    }
+    const anew = watch(id)
+    expect(await anew.at(0)).toMatchObject({ status: 'READY' })
+    await alice.mutate('updateDocument', { documentId: id, text: text.join('\n\n\n') })
+    const onTheWay = await anew.until(({ progress }) => progress > 0 && progress < 1)
+    expect(onTheWay).toMatchObject({ status: 'INDEXING', chunkCount: 400 })
+
+    await alice.mutate('updateDocument', { documentId: id, title: 'Renamed' })
+    await overSse.until(({ title }) => title === 'Renamed')
+    await remove(id)
+    await Promise.all([overSocket.ended, overSse.ended])
+    expect([overSocket.failure, overSse.failure]).toEqual([undefined, undefined])
+  })
+
+  it('tells why it cannot be read', async () => {
+    const base64 = Buffer.from('%PDF-1.7 and no more').toString('base64')
+    const id = await createDocument(alice, { mimeType: 'application/pdf', base64 })
+    const failed = await watch(id).until(({ status }) => status === 'FAILED')
+    expect(failed.error).toBe('The content is broken, or no PDF file.')
+  })
+
+  it('is told to those who see it, as long as they do', async () => {
+    const bob = app.api({ user: 'bob' })
+    await bob.run('{ viewer { role } }')
+    const id = await readyDocument(alice, { title: 'Shared', text: 'For both of us.' })
+    const refused = watch(id, 'bob')
+    await refused.ended
+    expect(refused.failure).toMatchObject([{ extensions: { code: 'NOT_FOUND' } }])
+
+    const sessionId = await alice.createSession({ documentIds: [id] })
+    await alice.mutate('addParticipant', { sessionId, externalUserId: 'bob', role: 'VIEWER' })
+    const shared = watch(id, 'bob')
+    expect(await shared.at(0)).toMatchObject({ title: 'Shared', status: 'READY' })
+    await alice.mutate('updateSession', { sessionId, documentIds: [] })
+    await alice.mutate('updateDocument', { documentId: id, title: 'Mine alone' })
+    await shared.ended
+    expect(JSON.stringify(shared.events)).not.toContain('Mine alone')
+  })
+})
