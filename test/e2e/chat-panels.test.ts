@@ -214,6 +214,13 @@ it('counts what a session used, and shows the days by model', async () => {
     .getByRole('region', { name: 'This conversation' })
     .locator('div', { hasText: /^Replies/ })
   await replies.getByText('1', { exact: true }).waitFor()
+  const admin = world.app.api({ user: 'root', role: 'ADMIN' })
+  await admin.mutate('setQuota', { scope: 'EACH_USER', period: 'DAY', tokens: 1_000_000 })
+  await world.alice.sendMessage({ sessionId, content: 'And me', wait: true })
+  await drawer
+    .getByRole('list', { name: 'Quotas' })
+    .getByText(/ of 1M$/)
+    .waitFor()
   const all = drawer.getByRole('region', { name: 'All of your conversations' })
   await all.getByLabel('How long back').selectOption('7 days')
   await all.getByRole('img', { name: /Tokens a day, .* in 7 days/ }).waitFor()

@@ -1,4 +1,5 @@
 import { OwnUsage } from '../panels/usage/own-usage.tsx'
+import { Quotas } from '../panels/usage/quotas.tsx'
 import { Dialog } from '../ui/dialog.tsx'
 import { useViewer } from '../viewer.ts'
 
@@ -6,6 +7,7 @@ export function UsageDialog({ onClose }: { onClose: () => void }) {
   const { viewer } = useViewer()
   return (
     <Dialog title="Usage and cost" onClose={onClose}>
+      <Quotas />
       {viewer && <OwnUsage userId={viewer.user.id} />}
     </Dialog>
   )

@@ -1,9 +1,12 @@
 import { useQuery, useSubscription } from '@apollo/client/react'
-import { useDeferredValue, useState } from 'react'
+import { useState } from 'react'
 import { Field } from '../../ui/field.tsx'
+import { Skeleton } from '../../ui/skeleton.tsx'
 import { Loaded } from '../loaded.tsx'
 import { countOf } from '../numbers.ts'
-import { Note } from '../section.tsx'
+import { Note, Nothing } from '../section.tsx'
+import { useRole } from '../use-role.ts'
+import { useSettled } from '../use-settled.ts'
 import { BudgetBar } from './budget-bar.tsx'
 import styles from './context.module.css'
 import { ContextChanged, ContextPreviewQuery } from './operations.ts'
@@ -16,9 +19,15 @@ const countedBy = {
 }
 
 export function ContextPanel({ sessionId }: { sessionId: string }) {
+  const role = useRole(sessionId)
+  if (role === 'VIEWER')
+    return <Nothing>Only who may write here can see what the next message carries.</Nothing>
+  return role ? <ContextPreview sessionId={sessionId} /> : <Skeleton label="Loading" />
+}
+
+function ContextPreview({ sessionId }: { sessionId: string }) {
   const [content, setContent] = useState('')
-  const asked = useDeferredValue(content)
-  const variables = { sessionId, content: asked.trim() || null }
+  const variables = { sessionId, content: useSettled(content.trim()) || null }
   const result = useQuery(ContextPreviewQuery, { variables, fetchPolicy: 'cache-and-network' })
   useSubscription(ContextChanged, { variables: { sessionId }, onData: () => void result.refetch() })
   const shown = { ...result, data: result.data ?? result.previousData }

@@ -1,9 +1,10 @@
 import { useQuery, useSubscription } from '@apollo/client/react'
-import { useDeferredValue, useState } from 'react'
+import { useState } from 'react'
 import { Button } from '../../ui/button.tsx'
 import { Field } from '../../ui/field.tsx'
 import { Loaded } from '../loaded.tsx'
 import { Note, Nothing } from '../section.tsx'
+import { useSettled } from '../use-settled.ts'
 import { ClearDialog } from './clear-dialog.tsx'
 import styles from './memory.module.css'
 import { MemoryForm } from './memory-form.tsx'
@@ -21,7 +22,7 @@ export function MemoryList({ sessionId, scope, mayChange }: Props) {
   const [prefix, setPrefix] = useState('')
   const [open, setOpen] = useState<'form' | 'clear' | null>(null)
   const place: Place = scope === 'SESSION' ? { scope, sessionId } : { scope }
-  const variables = { ...place, prefix: useDeferredValue(prefix) || null }
+  const variables = { ...place, prefix: useSettled(prefix) || null }
   const result = useQuery(MemoriesQuery, { variables, fetchPolicy: 'cache-and-network' })
   useSubscription(MemoriesChanged, { variables: { sessionId }, onData: () => void result.refetch() })
   const refetch = () => void result.refetch()

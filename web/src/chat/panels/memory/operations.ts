@@ -11,12 +11,6 @@ export const MemoriesQuery = graphql(`
   }
 `)
 
-export const MemoryRightsQuery = graphql(`
-  query MemoryRights($sessionId: ID!) {
-    session(id: $sessionId) { id viewerRole }
-  }
-`)
-
 /** A run may have remembered something of the person; of the session it is told at once. */
 export const MemoriesChanged = graphql(`
   subscription MemoriesChanged($sessionId: ID!) {

@@ -1,8 +1,7 @@
-import { useQuery } from '@apollo/client/react'
 import { useState } from 'react'
 import { Tabs } from '../tabs.tsx'
+import { useRole } from '../use-role.ts'
 import { MemoryList } from './memory-list.tsx'
-import { MemoryRightsQuery } from './operations.ts'
 
 const scopes = [
   { id: 'SESSION', label: 'This conversation' },
@@ -11,8 +10,8 @@ const scopes = [
 
 export function MemoryPanel({ sessionId }: { sessionId: string }) {
   const [scope, setScope] = useState<(typeof scopes)[number]['id']>('SESSION')
-  const { data } = useQuery(MemoryRightsQuery, { variables: { sessionId } })
-  const mayChange = scope === 'USER' || (data?.session ? data.session.viewerRole !== 'VIEWER' : false)
+  const role = useRole(sessionId)
+  const mayChange = scope === 'USER' || role === 'OWNER' || role === 'EDITOR'
   return (
     <Tabs tabs={scopes} chosen={scope} onChoose={setScope} label="Whose memory">
       <MemoryList key={scope} {...{ sessionId, mayChange, scope }} />

@@ -1,9 +1,10 @@
 import { useQuery } from '@apollo/client/react'
-import { type FormEvent, useDeferredValue, useId, useState } from 'react'
+import { type FormEvent, useId, useState } from 'react'
 import { Button } from '../../ui/button.tsx'
 import { Field } from '../../ui/field.tsx'
 import { faultAt, useAction } from '../action.ts'
 import { FaultNote } from '../fault-note.tsx'
+import { useSettled } from '../use-settled.ts'
 import { AddParticipant, PeopleQuery } from './operations.ts'
 import { RoleSelect } from './role-select.tsx'
 import type { Role } from './roles.ts'
@@ -15,7 +16,7 @@ export function AddPerson({ sessionId, isAdmin }: { sessionId: string; isAdmin: 
   const [name, setName] = useState('')
   const [role, setRole] = useState<Role>('EDITOR')
   const add = useAction(AddParticipant)
-  const search = useDeferredValue(name.trim())
+  const search = useSettled(name.trim())
   const { data } = useQuery(PeopleQuery, { variables: { search }, skip: !isAdmin || search === '' })
   const fault = faultAt(add.fault, 'externalUserId') ?? faultAt(add.fault, 'userId')
 

@@ -34,3 +34,19 @@ export const UsageChanged = graphql(`
     }
   }
 `)
+
+export const QuotasQuery = graphql(`
+  query Quotas {
+    viewer {
+      quota {
+        scope
+        period
+        tokens
+        usedTokens
+        cost
+        usedCost
+        resetAt
+      }
+    }
+  }
+`)

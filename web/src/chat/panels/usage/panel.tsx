@@ -1,17 +1,23 @@
 import { useQuery, useSubscription } from '@apollo/client/react'
 import { Loaded } from '../loaded.tsx'
-import { SessionUsageQuery, UsageChanged } from './operations.ts'
+import { QuotasQuery, SessionUsageQuery, UsageChanged, UsageQuery } from './operations.ts'
 import { OwnUsage } from './own-usage.tsx'
+import { Quotas } from './quotas.tsx'
 import { SessionUsage } from './session-usage.tsx'
 
 export function UsagePanel({ sessionId }: { sessionId: string }) {
   const result = useQuery(SessionUsageQuery, { variables: { sessionId }, fetchPolicy: 'cache-and-network' })
-  useSubscription(UsageChanged, { variables: { sessionId }, onData: () => void result.refetch() })
+  useSubscription(UsageChanged, {
+    variables: { sessionId },
+    onData: ({ client }) =>
+      void client.refetchQueries({ include: [SessionUsageQuery, UsageQuery, QuotasQuery] }),
+  })
   return (
     <Loaded result={result}>
       {({ session, viewer }) => (
         <>
           {session && <SessionUsage session={session} />}
+          <Quotas />
           <OwnUsage userId={viewer.user.id} />
         </>
       )}
