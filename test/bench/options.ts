@@ -14,11 +14,13 @@ export type Options = {
   json: string | null
   /** How many deliveries are under way at saturation. */
   window: number
+  /** Sessions of the tenants that `growth` compares, the first with the others. */
+  sizes: readonly number[]
 }
 
-export type Part = 'http' | 'live' | 'sends' | 'all'
+export type Part = 'http' | 'growth' | 'live' | 'sends' | 'all'
 
-const parts: readonly string[] = ['http', 'live', 'sends', 'all']
+const parts: readonly string[] = ['http', 'growth', 'live', 'sends', 'all']
 
 export function readOptions(args: string[]): Options {
   const { values, positionals } = parseArgs({
@@ -32,6 +34,7 @@ export function readOptions(args: string[]): Options {
       connections: { type: 'string', default: '32' },
       json: { type: 'string' },
       window: { type: 'string', default: '3000' },
+      sizes: { type: 'string', default: '1000,100000' },
     },
   })
   const [part = 'http'] = positionals
@@ -45,6 +48,7 @@ export function readOptions(args: string[]): Options {
     connections: positive('connections', values.connections),
     json: values.json ?? null,
     window: positive('window', values.window),
+    sizes: listOf(values.sizes).map((size) => positive('sizes', size)),
   }
 }
 

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, inject, onTestFinished, test } from 'vitest'
+import { createDatabase } from '../support/app.ts'
+import { query } from '../support/postgres.ts'
 
 test('the bench measures the live side of Parley beside a raw socket', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'parley-bench-'))
@@ -26,3 +28,20 @@ test('the bench measures the live side of Parley beside a raw socket', async () 
     expect(numbers['deliveries/s']).toBeGreaterThan(0)
   }
 })
+
+test('the bench asks all servers for the same, and measures none that answers otherwise', async () => {
+  const databaseUrl = await createDatabase()
+  const run = (file: string, ...args: string[]) =>
+    promisify(execFile)(process.execPath, [file, ...args], {
+      env: { ...process.env, DATABASE_URL: databaseUrl, REDIS_URL: '' },
+    })
+  await run('src/main.ts', 'seed', '--sessions', '40', '--messages', '400', '--users', '2')
+  const bench = (...args: string[]) =>
+    run('test/bench/run.ts', '--connections', '2', '--rounds', '1', '--seconds', '0.1', ...args)
+  expect((await bench('--only', 'Q3')).stdout).toMatch(/\nQ3\n.*'parley'.*'plain'.*'mercurius'.*'sql'/s)
+  // A message that left the conversation: the peers know of no such thing, and show it.
+  await query(databaseUrl, `UPDATE messages SET replaced_at = now() WHERE seq = 64`)
+  await expect(bench('--only', 'Q2', '--peers', 'parley,sql')).rejects.toThrow(
+    'Q2: sql and parley answer differently.',
+  )
+}, 120_000)

@@ -115,7 +115,7 @@ async function freePort(): Promise<number> {
   }
 }
 
-async function createDatabase(): Promise<string> {
+export async function createDatabase(): Promise<string> {
   const serverUrl = inject('postgresUrl')
   const name = `parley_test_${randomBytes(6).toString('hex')}`
   await query(serverUrl, `CREATE DATABASE ${name}`)
