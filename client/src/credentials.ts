@@ -6,6 +6,8 @@ export type TokenSource = string | (() => string | Promise<string>)
 export type Credentials = {
   /** The token in use. Those who ask at the same time share one call of the provider. */
   token(): Promise<string>
+  /** The server takes this one. */
+  accept(token: string): void
   /** The server refused this one; tells whether another one can be had. */
   refuse(token: string): boolean
   /** The provider is asked again the next time: the token may have run out. */
@@ -13,39 +15,46 @@ export type Credentials = {
 }
 
 export function createCredentials(source: TokenSource): Credentials {
-  if (typeof source === 'string') return { token: async () => source, refuse: () => false, forget() {} }
-  let current: Promise<string> | null = null
-  let known: string | null = null
+  if (typeof source === 'string')
+    return { token: async () => source, accept() {}, refuse: () => false, forget() {} }
+  return createProvided(source)
+}
+
+function createProvided(provide: () => string | Promise<string>): Credentials {
+  let asked: Promise<string> | null = null
+  let accepted: string | null = null
   let refused: string | null = null
 
   const ask = async () => {
-    const token = await source()
-    if (token === refused)
-      throw new ParleyError('UNAUTHENTICATED', 'The server refused the token, and the provider has no other.')
-    known = token
-    return token
+    const token = await provide()
+    if (token !== refused) return token
+    // A provider whose clock is behind has the new one a little later; one that never had a good one has none.
+    const isTransient = token === accepted
+    const message = 'The server refused the token, and the provider gave the same again.'
+    throw new ParleyError('UNAUTHENTICATED', message, { isTransient })
   }
+
   return {
     token() {
-      current ??= ask().catch((error) => {
-        current = null
+      asked ??= ask().catch((error) => {
+        asked = null
         if (error instanceof ParleyError) throw error
         const message = 'The token provider failed.'
         throw new ParleyError('UNAUTHENTICATED', message, { isTransient: true, cause: error })
       })
-      return current
+      return asked
+    },
+    accept(token) {
+      accepted = token
     },
     refuse(token) {
-      // Somebody else may have seen the refusal first, and have a new one by now.
-      if (token === known) {
-        refused = token
-        known = null
-        current = null
-      }
+      // Somebody else may have seen the refusal first, and have asked for a new one by now.
+      if (token !== refused) asked = null
+      refused = token
       return true
     },
     forget() {
-      current = null
+      asked = null
     },
   }
 }

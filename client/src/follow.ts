@@ -1,11 +1,15 @@
-import { errorOf, ParleyError } from './errors.ts'
+import { errorOf, ParleyError, type ParleyErrorCode } from './errors.ts'
 import { onNetwork, pause } from './network.ts'
 import { waitMs } from './retry.ts'
 import type { StatusBoard } from './status.ts'
 import type { Transport } from './transport.ts'
 
-/** Until it was connected once, and with faults of the server, which may well last. */
+/** Until it was connected once, and with failures that may well last. */
 const triesAtMost = 10
+const lastingCodes: readonly string[] = [
+  'INTERNAL_SERVER_ERROR',
+  'UNAUTHENTICATED',
+] satisfies ParleyErrorCode[]
 
 export type Follow = <Data>(
   query: string,
@@ -44,7 +48,7 @@ export function createFollow({ transport, status }: Options): Follow {
         } catch (error) {
           failures++
           if (signal.aborted || !(error instanceof ParleyError) || !error.isTransient) throw error
-          const isBounded = !wasConnected || error.code === 'INTERNAL_SERVER_ERROR'
+          const isBounded = !wasConnected || lastingCodes.includes(error.code)
           if (isBounded && failures >= triesAtMost) throw error
           operation.lost(error)
           await pause(waitMs(error, failures), signal)

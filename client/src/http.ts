@@ -27,9 +27,12 @@ export function createPost({ url, credentials, fetch }: Options) {
 
   return async (request: GraphqlRequest, accept: string, signal: AbortSignal): Promise<Response> => {
     const { token, response } = await send(request, accept, signal)
-    if (response.status !== 401 || !credentials.refuse(token)) return response
-    await response.body?.cancel()
-    return (await send(request, accept, signal)).response
+    if (response.status !== 401) credentials.accept(token)
+    else if (credentials.refuse(token)) {
+      await response.body?.cancel()
+      return (await send(request, accept, signal)).response
+    }
+    return response
   }
 }
 

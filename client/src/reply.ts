@@ -51,34 +51,42 @@ export function createReply<Stored extends Asked>({
     change = Promise.withResolvers()
   }
 
-  /** The text of one message; that of a run that calls tools has several. */
-  async function read(messageId: string) {
-    const start = text.length
-    let after: string | null = null
-    const pieces = parley.subscribe(ReplyTextDocument, () => ({ messageId, after }), { signal })
-    for await (const { tokenStream: piece } of pieces) {
-      after = piece.cursor
-      text = text.slice(0, start + piece.offset) + piece.text
-      tell()
+  /** Reads the text of one message, which begins at `start` of all. Where a piece of it is missing it is read anew. */
+  async function read(messageId: string, start: number) {
+    for (let isWhole = false; !isWhole; ) {
+      let after: string | null = null
+      const pieces = parley.subscribe(ReplyTextDocument, () => ({ messageId, after }), { signal })
+      isWhole = true
+      for await (const { tokenStream: piece } of pieces) {
+        isWhole = start + piece.offset <= text.length
+        if (!isWhole) break
+        after = piece.cursor
+        text = text.slice(0, start + piece.offset) + piece.text
+        tell()
+      }
     }
-    return start
   }
 
+  /** A run that calls tools has a message for each round. */
   async function follow(): Promise<FinishedReply> {
     const { assistantMessage, run } = await sent
     let messageId = assistantMessage.id
+    let start = 0
     for (let rounds = 0; ; rounds++) {
-      const start = await read(messageId)
+      await read(messageId, start)
       const { run: now } = await parley.request(RunDocument, { runId: run.id }, { signal })
       if (!now) throw new ParleyError('NOT_FOUND', 'The reply was removed.')
       const { assistantMessage: message } = now
-      if (isSettled(now) && message.id === messageId) {
+      if (message.id !== messageId) {
+        messageId = message.id
+        start = text.length
+      } else if (isSettled(now)) {
         text = text.slice(0, start) + (message.content ?? '')
         return { message, run: now }
+      } else {
+        // The end of the run, or its next message, is about to be stored.
+        await pause(backoffMs(rounds), signal)
       }
-      // The next message of the run, or the end of this one, is about to be stored.
-      if (message.id === messageId) await pause(backoffMs(rounds), signal)
-      messageId = message.id
     }
   }
 

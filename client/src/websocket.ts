@@ -61,6 +61,7 @@ export function createWebSocketTransport({ url, credentials, webSocket }: Option
     on: {
       connected() {
         isConnected = true
+        credentials.accept(token)
         for (const tell of waiting) tell()
         waiting.clear()
       },

@@ -18,6 +18,9 @@ afterAll(() => network.close())
 const open = (transport: ParleyOptions['transport']) =>
   openClient(app, { url: `http://127.0.0.1:${network.port}/graphql`, transport })
 
+/** Each costs the time of a new connection, and a little more. */
+const cutsAtMost = 20
+
 /** Cuts a connection now and then, chosen by the numbers that follow from the seed. */
 function createCutter(seed: number) {
   const random = createRandom(seed)
@@ -27,7 +30,7 @@ function createCutter(seed: number) {
       return cuts
     },
     mayCut() {
-      if (random() > 0.15) return
+      if (cuts === cutsAtMost || random() > 0.15) return
       network.cut(Math.floor(random() * 100), random() < 0.5 ? 'fin' : 'rst')
       cuts += 1
     },

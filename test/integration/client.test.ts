@@ -157,11 +157,14 @@ describe('a reply', () => {
     const session = await parley.createSession({ agent: 'harbour' })
 
     // The server calls its own tools by itself, so that the run has two messages, one of them with the call only.
-    const remembered = session.send('/tool memory_save {"key": "port", "value": "Brest"}')
+    const remembered = session.send('/long 30 /tool memory_save {"key": "port", "value": "Brest"}')
     const { message: first, run } = await remembered.done
     expect(run.status).toBe('COMPLETED')
-    expect(first.seq).toBeGreaterThan(2)
-    expect(await textOf(remembered)).toContain(first.content)
+    const { messages } = await session.read()
+    const written = messages.filter(({ role }) => role === 'ASSISTANT').map(({ content }) => content)
+    expect(written).toHaveLength(2)
+    expect(written[1]).toBe(first.content)
+    expect(await textOf(remembered)).toBe(written.join(''))
 
     const asking = await session.send('/tool tide_at {"place": "Brest"}').done
     expect(asking.run).toMatchObject({ status: 'REQUIRES_ACTION', pendingToolCalls: [{ name: 'tide_at' }] })
@@ -184,20 +187,18 @@ describe('a reply', () => {
 
 describe.each(['websocket', 'sse'] as const)('tokens over %s', (transport) => {
   it('are asked for anew when the server refuses the last one', async () => {
+    const short = app.token({ expiresInSeconds: 2 })
+    // 30 s of tolerance for clocks that are behind; and a provider whose own clock is, so that it gives one twice.
+    const tokens = [app.token({ expiresInSeconds: -60 }), short, short, app.token()]
     let asked = 0
-    const token = async () => {
-      asked += 1
-      // 30 s of tolerance for clocks that are behind.
-      if (asked === 1) return app.token({ expiresInSeconds: -60 })
-      return app.token({ expiresInSeconds: asked === 2 ? 1 : 60 })
-    }
+    const token = async () => tokens[asked++] ?? expect.fail('It asks too often.')
     await using parley = openClient(app, { token, transport })
     const session = await parley.createSession()
     // It outlives the second token.
-    const reply = session.send('/pace 30 /long 90')
+    const reply = session.send('/pace 40 /long 120')
     const text = await textOf(reply)
     expect((await reply.done).message).toMatchObject({ status: 'COMPLETE', content: text })
-    expect(asked).toBe(3)
+    expect(asked).toBeGreaterThan(2)
   })
 
   it('that nothing can be done about end everything', async () => {
