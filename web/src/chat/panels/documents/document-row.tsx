@@ -2,10 +2,10 @@ import type { DocumentRowFragment } from '../../../generated/graphql.ts'
 import { IconButton } from '../../ui/button.tsx'
 import { icons } from '../../ui/icons.tsx'
 import { bytesInWords, countOf } from '../numbers.ts'
-import { Progress } from '../progress.tsx'
 import { Switch } from '../switch.tsx'
 import styles from './documents.module.css'
 import { nameOfKind } from './file.ts'
+import { Indexing } from './indexing.tsx'
 
 type Props = {
   document: DocumentRowFragment
@@ -17,7 +17,7 @@ type Props = {
 }
 
 export function DocumentRow({ document, isAttached, onAttach, onDelete }: Props) {
-  const { title, mimeType, bytes, status, progress, chunkCount, error } = document
+  const { id, title, mimeType, bytes, status, progress, chunkCount, error } = document
   return (
     <li className={styles.document}>
       <span className={styles.icon}>{icons.document}</span>
@@ -26,7 +26,7 @@ export function DocumentRow({ document, isAttached, onAttach, onDelete }: Props)
           {title}
         </span>
         {status === 'INDEXING' ? (
-          <Progress label={`Indexing ${title}`} share={progress} text="Indexing" />
+          <Indexing {...{ id, title, progress }} />
         ) : (
           <span className={styles.meta}>
             {nameOfKind(mimeType)} · {bytesInWords(bytes)}

@@ -31,9 +31,11 @@ export const DocumentRow = graphql(`
   }
 `)
 
-export const IndexingQuery = graphql(`
-  query Indexing($ids: [ID!]!) {
-    nodes(ids: $ids) { ...DocumentRow }
+export const DocumentIndexed = graphql(`
+  subscription DocumentIndexed($id: ID!) {
+    documentChanged(id: $id) {
+      ...DocumentRow
+    }
   }
 `)
 
