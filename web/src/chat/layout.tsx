@@ -9,7 +9,6 @@ import { panels } from './panels/list.ts'
 import { useRoute } from './route.ts'
 import { Sidebar } from './sidebar/sidebar.tsx'
 import { StartPage } from './start/start-page.tsx'
-import { useViewer } from './viewer.ts'
 
 const SearchDialog = lazy(() => import('./search/search-dialog.tsx'))
 
@@ -22,7 +21,7 @@ type LayoutProps = {
 
 /** One person's view of the server. */
 export function Layout({ endpoint, token, onSignOut }: LayoutProps) {
-  const [client] = useState(() => createParleyApollo({ url: endpoint, token }))
+  const [client] = useState(() => createParleyApollo({ url: endpoint, token: once(token, onSignOut) }))
   useEffect(() => () => parleyOf(client).close(), [client])
   return (
     <ApolloProvider client={client}>
@@ -31,17 +30,22 @@ export function Layout({ endpoint, token, onSignOut }: LayoutProps) {
   )
 }
 
+/** Gives the token once: being asked for another means that the server has refused it. */
+function once(token: string, onSignOut: LayoutProps['onSignOut']) {
+  let isGiven = false
+  return () => {
+    if (isGiven) onSignOut('The server does not take this token, or not any more. Sign in with another one.')
+    isGiven = true
+    return token
+  }
+}
+
 /** Sidebar, conversation and the open panel, side by side; on a phone one over the other. */
 function Panes({ onSignOut }: Pick<LayoutProps, 'onSignOut'>) {
   const { sessionId, panel: panelId } = useRoute()
   const [isListOpen, setListOpen] = useState(false)
   const [isSearching, setSearching] = useState(false)
-  const { error } = useViewer()
   const panel = panels.find(({ id }) => id === panelId)
-
-  useEffect(() => {
-    if (error && 'code' in error && error.code === 'UNAUTHENTICATED') onSignOut(error.message)
-  }, [error, onSignOut])
 
   useEffect(() => {
     const listen = (event: KeyboardEvent) => {

@@ -20,6 +20,6 @@ const viewerQuery = graphql(`
 
 /** Who is signed in; undefined until the server has said so. */
 export function useViewer() {
-  const { data, error } = useQuery(viewerQuery)
-  return { viewer: data?.viewer, error }
+  const { data } = useQuery(viewerQuery)
+  return { viewer: data?.viewer }
 }

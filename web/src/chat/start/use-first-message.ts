@@ -46,7 +46,7 @@ export function useFirstMessage() {
       navigate({ sessionId: session.id })
       const [closed] = deactivatedSessions
       if (closed)
-        toast({ text: `“${closed.title ?? 'New conversation'}” is inactive now: there were too many.` })
+        toast({ text: `“${closed.title ?? 'New conversation'}” is inactive now, to make room for this one.` })
     } catch (error) {
       setFault(error instanceof Error ? error.message : String(error))
     } finally {

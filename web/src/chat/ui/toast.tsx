@@ -14,7 +14,7 @@ const shownMs = 7_000
 
 const ToastContext = createContext<(toast: Toast) => void>(() => {})
 
-/** Gives the function that shows a note at the foot of the page for some seconds. */
+/** Gives the function that shows a note at the top of the page for some seconds. */
 export const useToast = () => useContext(ToastContext)
 
 export function ToastProvider({ children }: { children: ReactNode }) {
