@@ -31,7 +31,7 @@ export type ParleyOptions = {
   token: TokenSource
   /** How subscriptions come: `websocket` by default, or `sse` where no WebSockets get through. */
   transport?: 'websocket' | 'sse'
-  /** Milliseconds that one try of a query or mutation may take; 30,000 by default. */
+  /** Milliseconds that one try of a query or mutation may take, and after which none is begun; 30,000 by default. */
   timeoutMs?: number
   /** How often a query or a repeatable mutation is tried again; 5 by default. */
   retries?: number
@@ -117,8 +117,10 @@ export function createParley(options: ParleyOptions): Parley {
     const asked = { query: textOf(operation), variables }
     const attempt = async (signal: AbortSignal) =>
       read(await dataOf<Data>(await post(asked, accept, signal), signal))
-    return withRetries(() => within(given.timeoutMs ?? timeoutMs, late, untilEnd, attempt), {
+    const withinMs = given.timeoutMs ?? timeoutMs
+    return withRetries(() => within(withinMs, late, untilEnd, attempt), {
       retries: (given.isRepeatable ?? isRepeatable(operation, variables)) ? retries : 0,
+      withinMs,
       signal: untilEnd,
     })
   }

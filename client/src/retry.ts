@@ -15,16 +15,19 @@ const patienceMs = 10_000
 const isWorthRetry = (error: unknown): error is ParleyError =>
   error instanceof ParleyError && error.isTransient && waitMs(error, 0) <= patienceMs
 
-/** Tries until it succeeds, fails for good, or has failed `retries` times more than once. */
+type Patience = { retries: number; withinMs: number; signal: AbortSignal }
+
+/** Tries until it succeeds, fails for good, has failed `retries` times more than once, or no time is left to begin anew. */
 export async function withRetries<Value>(
   attempt: () => Promise<Value>,
-  { retries, signal }: { retries: number; signal: AbortSignal },
+  { retries, withinMs, signal }: Patience,
 ): Promise<Value> {
+  const untilMs = performance.now() + withinMs
   for (let failures = 1; ; failures++) {
     try {
       return await attempt()
     } catch (error) {
-      if (!isWorthRetry(error) || failures > retries) throw error
+      if (!isWorthRetry(error) || failures > retries || performance.now() > untilMs) throw error
       await pause(waitMs(error, failures), signal)
     }
   }

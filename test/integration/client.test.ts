@@ -85,6 +85,20 @@ describe('a client', () => {
     expect(asked).toBe(1 + 3)
   })
 
+  it('gives up in time where nobody answers', async () => {
+    let asked = 0
+    const silent: typeof fetch = (_url, init) => {
+      asked += 1
+      return new Promise((_, reject) =>
+        init?.signal?.addEventListener('abort', () => reject(init.signal?.reason)),
+      )
+    }
+    await using parley = openClient(app, { fetch: silent })
+    const request = parley.request('{ viewer { role } }', {}, { timeoutMs: 50 })
+    await expect(request).rejects.toMatchObject({ code: 'TIMEOUT', isTransient: true })
+    expect(asked).toBe(1)
+  })
+
   it('throws typed errors', async () => {
     await using parley = openClient(app)
     const tooLong = await failureOf(parley.createSession({ title: 'x'.repeat(256) }))
