@@ -52,6 +52,7 @@ import { createDoors } from './server/doors.ts'
 import { createExportDoor } from './server/exports.ts'
 import { createHealth } from './server/health.ts'
 import { createPages } from './server/pages.ts'
+import { openPersistedOperations } from './server/persisted-operations.ts'
 import { graphqlPath, type OperationOrigin } from './server/yoga.ts'
 import type { Log } from './telemetry/log.ts'
 
@@ -283,6 +284,7 @@ async function openDoors(
     }),
     exports: createExportDoor(services.transfer.open),
     rates,
+    persisted: await openPersistedOperations(config.server.persistedOperationsFile),
     atTurnEnd,
     log,
   })

@@ -31,6 +31,10 @@ const settings = z.object({
   CORS_ORIGINS: list.default([]),
   CHAT_PAGE: flag.optional(),
   GRAPHIQL: flag.optional(),
+  INTROSPECTION: z
+    .enum(['everybody', 'signed_in', 'nobody'], 'is unknown; allowed is one of everybody, signed_in, nobody')
+    .optional(),
+  PERSISTED_OPERATIONS_FILE: z.string().optional(),
   REQUEST_TIMEOUT_MS: whole(30_000, 100, 600_000),
   HTTP_BODY_MAX_BYTES: whole(1_048_576, 1_024),
   WEBSOCKET_FRAME_MAX_BYTES: whole(131_072, 1_024),
@@ -171,6 +175,9 @@ function arrange(s: Settings) {
       corsOrigins: s.CORS_ORIGINS,
       chatPage: s.CHAT_PAGE ?? true,
       graphiql: s.GRAPHIQL ?? !isProduction,
+      introspection: s.INTROSPECTION ?? (isProduction ? 'signed_in' : 'everybody'),
+      /** Absent: any operation of the schema may be asked. */
+      persistedOperationsFile: s.PERSISTED_OPERATIONS_FILE,
       requestTimeoutMs: s.REQUEST_TIMEOUT_MS,
       bodyMaxBytes: s.HTTP_BODY_MAX_BYTES,
       websocket: {

@@ -14,6 +14,7 @@ import { close, createHttpServer, listen } from './http.ts'
 import { createLargeBodies } from './large-bodies.ts'
 import { createOperations } from './operations.ts'
 import type { Pages } from './pages.ts'
+import type { PersistedOperations } from './persisted-operations.ts'
 import { createWebSocketDoor } from './websocket.ts'
 import type { SignIn } from './websocket-protocol.ts'
 import { createGraphqlServer, type OperationOrigin, type Present } from './yoga.ts'
@@ -42,6 +43,8 @@ type Options = {
   pages: Pages
   exports: ExportDoor
   rates: Rates
+  /** Absent: every operation of the schema may be asked. */
+  persisted: PersistedOperations | null
   /** At which what was written to a connection is sent. */
   atTurnEnd: TurnEnd
   log: Log
@@ -53,7 +56,7 @@ const shareOfPool = 0.6
 const requestsEndWithinMs = 2_000
 
 export function createDoors(options: Options): Doors {
-  const { config, schema, present, signIn, health, rates, atTurnEnd, log } = options
+  const { config, schema, present, signIn, health, rates, persisted, atTurnEnd, log } = options
   const { corsOrigins, host, port, bodyMaxBytes, websocket, connections, trustedProxyHops } = config.server
   const { requestTimeoutMs } = config.server
   const contextOf = (origin: OperationOrigin) => {
@@ -61,13 +64,15 @@ export function createDoors(options: Options): Doors {
     return origin.context
   }
   const { isProduction } = config
-  const yoga = createGraphqlServer({ schema, contextOf, present, isProduction, corsOrigins, log })
+  const { introspection } = config.server
+  const engine = { schema, contextOf, present, isProduction, introspection, corsOrigins, log }
+  const yoga = createGraphqlServer(engine)
   const compiled = createCompiledOperations({ schema, contextOf, present, yoga })
   const openingAtOnce = Math.ceil(config.database.poolSize * shareOfPool)
   const operations = createOperations({ schema, present, yoga, openingAtOnce })
   const admission = createAdmission({ rates, limits: config.rates, trustedProxyHops, log })
   const limits = createConnectionLimits(connections, admission)
-  const staying = { operations, present, signIn, limits, admission, corsOrigins, atTurnEnd, log }
+  const staying = { operations, present, signIn, limits, admission, persisted, corsOrigins, atTurnEnd, log }
   const eventStreams = createEventStreams(staying)
   const { pages, exports } = options
   const answering = { yoga, compiled, eventStreams, health, pages, exports }
@@ -75,6 +80,7 @@ export function createDoors(options: Options): Doors {
   const largeBodies = createLargeBodies({ bodyMaxBytes, documentMaxBytes, contextOf })
   const server = createHttpServer({
     ...answering,
+    persisted,
     admission,
     contextOf,
     corsOrigins,

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import type { Context } from '../graphql/context.ts'
-import { type ErrorCode, RateLimitedError } from '../lib/errors.ts'
+import { type ErrorCode, ForbiddenError, RateLimitedError } from '../lib/errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Admission } from './admission.ts'
 import { readText } from './body.ts'
@@ -13,6 +13,7 @@ import type { ExportDoor } from './exports.ts'
 import type { Health } from './health.ts'
 import type { LargeBodies } from './large-bodies.ts'
 import type { Pages } from './pages.ts'
+import type { PersistedOperations } from './persisted-operations.ts'
 import { newRequestId } from './request-id.ts'
 import { graphqlPath, type OperationOrigin, type Yoga } from './yoga.ts'
 
@@ -27,6 +28,7 @@ type Options = {
   pages: Pages
   exports: ExportDoor
   largeBodies: LargeBodies
+  persisted: PersistedOperations | null
   admission: Admission
   contextOf: (origin: OperationOrigin) => Promise<Context>
   log: Log
@@ -42,6 +44,8 @@ export function createHttpServer(options: Options): Server {
     if (path === graphqlPath) {
       const refusal = refusalOf(request)
       if (refusal) return sendError(response, refusal.status, 'BAD_USER_INPUT', refusal.message)
+      if (options.persisted && request.method === 'GET')
+        return sendError(response, 405, 'FORBIDDEN', 'This server takes operations by POST only.')
       const origin = { requestId, authorization: request.headers.authorization ?? null }
       const excess = await excessOf(request, origin)
       if (excess) return sendTooMany(request, response, excess)
@@ -49,9 +53,11 @@ export function createHttpServer(options: Options): Server {
       if (large && 'status' in large) return sendError(response, large.status, large.code, large.message)
       const isForEvents = wantsEvents(request)
       const isPlain = !isForEvents && isOrdinary(request, options.corsOrigins)
-      const body = large?.body ?? (request.method === 'POST' ? await readText(request) : null)
-      if (body === null && request.method === 'POST')
+      const read = large?.body ?? (request.method === 'POST' ? await readText(request) : null)
+      if (read === null && request.method === 'POST')
         return sendError(response, 400, 'BAD_USER_INPUT', 'The body is not UTF-8.')
+      const body = allowed(read)
+      if (body instanceof ForbiddenError) return sendError(response, 403, body.code, body.message)
       if (isForEvents && (await options.eventStreams.handle(request, response, body, origin))) return
       const { accept } = request.headers
       if (isPlain && body !== null && (await options.compiled.handle({ accept, body }, response, origin)))
@@ -64,6 +70,17 @@ export function createHttpServer(options: Options): Server {
     const answering = pages(request, response) || options.exports(request, response)
     if (answering) await answering
     else sendError(response, 404, 'NOT_FOUND', `There is nothing here; the API is at ${graphqlPath}.`)
+  }
+
+  /** The body with the operation that it names, where only some are taken. */
+  function allowed(body: string | null): string | null | ForbiddenError {
+    if (!options.persisted || body === null) return body
+    try {
+      return options.persisted.resolveBody(body)
+    } catch (error) {
+      if (error instanceof ForbiddenError) return error
+      throw error
+    }
   }
 
   /** Counts the request before it is read; what is wrong with its token is told later, like any other fault. */

@@ -13,6 +13,7 @@ import type { Admission, Caller } from './admission.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
 import { createOperationRunner, endOperation } from './live-operations.ts'
 import type { Operations } from './operations.ts'
+import type { PersistedOperations } from './persisted-operations.ts'
 import { newRequestId } from './request-id.ts'
 import { type Connection, closing, newSocketOperation, type SocketSender } from './websocket-connection.ts'
 import type { Present } from './yoga.ts'
@@ -26,6 +27,7 @@ export type ProtocolOptions = {
   signIn: SignIn
   limits: ConnectionLimits
   admission: Admission
+  persisted: PersistedOperations | null
   operationsPerConnection: number
   /** Of one connection. */
   operationRate: Rate
@@ -39,8 +41,17 @@ export function createSocketProtocol(
   sender: SocketSender,
   options: ProtocolOptions,
 ): (connection: Connection, data: string) => void {
-  const { operations, present, signIn, limits, admission, operationsPerConnection, operationRate, log } =
-    options
+  const {
+    operations,
+    present,
+    signIn,
+    limits,
+    admission,
+    persisted,
+    operationsPerConnection,
+    operationRate,
+    log,
+  } = options
   const run = createOperationRunner(operations, present, sender)
 
   async function greet(connection: Connection, { payload }: ConnectionInitMessage) {
@@ -76,14 +87,17 @@ export function createSocketProtocol(
     if (connection.operations.has(id)) return sender.close(connection, closing.idInUse)
     const operation = newSocketOperation(connection, id)
     const requestId = newRequestId(connection.requestId)
+    let asked = payload
     try {
       keepPace(connection)
+      if (persisted) asked = { ...payload, query: persisted.resolve(payload) }
     } catch (error) {
-      if (isFarTooFast(connection)) return sender.close(connection, closing.tooFast)
+      if (error instanceof RateLimitedError && isFarTooFast(connection))
+        return sender.close(connection, closing.tooFast)
       return sender.refuse(operation, [present(error, requestId)])
     }
     connection.operations.set(id, operation)
-    void run(operation, payload, { requestId, authorization: connection.authorization })
+    void run(operation, asked, { requestId, authorization: connection.authorization })
   }
 
   /** Throws where the connection, or its user by all doors, begins more than it may. */

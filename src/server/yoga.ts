@@ -17,7 +17,8 @@ import {
   type Plugin,
   type YogaServerInstance,
 } from 'graphql-yoga'
-import type { Context } from '../graphql/context.ts'
+import type { Config } from '../config.ts'
+import { type Context, viewerOf } from '../graphql/context.ts'
 import type { ErrorCode } from '../lib/errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import { unconditionalSubscriptions } from './subscription-rule.ts'
@@ -39,6 +40,7 @@ type Options = {
   schema: GraphQLSchema
   corsOrigins: readonly string[]
   isProduction: boolean
+  introspection: Config['server']['introspection']
   contextOf: (origin: OperationOrigin) => Promise<Context>
   present: Present
   log: Log
@@ -51,6 +53,7 @@ export function createGraphqlServer({
   schema,
   corsOrigins,
   isProduction,
+  introspection,
   contextOf,
   present,
   log,
@@ -71,9 +74,11 @@ export function createGraphqlServer({
       warn: (...args) => log.warn(args.join(' ')),
       error: (...args) => log.error(args.join(' ')),
     },
-    context: async ({ origin }) => {
+    context: async ({ origin, params }) => {
       try {
-        return await contextOf(origin)
+        const context = await contextOf(origin)
+        if (introspection === 'signed_in' && asksForSchema(params.query)) viewerOf(context)
+        return context
       } catch (error) {
         throw present(error, origin.requestId)
       }
@@ -87,7 +92,7 @@ export function createGraphqlServer({
       maxAliasesPlugin({ n: 15, allowList: [], ...reported }),
       maxDirectivesPlugin({ n: 10, ...reported }),
       useRule(unconditionalSubscriptions),
-      ...(isProduction ? [useRule(NoSchemaIntrospectionCustomRule)] : []),
+      ...(introspection === 'nobody' ? [useRule(NoSchemaIntrospectionCustomRule)] : []),
     ],
   })
 }
@@ -158,6 +163,9 @@ const withoutSuggestions =
     presented.message = presented.message.replace(/ Did you mean .*\?$/s, '')
     return presented
   }
+
+/** Names have no other writing, so whatever asks for the schema holds one of these. */
+const asksForSchema = (query: string | undefined) => /\b__(schema|type)\b/.test(query ?? '')
 
 const useRule = (rule: ValidationRule): Plugin => ({
   onValidate: ({ addValidationRule }) => addValidationRule(rule),

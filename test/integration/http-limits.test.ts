@@ -6,9 +6,11 @@ const production = { NODE_ENV: 'production', JWT_SECRET: 's'.repeat(32), AUTO_CR
 
 let app: TestApp
 let live: TestApp
+let closed: TestApp
 beforeAll(async () => {
   app = await startTestApp()
   live = await startTestApp({ env: production })
+  closed = await startTestApp({ env: { ...production, INTROSPECTION: 'nobody' } })
 })
 
 const times = (count: number, one: (index: number) => string) =>
@@ -111,8 +113,23 @@ describe.each(doorNames)('over %s', (name) => {
   it('in production nothing is told of the schema', async () => {
     const strict = (await openDoors(live.url, live.token()))[name]
     expect(await strict('{ viewer { role } }')).toEqual({ data: { viewer: { role: 'USER' } } })
-    for (const operation of ['{ __schema { types { name } } }', '{ __type(name: "Query") { name } }']) {
-      const answer = await strict(operation)
+    // Those who are signed in may have been shown it before.
+    const asked = [
+      '{ __type(name: "Query") { name } }',
+      'query A { ...S } fragment S on Query { __schema { types { name } } }',
+    ]
+    for (const operation of asked) {
+      expect(await strict(operation)).toHaveProperty('data')
+      for (const more of [{}, { extensions: {} }]) {
+        const response = await fetch(`${live.url}/graphql`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ query: operation, ...more }),
+        })
+        expect(response.status).toBe(401)
+        expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] })
+      }
+      const answer = await (await openDoors(closed.url, closed.token()))[name](operation)
       expect(answer?.errors?.[0]).toMatchObject({ extensions: { code: 'BAD_USER_INPUT' } })
       expect(answer?.data ?? null).toBeNull()
     }
