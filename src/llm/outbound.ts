@@ -1,8 +1,12 @@
+import { createBoundedBody } from './bounded-body.ts'
 import { ProviderError, type ProviderErrorKind } from './provider.ts'
 
 /** The way out to one provider: keeps its key in, and turns every failure into a `ProviderError`. */
 export type Outbound = {
-  /** Follows no redirect, since that would carry the key elsewhere; throws unless the answer is a success. */
+  /**
+   * Follows no redirect, since that would carry the key elsewhere; throws unless the answer is a success. The body breaks
+   * off with a `ProviderError` where it has no end.
+   */
   readonly fetch: typeof fetch
   /** Has no `cause`: the vendors' errors hold headers, prompts and bodies, and would take them into the log. */
   toProviderError(error: unknown): ProviderError
@@ -30,10 +34,14 @@ export function createOutbound(provider: string, key: string | undefined): Outbo
     const message = `${provider} ${phrases[kind]}${reason ? ` (${reason})` : ''}${shown}`
     return new ProviderError(kind, message, more)
   }
+  const bounded = ({ body, status, headers }: Response) => {
+    const endless = () => new ProviderError('connection', `${provider} sent more than an answer can have.`)
+    return new Response(body?.pipeThrough(createBoundedBody(endless)), { status, headers })
+  }
   return {
     async fetch(url, init) {
       const response = await fetch(url, { ...init, redirect: 'manual' })
-      if (response.ok) return response
+      if (response.ok) return bounded(response)
       const body = await readHead(response)
       const kind = isKeyRefused(body) ? 'unauthorized' : kindOfStatus(response.status)
       const detail = kind === 'invalid' ? messageIn(body) : undefined
@@ -42,7 +50,8 @@ export function createOutbound(provider: string, key: string | undefined): Outbo
       })
     },
     toProviderError(error) {
-      if (error instanceof ProviderError) return error
+      const told = providerErrorIn(error)
+      if (told) return told
       if (error instanceof Error) {
         const status = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 0
         const code = codeOf(error)
@@ -113,6 +122,12 @@ function messageIn(body: unknown): string | undefined {
   const { error, message } = fieldsOf(body)
   const found = typeof error === 'string' ? error : (fieldsOf(error).message ?? message)
   return typeof found === 'string' ? found : undefined
+}
+
+/** The SDK wraps what breaks off a body. */
+function providerErrorIn(error: unknown): ProviderError | undefined {
+  if (error instanceof ProviderError) return error
+  return error instanceof Error ? providerErrorIn(error.cause) : undefined
 }
 
 /** The network's own code, `ECONNREFUSED`, lies one or two causes deep. */

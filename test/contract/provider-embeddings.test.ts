@@ -85,10 +85,12 @@ describe.each(['openai', 'compatible'] as const)('embeddings of %s', (vendor) =>
 it('of google are asked for in one request, too', async () => {
   const { server, provider } = await setUpVendor('google')
   server.answer({ status: 200, body: { embeddings: [{ values: [1, 2] }, { values: [3, 4] }] } })
-  expect(await provider.embed?.({ model: 'vectors', texts: ['one', 'two'] }, never)).toEqual([
-    [1, 2],
-    [3, 4],
-  ])
+  expect(await provider.embed?.({ model: 'vectors', texts: ['one', 'two'] }, never)).toMatchObject({
+    vectors: [
+      [1, 2],
+      [3, 4],
+    ],
+  })
   expect(server.requests).toMatchObject([{ path: '/v1/models/vectors:batchEmbedContents' }])
 })
 

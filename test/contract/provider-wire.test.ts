@@ -59,6 +59,18 @@ describe.each(Object.keys(vendors) as Vendor[])('%s on the wire', (vendor) => {
     },
   )
 
+  it('reads no line without an end', async () => {
+    const { server, provider } = await setUpVendor(vendor)
+    server.answer({ speech: { text: ['Half a '] }, afterwards: 'flood' })
+    const parts = await collect(provider.stream(ask, neverAborted()))
+    expect(textOf(parts)).toBe('Half a ')
+    expect(errorOf(parts)).toMatchObject({
+      kind: 'connection',
+      message: `${vendor} sent more than an answer can have.`,
+    })
+    expect(await server.requests[0]?.isAborted).toBe(true)
+  })
+
   it('knows an overload that is told within the stream', async () => {
     const { server, provider } = await setUpVendor(vendor)
     server.answer({ speech: { text: ['Half a '] }, afterwards: 'fault' }, { speech: {}, afterwards: 'fault' })

@@ -17,12 +17,13 @@ export type ModelSpeech = {
 /**
  * How the server answers one request. `speech` comes in the protocol of the path that was asked; `afterwards` tells what
  * follows the last delta: `end` the proper end, `close` the end of the response without it, `cut` a destroyed
- * socket, `hang` silence, `garbage` an event that is no JSON, `fault` the vendor's event for an overload.
+ * socket, `hang` silence, `garbage` an event that is no JSON, `fault` the vendor's event for an overload,
+ * `flood` an event that never ends.
  */
 export type ModelAnswer =
   | {
       speech: ModelSpeech
-      afterwards?: 'end' | 'close' | 'cut' | 'hang' | 'garbage' | 'fault'
+      afterwards?: 'end' | 'close' | 'cut' | 'hang' | 'garbage' | 'fault' | 'flood'
       byteByByte?: boolean
     }
   | { status: number; headers?: Record<string, string>; body?: unknown }
@@ -115,6 +116,7 @@ async function speak(
   if (afterwards === 'end') await send(response, events.ending.join(''), byteByByte)
   if (afterwards === 'garbage') await send(response, 'data: {"choices": [{"delta"\n\n', false)
   if (afterwards === 'fault') await send(response, events.fault, false)
+  if (afterwards === 'flood') await flood(response)
   if (afterwards === 'cut') response.destroy()
   else if (afterwards !== 'hang') response.end()
 }
@@ -123,6 +125,15 @@ function eventsOf(path: string) {
   if (path.startsWith('/v1/messages')) return anthropicEvents
   if (path.startsWith('/v1/models/')) return googleEvents
   return path === '/v1/api/chat' ? ollamaEvents : openAiEvents
+}
+
+/** Until the reader has gone. */
+async function flood(response: ServerResponse): Promise<void> {
+  const chunk = Buffer.alloc(1_048_576, 'x')
+  response.write('data: ')
+  while (!response.closed) {
+    if (!response.write(chunk)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+  }
 }
 
 /** Waits for every write, so that each one is a chunk of its own on the wire. */
