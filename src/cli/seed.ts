@@ -81,8 +81,7 @@ async function seed(config: Config, url: string, bulk: BulkSize | undefined): Pr
 }
 
 function seedWithProgress(system: SystemDatabase, tenantId: string, bulk: BulkSize): Promise<Seeded> {
-  const progress = createProgress('messages', bulk.messages, process.stdout)
-  return seedBulk(system, tenantId, bulk, progress.reach)
+  return seedBulk(system, tenantId, bulk, (size) => createProgress('sessions', size, process.stdout).reach)
 }
 
 function report(slug: string, { sessions, messages }: Seeded, seconds: number): string {

@@ -140,7 +140,7 @@ describe('the bulk tenant', () => {
       )[0]
     const first = await seed(['--sessions', '3000', '--messages', '25001', '--users', '40'], env)
     expect(first).toMatchObject({ code: 0, stderr: '' })
-    expect(first.stdout).toContain('25,001 of 25,001 messages\n')
+    expect(first.stdout).toContain('3,000 of 3,000 sessions\n')
     expect(first.stdout).toMatch(
       /Stored 3,000 sessions with 25,001 messages in the tenant bulk, in .* per million\)/,
     )

@@ -106,13 +106,13 @@ const insertMessages: Statement = {
 
 /**
  * Fills the tenant up to that many sessions and messages, in steps of one transaction each; a later call goes on
- * where an earlier one ended.
+ * where an earlier one ended. Tells how many of the sessions are there after each step.
  */
 export async function seedBulk(
   system: SystemDatabase,
   tenantId: string,
   size: BulkSize,
-  onMessages: (done: number) => void,
+  begin: (size: { done: number; total: number }) => (done: number) => void,
 ): Promise<Seeded> {
   await system.sql(insertUsers, [tenantId, size.users])
   const [stored] = await system.sql<Seeded>(countStored, [tenantId])
@@ -124,6 +124,7 @@ export async function seedBulk(
     maxChunkSessions,
     Math.max(1, Math.floor((chunkMessages * sessions) / (messages || 1))),
   )
+  const reach = begin({ done: first, total: size.sessions })
   for (let done = 0; done < sessions; done += step) {
     const end = Math.min(done + step, sessions)
     const plan = [tenantId, first + done, first + end - 1, size.sessions, messages, sessions, first]
@@ -131,7 +132,7 @@ export async function seedBulk(
       await sql(insertSessions, plan)
       await sql(insertMessages, plan)
     })
-    onMessages(before + Math.floor((end * messages) / sessions))
+    reach(first + end)
   }
   return { sessions, messages }
 }

@@ -1,26 +1,39 @@
 import type { WriteStream } from 'node:tty'
 
 export type Progress = {
-  /** So much of the total is done. */
+  /** So many of the total are done; ends the line with the last of them. */
   reach(done: number): void
 }
 
 const barWidth = 40
+const toEndOfLine = '\x1b[K'
 
-/** A bar that fills where people look on; else a line for every tenth of the way. */
-export function createProgress(noun: string, total: number, output: WriteStream): Progress {
-  let toldTenths = 0
+/** A bar that fills where people look on; else a line for every tenth of the way. `done` is what there is already. */
+export function createProgress(
+  noun: string,
+  { done: before, total }: { done: number; total: number },
+  output: WriteStream,
+): Progress {
+  const startedAt = performance.now()
+  let toldTenths = Math.floor((before / total) * 10)
+
+  const left = (done: number) => {
+    const minutes = (((performance.now() - startedAt) / (done - before)) * (total - done)) / 60_000
+    return done === total ? '' : `, ${minutes < 1 ? 'less than a minute' : `${Math.ceil(minutes)} min`} left`
+  }
+
   return {
     reach(done) {
-      const share = done / total
       const text = `${done.toLocaleString('en')} of ${total.toLocaleString('en')} ${noun}`
       if (output.isTTY) {
-        const bar = '#'.repeat(Math.round(share * barWidth)).padEnd(barWidth, '.')
-        output.write(`\r[${bar}] ${text}${done === total ? '\n' : ''}`)
+        const bar = '#'.repeat(Math.round((done / total) * barWidth)).padEnd(barWidth, '.')
+        // One line: what goes beyond the terminal's width would begin another with every step.
+        const line = `[${bar}] ${text}${left(done)}`.slice(0, (output.columns || 80) - 1)
+        output.write(`\r${line}${toEndOfLine}${done === total ? '\n' : ''}`)
         return
       }
-      const tenths = Math.floor(share * 10)
-      if (tenths > toldTenths) output.write(`${text}\n`)
+      const tenths = Math.floor((done / total) * 10)
+      if (tenths > toldTenths) output.write(`${text}${left(done)}\n`)
       toldTenths = tenths
     },
   }
