@@ -3,10 +3,8 @@ import { fileURLToPath } from 'node:url'
 import { demoTenant, developmentToken } from './auth/development.ts'
 import { createTokens, type Tokens } from './auth/jwt.ts'
 import type { Config } from './config.ts'
-import { createDatabase, type Database } from './db/client.ts'
-import { startEmbeddedDatabase } from './db/embedded.ts'
-import { migrate } from './db/migrate.ts'
-import { setSearchLanguage } from './db/search-language.ts'
+import type { Database } from './db/client.ts'
+import { openDatabase } from './db/open.ts'
 import { createRevocations } from './features/accounts/revocations.ts'
 import { createAccounts } from './features/accounts/service.ts'
 import { createAgents } from './features/agents/service.ts'
@@ -89,7 +87,8 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
     opened.push(() => shared.close())
     const rates = createRates(shared.rateLedger)
     opened.push(async () => rates.stop())
-    const { database, jobs, isOnlyNode } = await openDatabase(config, log, opened)
+    const { database, url: databaseUrl, isOnlyNode } = await openDatabase(config, log, opened)
+    const jobs = createJobs({ url: databaseUrl, log })
     const atTurnEnd = createTurnEnd()
     const { services, engine, recovery } = createServices(
       config,
@@ -129,24 +128,6 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
     await closeOpened()
     throw error
   }
-}
-
-async function openDatabase(config: Config, log: Log, opened: (() => Promise<void>)[]) {
-  const embedded = config.database.url
-    ? undefined
-    : await startEmbeddedDatabase({ dataDir: config.database.dataDir, log })
-  if (embedded) opened.push(() => embedded.stop())
-  const url = config.database.url ?? embedded?.url ?? ''
-  const { applied } = await migrate({ url })
-  if (applied.length > 0) log.info({ applied }, 'the database was brought up to date')
-  const { poolSize, poolWaitMs, statementTimeoutMs, searchLanguage: language } = config.database
-  if (await setSearchLanguage({ url, language }))
-    log.info({ language }, 'messages were indexed anew for search')
-  const onError = (error: Error) => log.warn({ err: error }, 'a database connection was lost')
-  const database = createDatabase({ url, poolSize, poolWaitMs, statementTimeoutMs, onError })
-  opened.push(() => database.close())
-  // The embedded database is locked for this process: nobody else can be answering anything in it.
-  return { database, jobs: createJobs({ url, log }), isOnlyNode: embedded !== undefined }
 }
 
 function createServices(
@@ -190,7 +171,19 @@ function createServices(
   const { memories, memoryTools } = createMemoryServices({ config, ...base, sessions })
   const { passages, ...documents } = createDocumentServices({ config, broker, ...base })
   const { context, summaries } = createContextServices({ config, ...base, passages })
-  const asked = { ...base, config, broker, feed, rates, catalog, sessions, messages, context, summaries }
+  const asked = {
+    ...base,
+    config,
+    broker,
+    feed,
+    rates,
+    catalog,
+    templates,
+    sessions,
+    messages,
+    context,
+    summaries,
+  }
   const runs = createRunServices({ ...asked, memoryTools, atTurnEnd, isOnlyNode })
   opened.push(async () => runs.stop())
   const revocations = createRevocations({ system, log })
@@ -212,11 +205,12 @@ function createServices(
     system,
     changes,
     afterDays: cleanupDays,
+    statelessHours: config.runs.statelessHours,
     auditDays: config.audit.days,
     log,
   })
   jobs.work('retention', (_data, signal) => retention.sweep(signal))
-  if (cleanupDays > 0 || config.audit.days > 0) jobs.schedule('retention', '23 * * * *')
+  jobs.schedule('retention', '23 * * * *')
   return {
     services: {
       accounts,

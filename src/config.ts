@@ -117,6 +117,7 @@ const settings = z.object({
   RUNS_PER_USER: whole(3, 1),
   RUNS_PER_TENANT: whole(50, 1),
   RUNS_QUEUED_PER_SESSION: whole(20, 0),
+  STATELESS_RUN_HOURS: whole(24, 1, 87_600),
 
   FEED_HISTORY_EVENTS: whole(10_000, 10),
   FEED_HISTORY_MINUTES: whole(15, 1),
@@ -261,6 +262,7 @@ function arrange(s: Settings) {
       perUser: s.RUNS_PER_USER,
       perTenant: s.RUNS_PER_TENANT,
       queuedPerSession: s.RUNS_QUEUED_PER_SESSION,
+      statelessHours: s.STATELESS_RUN_HOURS,
     },
     feed: { maxEntries: s.FEED_HISTORY_EVENTS, maxAgeMs: s.FEED_HISTORY_MINUTES * 60_000 },
     log: { level: s.LOG_LEVEL },

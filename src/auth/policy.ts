@@ -5,11 +5,14 @@ import type { Viewer } from './viewer.ts'
 
 export const actsForTenant = (viewer: Pick<Viewer, 'role'>): boolean => viewer.role !== 'USER'
 
-/** Prisma filter: the sessions that the viewer may see. Deleted ones are left to the caller. */
-export const visibleSessions = (viewer: Viewer) =>
+/** Those that it may see something of, with the places of its stateless runs. */
+const reachableSessions = (viewer: Viewer) =>
   actsForTenant(viewer)
     ? {}
     : { OR: [{ userId: viewer.userId }, { participants: { some: { userId: viewer.userId } } }] }
+
+/** Prisma filter: the sessions that the viewer may see. Deleted ones are left to the caller. */
+export const visibleSessions = (viewer: Viewer) => ({ isStateless: false, ...reachableSessions(viewer) })
 
 /**
  * SQL condition: `user`, a parameter, may write messages in `sessions s`; null stands for one that acts for the tenant.
@@ -19,9 +22,12 @@ export const isEditorSql = (user: string): string =>
   `(${user}::uuid IS NULL OR s.user_id = ${user} OR EXISTS (SELECT FROM participants p
     WHERE p.tenant_id = s.tenant_id AND p.session_id = s.id AND p.user_id = ${user} AND p.role IN ('OWNER', 'EDITOR')))`
 
-/** Prisma filter: what hangs on sessions (messages, runs) that the viewer may see and that are not deleted. */
+/**
+ * Prisma filter: what hangs on sessions (messages, runs) that the viewer may see and that are not deleted, or on its
+ * stateless runs.
+ */
 export const onVisibleSession = (viewer: Viewer) => ({
-  session: { deletedAt: null, ...visibleSessions(viewer) },
+  session: { deletedAt: null, ...reachableSessions(viewer) },
 })
 
 /** Prisma filter: the memories that the viewer may see: its own, and those of sessions that it may see. */

@@ -16,6 +16,7 @@ import type { RunQueue } from './runs/queue.ts'
 import type { Revisions } from './runs/revisions.ts'
 import type { Sending } from './runs/sending.ts'
 import type { Runs } from './runs/service.ts'
+import type { StatelessRuns } from './runs/stateless.ts'
 import type { ToolResults } from './runs/tool-results.ts'
 import type { Search } from './search/service.ts'
 import type { Sessions } from './sessions/service.ts'
@@ -45,6 +46,7 @@ export type Services = {
   readonly runQueue: RunQueue
   readonly toolResults: ToolResults
   readonly revisions: Revisions
+  readonly statelessRuns: StatelessRuns
   readonly live: Live
   readonly presence: Presence
   readonly search: Search

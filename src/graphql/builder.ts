@@ -26,7 +26,17 @@ type SchemaTypes = {
   DefaultFieldNullability: false
   AuthScopes: { signedIn: boolean; admin: boolean }
   /** Enums of one slice that the inputs of another name by string. */
-  Inputs: { MessageRole: Message['role']; ContextPolicyInput: ContextPolicy }
+  Inputs: {
+    MessageRole: Message['role']
+    ContextPolicyInput: ContextPolicy
+    ToolCallInput: { id: string; name: string; arguments: object }
+    AgentToolInput: {
+      name: string
+      description: string
+      parameters: object
+      requiresApproval?: boolean | null
+    }
+  }
   /** Types of one slice that others add fields to. */
   Objects: {
     Viewer: Viewer

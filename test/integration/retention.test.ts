@@ -35,7 +35,16 @@ async function withRetention<T>(afterDays: number, use: (retention: Retention) =
   const feed = createFeed(broker, { maxEntries: 100 })
   const changes = createChanges({ feed, listing: createListing(broker, log), rooms: { type() {} }, log })
   try {
-    return await use(createRetention({ system: database.system, changes, afterDays, auditDays: 365, log }))
+    return await use(
+      createRetention({
+        system: database.system,
+        changes,
+        afterDays,
+        statelessHours: 24,
+        auditDays: 365,
+        log,
+      }),
+    )
   } finally {
     await database.close()
   }

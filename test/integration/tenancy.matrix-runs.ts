@@ -9,6 +9,32 @@ const mutation = (name: string, payload: string) =>
 
 /** The part of the matrix for the line of runs and the results of tools. */
 export const runsAndTools: Record<string, Case[]> = {
+  // It names nothing of anybody's; what is told is how it is refused.
+  'Mutation.complete': [
+    {
+      operation: mutation('complete', '... on CompletePayload { assistantMessage { content } }'),
+      variables: () => ({ input: { messages: [] } }),
+      refused: { data: { complete: expect.objectContaining({ code: 'BAD_USER_INPUT' }) } },
+    },
+  ],
+  'Mutation.executeTemplate': [
+    {
+      operation: mutation('executeTemplate', '... on ExecuteTemplatePayload { userMessage { content } }'),
+      variables: (ids) => ({ input: { templateId: ids.Template, wait: true } }),
+      refused: notFound('executeTemplate'),
+      isSharedInTenant: true,
+    },
+  ],
+  'Subscription.runEvents': [
+    {
+      operation: `subscription ($id: ID!) { runEvents(runId: $id) { cursor
+        ... on RunSnapshot { run { model } messages { content } } } }`,
+      variables: (ids) => ({ id: ids.Run }),
+      refused: {
+        errors: [expect.objectContaining({ extensions: expect.objectContaining({ code: 'NOT_FOUND' }) })],
+      },
+    },
+  ],
   'Mutation.cancelRun': [
     {
       operation: mutation('cancelRun', '... on CancelRunPayload { run { status } }'),

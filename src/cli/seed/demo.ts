@@ -28,7 +28,8 @@ const insertSession: Statement = {
   text: `INSERT INTO sessions (tenant_id, id, user_id, agent_id, title, title_source, metadata, tags, is_active,
       deleted_at, last_message_at, message_count, last_seq, revision, client_id, created_at, updated_at)
     VALUES ($1, $2, $3, $4, $5, 'PERSON', $6, $7, $8, $9::timestamptz, $10::timestamptz, $11, $11, 1, $12, $13, coalesce($9::timestamptz, $10::timestamptz))
-    ON CONFLICT (tenant_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING RETURNING id`,
+    ON CONFLICT (tenant_id, user_id, client_id) WHERE client_id IS NOT NULL AND NOT is_stateless
+    DO NOTHING RETURNING id`,
 }
 
 const insertMessages: Statement = {

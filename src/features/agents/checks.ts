@@ -31,7 +31,8 @@ const tool = z.object({
   requiresApproval: z.boolean().nullish().transform(Boolean),
 })
 
-const tools = z
+/** All tools of an agent, or of a run. */
+export const tools = z
   .array(tool)
   .max(maxTools, `has more than ${maxTools} entries`)
   .superRefine((all, context) => {

@@ -31,9 +31,10 @@ export const findScene: Statement = {
   name: 'context-turns',
   text: `SELECT NULL AS id, 0 AS seq, 'SYSTEM'::"MessageRole" AS role,
       coalesce(s.system_prompt, a.system_prompt) AS content, '[]'::jsonb AS "toolCalls", NULL AS "toolCallId",
-      NULL AS "runId", jsonb_build_object('tools', coalesce(a.tools, '[]'),
+      NULL AS "runId", jsonb_build_object('tools', coalesce((SELECT o.tools FROM runs o WHERE o.tenant_id = $1 AND o.id = $6),
+          a.tools, '[]'),
         'policy', coalesce($7::jsonb, s.context_policy, a.context_policy, '{"kind": "FULL"}'),
-        'memoryTools', coalesce(a.memory_tools, false),
+        'memoryTools', coalesce(a.memory_tools, false) AND NOT s.is_stateless,
         'documentIds', coalesce($9::jsonb, (SELECT jsonb_agg(d.document_id) FROM session_documents d
           WHERE d.tenant_id = $1 AND d.session_id = $2), '[]'),
         'personId', CASE WHEN EXISTS (SELECT FROM participants p WHERE p.tenant_id = $1 AND p.session_id = $2

@@ -24,7 +24,7 @@ const findBest: Statement = {
   text: `WITH asked AS MATERIALIZED (SELECT ${query} AS words), newest AS (
       SELECT m.id, m.content FROM messages m JOIN sessions s ON s.tenant_id = m.tenant_id AND s.id = m.session_id
       WHERE m.tenant_id = $1 AND m.replaced_at IS NULL AND m.status <> 'STREAMING'
-        AND ${words} @@ (SELECT words FROM asked) AND m.role IN ('USER', 'ASSISTANT') AND s.deleted_at IS NULL
+        AND ${words} @@ (SELECT words FROM asked) AND m.role IN ('USER', 'ASSISTANT') AND s.deleted_at IS NULL AND NOT s.is_stateless
         AND (s.user_id = $3 OR s.id IN (
           SELECT p.session_id FROM participants p WHERE p.tenant_id = $1 AND p.user_id = $3))
         AND (m.session_id <> $4 OR m.seq < $5)

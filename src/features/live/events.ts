@@ -21,7 +21,7 @@ export type ToldEvent =
 export type ToldPresence = { type: 'PresenceChanged' | 'TypingChanged'; users: User[] }
 
 /** What readers are told; the rest is for the feed itself. */
-type PublicEvent = Exclude<FeedEvent, { type: 'ParticipantRemoved' | 'Lost' }>
+export type PublicEvent = Exclude<FeedEvent, { type: 'ParticipantRemoved' | 'Lost' }>
 
 /** `messages` are the last ones, oldest first; a streaming one has all of its text so far. */
 export type SessionSnapshot = {
@@ -67,7 +67,8 @@ export function toSessionEvent(delivery: Delivery<SessionState>): SessionEvent |
   return { cursor, at, reason, session: state.session, messages: withText(state.messages, text) }
 }
 
-function told(event: PublicEvent): ToldEvent {
+/** An event with its rows as rows. */
+export function told(event: PublicEvent): ToldEvent {
   if ('message' in event) return { type: event.type, message: fromWire<Message>(event.message) }
   if ('memory' in event) return { ...event, memory: event.memory && fromWire<Memory>(event.memory) }
   if ('run' in event) return { type: event.type, run: fromWire<Run>(event.run) }

@@ -5,7 +5,7 @@ import { idOf } from '../../graphql/ids.ts'
 import { sameForAll } from '../../graphql/shared.ts'
 import { ForbiddenError, NotFoundError, ValidationError } from '../../lib/errors.ts'
 import type { ToldPresence } from './events.ts'
-import { SessionEvent } from './schema.ts'
+import { SessionEvent } from './schema-feeds.ts'
 
 builder.objectRef<{ cursor: string; at: Date; event: ToldPresence }>('PresenceChanged').implement({
   description:

@@ -4,36 +4,14 @@ import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { eventAsItIs, sameForAll } from '../../graphql/shared.ts'
 import { encodeId } from '../../lib/ids.ts'
-import type { SessionEvent as Delivered, SessionSnapshot, ToldEvent } from './events.ts'
+import type { SessionSnapshot, ToldEvent } from './events.ts'
+import { RunEvent, SessionEvent, SnapshotReason } from './schema-feeds.ts'
 
 type Told<Type extends ToldEvent['type']> = {
   cursor: string
   at: Date
   event: Extract<ToldEvent, { type: Type }>
 }
-
-export const SessionEvent = builder.interfaceRef<Delivered>('SessionEvent').implement({
-  description: 'Something that happened in a session. Events come in one order, each once.',
-  resolveType: (delivery) => ('reason' in delivery ? 'SessionSnapshot' : delivery.event.type),
-  fields: (t) => ({
-    cursor: t.expose('cursor', {
-      type: 'Cursor',
-      description: 'The place just after this event; follow on from here.',
-    }),
-    at: t.expose('at', { type: 'DateTime', description: 'When it was told.' }),
-  }),
-})
-
-const SnapshotReason = builder.enumType('SnapshotReason', {
-  description: 'Why a feed sends a snapshot.',
-  values: {
-    START: { description: 'The feed begins here, without a cursor.' },
-    GAP: {
-      description:
-        'History does not reach back to where the reader was: it must take this state for its own.',
-    },
-  } as const,
-})
 
 builder.objectRef<SessionSnapshot>('SessionSnapshot').implement({
   description: 'The state of the session at this place of the feed.',
@@ -60,7 +38,7 @@ builder.objectRef<SessionSnapshot>('SessionSnapshot').implement({
 const messageEvent = (name: 'MessageAdded' | 'MessageUpdated', description: string, what: string) =>
   builder.objectRef<Told<'MessageAdded' | 'MessageUpdated'>>(name).implement({
     description,
-    interfaces: [SessionEvent],
+    interfaces: [SessionEvent, RunEvent],
     fields: (t) => ({
       message: t.prismaField({
         type: 'Message',
@@ -88,7 +66,7 @@ builder.objectRef<Told<'MessageRemoved'>>('MessageRemoved').implement({
   description:
     'A message is no longer part of the conversation: it was deleted, or an edit or a regeneration replaced it or ' +
     'what stood before it. What takes its place follows as MessageAdded.',
-  interfaces: [SessionEvent],
+  interfaces: [SessionEvent, RunEvent],
   fields: (t) => ({
     messageId: t.id({
       description: 'The message that left.',
@@ -100,7 +78,7 @@ builder.objectRef<Told<'MessageRemoved'>>('MessageRemoved').implement({
 
 builder.objectRef<Told<'TextDelta'>>('TextDelta').implement({
   description: 'More text of a reply.',
-  interfaces: [SessionEvent],
+  interfaces: [SessionEvent, RunEvent],
   fields: (t) => ({
     messageId: t.id({
       description: 'The reply.',
@@ -122,7 +100,7 @@ builder.objectRef<Told<'TextDelta'>>('TextDelta').implement({
 
 builder.objectRef<Told<'ToolCallStarted'>>('ToolCallStarted').implement({
   description: 'The model begins to call a tool.',
-  interfaces: [SessionEvent],
+  interfaces: [SessionEvent, RunEvent],
   fields: (t) => ({
     messageId: t.id({
       description: 'The reply.',
@@ -140,7 +118,7 @@ builder.objectRef<Told<'ToolCallStarted'>>('ToolCallStarted').implement({
 
 builder.objectRef<Told<'ToolCallDelta'>>('ToolCallDelta').implement({
   description: 'More of the arguments of a tool call.',
-  interfaces: [SessionEvent],
+  interfaces: [SessionEvent, RunEvent],
   fields: (t) => ({
     messageId: t.id({
       description: 'The reply.',
@@ -162,7 +140,7 @@ builder.objectRef<Told<'ToolCallDelta'>>('ToolCallDelta').implement({
 
 builder.objectRef<Told<'ToolCallFinished'>>('ToolCallFinished').implement({
   description: 'A tool call is whole.',
-  interfaces: [SessionEvent],
+  interfaces: [SessionEvent, RunEvent],
   fields: (t) => ({
     messageId: t.id({
       description: 'The reply.',
@@ -189,7 +167,7 @@ type RunEventName = 'RunQueued' | 'RunStarted' | 'RunRequiresAction' | 'RunFinis
 const runEvent = (name: RunEventName, description: string) =>
   builder.objectRef<Told<RunEventName>>(name).implement({
     description,
-    interfaces: [SessionEvent],
+    interfaces: [SessionEvent, RunEvent],
     fields: (t) => ({
       run: t.prismaField({
         type: 'Run',

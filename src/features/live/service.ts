@@ -14,6 +14,7 @@ import { newMessages, type SessionEvent, type SessionState, withText } from './e
 import type { LostChanges } from './lost-changes.ts'
 import type { Presence } from './presence.ts'
 import { lastPiece, type ReplyPiece, replyPieces } from './reply.ts'
+import { createRunFeed, type RunEvent } from './run-events.ts'
 import { createSessionSource, createShareable, iterate } from './shared.ts'
 
 /** A session as read by a query together with the pages of messages that were asked for and the cursor that fits. */
@@ -38,6 +39,8 @@ export type Live = {
   share(viewer: Viewer, sessionId: string, after?: string | null): Promise<Shareable<SessionEvent>>
   /** New messages from now on. */
   followMessages(viewer: Viewer, sessionId: string): Promise<AsyncIterableIterator<Message>>
+  /** The live feed of one run that the viewer may see; ends with the run. */
+  followRun(viewer: Viewer, runId: string, after?: string | null): Promise<AsyncIterableIterator<RunEvent>>
   /** The text of one reply: what is there, then what comes; ends with the reply. */
   followReply(
     viewer: Viewer,
@@ -61,6 +64,9 @@ async function readReplies(prisma: Prisma.TransactionClient, tenantId: string, s
     text: new Map(growing.map(({ assistantMessage: { id, content } }) => [id, content ?? ''])),
   }
 }
+
+/** Throws unless the viewer may read what the feed tells. */
+type Require = Sessions['require']
 
 type Dependencies = {
   feed: Feed
@@ -89,24 +95,33 @@ export function createLive({ feed, fanOut, sessions, lostChanges, presence }: De
     })
 
   /** The state is read once for all who ask for it at the same time; the right to it is each one's own. */
-  const readState = (viewer: Viewer, sessionId: string) => async (): Promise<SessionState> => {
-    const state = await rounds(`${viewer.tenantId}:${sessionId}`, () => readStored(viewer, sessionId))
-    // Decided after the read: a removal that the state holds already is not told after it.
-    await sessions.require(viewer, sessionId, 'VIEWER')
-    return state
-  }
+  const readState =
+    (viewer: Viewer, sessionId: string, requireRight: Require) => async (): Promise<SessionState> => {
+      const state = await rounds(`${viewer.tenantId}:${sessionId}`, () => readStored(viewer, sessionId))
+      // Decided after the read: a removal that the state holds already is not told after it.
+      await requireRight(viewer, sessionId, 'VIEWER')
+      return state
+    }
 
   /** A snapshot, where the feed begins with one, decides the right by what it reads. */
-  const sourceOf = (viewer: Viewer, sessionId: string) =>
+  const sourceOf = (viewer: Viewer, sessionId: string, requireRight: Require = sessions.require) =>
     createSessionSource(viewer, sessionId, async (after) => {
-      const deliveries = await feed.follow(sessionId, { after, read: readState(viewer, sessionId) })
+      const deliveries = await feed.follow(sessionId, {
+        after,
+        read: readState(viewer, sessionId, requireRight),
+      })
       lostChanges.watch(viewer.tenantId, sessionId)
       return deliveries
     })
 
-  async function follow(viewer: Viewer, sessionId: string, after?: string | null) {
-    await sessions.require(viewer, sessionId, 'VIEWER')
-    const source = sourceOf(viewer, sessionId)
+  async function follow(
+    viewer: Viewer,
+    sessionId: string,
+    after?: string | null,
+    requireRight: Require = sessions.require,
+  ) {
+    await requireRight(viewer, sessionId, 'VIEWER')
+    const source = sourceOf(viewer, sessionId, requireRight)
     return iterate(source, await source.follow(after ?? null))
   }
 
@@ -152,11 +167,12 @@ export function createLive({ feed, fanOut, sessions, lostChanges, presence }: De
       const events = await follow(viewer, sessionId)
       return closing(newMessages(events), () => void events.return?.())
     },
+    followRun: createRunFeed({ feed, lostChanges }),
     async followReply(viewer, messageId, after) {
       const where = { tenantId: viewer.tenantId, id: messageId, ...onVisibleSession(viewer) }
       const found = await viewer.db.prisma.message.findFirst({ where, select: { sessionId: true } })
       if (!found) throw new NotFoundError('message')
-      const events = await follow(viewer, found.sessionId, after)
+      const events = await follow(viewer, found.sessionId, after, sessions.requirePlace)
       const stop = () => void events.return?.()
       try {
         // Read after attaching: a reply that is over ends here, and the end of any other one is still to be told.

@@ -26,7 +26,8 @@ const appendToSession: Statement = {
       UPDATE sessions s SET last_seq = last_seq + $3, message_count = message_count + $3 - $5, revision = revision + 1,
         last_message_at = clock_timestamp(), updated_at = clock_timestamp(), title = coalesce(title, $4),
         title_source = CASE WHEN title IS NULL AND $4::text IS NOT NULL THEN 'FIRST_MESSAGE' ELSE title_source END
-      WHERE s.tenant_id = $1 AND s.id = $2 AND s.deleted_at IS NULL AND ${isEditorSql('$7')} RETURNING s.*
+      WHERE s.tenant_id = $1 AND s.id = $2 AND s.deleted_at IS NULL AND ${isEditorSql('$7')}
+        AND ($8 OR NOT s.is_stateless) RETURNING s.*
     ), m AS (
       INSERT INTO messages (tenant_id, session_id, id, seq, role, content, tool_calls, tool_call_id, agent_id,
         author_id, run_id, status, model, metadata, client_id, client_digest, replaces_id, edited_at,
@@ -70,6 +71,7 @@ export async function appendMessages(
     replacedCount,
     JSON.stringify(drafts.map((draft, index) => ({ ...draft, place: index + 1 }))),
     writer && !actsForTenant(writer) ? writer.userId : null,
+    writer === undefined,
   ])
   const [first] = rows
   if (!first) throw new NotFoundError('session')

@@ -81,7 +81,6 @@ export const Message = builder.prismaNode('Message', {
       nullable: true,
       description: 'The call that a TOOL message answers.',
     }),
-    session: t.relation('session', { description: 'The session it belongs to.' }),
     agent: t.relation('agent', { nullable: true, description: 'The agent that wrote an assistant message.' }),
     author: t.relation('author', {
       nullable: true,

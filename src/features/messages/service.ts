@@ -6,7 +6,7 @@ import { isUniqueViolation, type Message, type Statement } from '../../db/client
 import { createBatch } from '../../lib/batch.ts'
 import { check, clientKey, jsonObject, text } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
-import { ConflictError, type FieldFault, NotFoundError, ValidationError } from '../../lib/errors.ts'
+import { ConflictError, NotFoundError, ValidationError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import { type Page, pageOf, planPage } from '../../lib/paging.ts'
 import type { Changes } from '../sessions/changes.ts'
@@ -14,6 +14,7 @@ import { sessionUpdated } from '../sessions/rows.ts'
 import type { Sessions } from '../sessions/service.ts'
 import { appendMessages, type Draft, messageAdded, messageColumns } from './append.ts'
 import { createHotPages, everyField } from './hot-pages.ts'
+import { type Links, linksOf, toolCall } from './links.ts'
 import { isPlain, type MessagePageArgs, messageOrders, messagePageSizes, readMessagePage } from './page.ts'
 
 export type Messages = {
@@ -65,12 +66,6 @@ const findVersions: Statement = {
     WHERE m.tenant_id = $1 AND m.id IN (SELECT id FROM older UNION SELECT id FROM newer)
     ORDER BY m.seq DESC LIMIT 100`,
 }
-
-const toolCall = z.object({
-  id: text({ min: 1, max: 255 }),
-  name: text({ min: 1, max: 64 }),
-  arguments: jsonObject({ maxBytes: 65_536 }),
-})
 
 type Dependencies = { config: Config['sessions']; sessions: Sessions; changes: Changes }
 
@@ -203,28 +198,6 @@ type AddedMessage = {
   toolCalls?: { id: string; name: string; arguments: Record<string, unknown> }[] | null | undefined
   toolCallId?: string | null | undefined
   metadata?: Record<string, unknown> | null | undefined
-}
-
-/** What is wrong with the messages by themselves, and the calls that are answered but not made among them, by index. */
-type Links = { faults: FieldFault[]; unknown: Map<number, string> }
-
-function linksOf(messages: readonly AddedMessage[]): Links {
-  const called = new Set<string>()
-  const unknown = new Map<number, string>()
-  const faults: FieldFault[] = []
-  for (const [index, { role, content, toolCalls, toolCallId }] of messages.entries()) {
-    const fault = (field: string, message: string) =>
-      faults.push({ path: `messages.${index}.${field}`, message })
-    if (role === 'TOOL' && !toolCallId)
-      fault('toolCallId', 'is missing; a TOOL message names the call that it answers')
-    if (role !== 'TOOL' && toolCallId) fault('toolCallId', 'goes with the role TOOL only')
-    if (role !== 'ASSISTANT' && toolCalls?.length) fault('toolCalls', 'go with the role ASSISTANT only')
-    if (!content?.trim() && !(role === 'ASSISTANT' && toolCalls?.length))
-      fault('content', 'is empty; some text is needed')
-    if (role === 'TOOL' && toolCallId && !called.has(toolCallId)) unknown.set(index, toolCallId)
-    for (const { id } of toolCalls ?? []) called.add(id)
-  }
-  return { faults, unknown }
 }
 
 function keyOf({ clientId, ...content }: AddedMessage): ClientKey | null {

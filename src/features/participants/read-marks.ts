@@ -54,7 +54,7 @@ const findUnread: Statement = {
 const sumUnread: Statement = {
   name: 'unread-of-viewer',
   text: `SELECT coalesce(sum("value"), 0)::int AS total FROM (
-    ${countUnread('s.deleted_at IS NULL AND s.user_id = $2')}
+    ${countUnread('s.deleted_at IS NULL AND NOT s.is_stateless AND s.user_id = $2')}
     UNION ALL
     ${countUnread(`s.deleted_at IS NULL AND s.user_id <> $2 AND s.id IN
       (SELECT p.session_id FROM participants p WHERE p.tenant_id = $1 AND p.user_id = $2)`)}) AS each`,

@@ -53,7 +53,7 @@ const findOwnSession: Statement = {
   text: `SELECT s.id,
       (SELECT count(*)::int FROM messages m WHERE m.tenant_id = s.tenant_id AND m.session_id = s.id) AS messages,
       (SELECT count(*)::int FROM runs r WHERE r.tenant_id = s.tenant_id AND r.session_id = s.id) AS runs
-    FROM sessions s WHERE s.tenant_id = $1 AND s.user_id = $2 LIMIT 1`,
+    FROM sessions s WHERE s.tenant_id = $1 AND s.user_id = $2 AND NOT s.is_stateless LIMIT 1`,
 }
 
 // What forks have from it, and from each other; what their owners changed since is their own.
@@ -72,6 +72,15 @@ const clearForks: Statement = {
     FROM fork, sessions own
     WHERE s.tenant_id = $1 AND s.id = fork.id AND s.user_id <> own.user_id AND own.tenant_id = $1 AND own.id = $2
     RETURNING ${sessionColumns}`,
+}
+
+// With its messages and its run.
+const eraseStateless: Statement = {
+  name: 'erasure-stateless-runs',
+  text: `WITH doomed AS (SELECT s.id FROM sessions s WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.is_stateless
+      LIMIT ${maxPerStep})
+    DELETE FROM sessions s USING doomed WHERE s.tenant_id = $1 AND s.id = doomed.id
+    RETURNING s.message_count AS messages`,
 }
 
 const findSessionWrittenIn: Statement = {
@@ -206,6 +215,14 @@ export function createErasure({ sessions, participants, runs, accounts, changes 
     }
   }
 
+  async function eraseStatelessRuns({ db, tenantId }: Viewer, userId: string, receipt: Receipt) {
+    receipt.runs += await untilNone(async () => {
+      const erased = await db.sql<{ messages: number }>(eraseStateless, [tenantId, userId])
+      receipt.messages += erased.reduce((sum, { messages }) => sum + messages, 0)
+      return erased
+    })
+  }
+
   async function eraseWritten(viewer: Viewer, userId: string, receipt: Receipt) {
     for (;;) {
       const key = [viewer.tenantId, userId]
@@ -281,6 +298,7 @@ export function createErasure({ sessions, participants, runs, accounts, changes 
       // Out of others' sessions first: from there on it cannot write in them any more.
       await leaveSessions(viewer, userId, receipt)
       await eraseOwnSessions(viewer, userId, receipt)
+      await eraseStatelessRuns(viewer, userId, receipt)
       await eraseWritten(viewer, userId, receipt)
       await eraseTenantRows(viewer, userId, receipt)
       accounts.forget(userId)

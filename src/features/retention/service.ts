@@ -53,6 +53,17 @@ const eraseSessions: Statement = {
   text: `DELETE FROM sessions WHERE ${named.replace('%', 'id')}`,
 }
 
+// Skips what is still being answered, and what is locked.
+const eraseStateless: Statement = {
+  name: 'retention-erase-stateless',
+  text: `DELETE FROM sessions WHERE (tenant_id, id) IN (
+      SELECT s.tenant_id, s.id FROM sessions s
+      WHERE s.is_stateless AND s.updated_at < now() - make_interval(hours => $1) AND NOT EXISTS (SELECT FROM runs r
+        WHERE r.tenant_id = s.tenant_id AND r.session_id = s.id AND r.finished_at IS NULL)
+      ORDER BY s.updated_at LIMIT ${batchSize} FOR UPDATE SKIP LOCKED)
+    RETURNING id`,
+}
+
 const forgetEntries: Statement = {
   name: 'retention-forget-audit',
   text: `DELETE FROM audit_entries WHERE (tenant_id, id) IN (
@@ -66,12 +77,21 @@ type Dependencies = {
   changes: Changes
   /** Days; 0 keeps sessions as they are. */
   afterDays: number
+  /** Hours that a stateless run stays after its end. */
+  statelessHours: number
   /** Days; 0 keeps the audit log for ever. */
   auditDays: number
   log: Log
 }
 
-export function createRetention({ system, changes, afterDays, auditDays, log }: Dependencies): Retention {
+export function createRetention({
+  system,
+  changes,
+  afterDays,
+  statelessHours,
+  auditDays,
+  log,
+}: Dependencies): Retention {
   async function deactivateBatch(): Promise<number> {
     const sessions = await system.sql<Session>(deactivateQuiet, [afterDays])
     for (const session of sessions) await changes.announce(session, [sessionUpdated(session)])
@@ -103,6 +123,7 @@ export function createRetention({ system, changes, afterDays, auditDays, log }: 
       const startedAt = performance.now()
       const deactivated = afterDays > 0 ? await untilNone(deactivateBatch, signal) : 0
       const erased = afterDays > 0 ? await untilNone(eraseBatch, signal) : 0
+      await untilNone(async () => (await system.sql(eraseStateless, [statelessHours])).length, signal)
       if (auditDays > 0)
         await untilNone(async () => (await system.sql(forgetEntries, [auditDays])).length, signal)
       const durationMs = Math.round(performance.now() - startedAt)

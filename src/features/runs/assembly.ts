@@ -16,6 +16,7 @@ import type { ModelCatalog } from '../models/service.ts'
 import type { Quotas } from '../quotas/service.ts'
 import type { Changes } from '../sessions/changes.ts'
 import type { Sessions } from '../sessions/service.ts'
+import type { Templates } from '../templates/service.ts'
 import { createClaims } from './claims.ts'
 import { createEngine } from './engine.ts'
 import { createHints } from './hints.ts'
@@ -25,6 +26,7 @@ import { createRecovery } from './recovery.ts'
 import { createRevisions } from './revisions.ts'
 import { createSending } from './sending.ts'
 import { createRuns } from './service.ts'
+import { createStatelessRuns } from './stateless.ts'
 import { createTitles } from './titles.ts'
 import { createToolResults } from './tool-results.ts'
 import { createTurns } from './turn.ts'
@@ -41,6 +43,7 @@ type Dependencies = {
   feed: Feed
   rates: Rates
   catalog: ModelCatalog
+  templates: Templates
   sessions: Sessions
   messages: Messages
   context: ContextBuilder
@@ -58,7 +61,7 @@ export function createRunServices({ config, broker, catalog, rates, isOnlyNode, 
   const claims = createClaims({ database, changes, config: config.runs, nodeId: randomUUID() })
   const hints = createHints({ broker, log })
   const titles = createTitles({ config: config.sessions, ...base })
-  const { summaries, memoryTools, atTurnEnd } = given
+  const { summaries, memoryTools, atTurnEnd, templates } = given
   const replying = { claims, hints, context, titles, summaries, memoryTools, atTurnEnd }
   const engine = createEngine({ config: config.runs, ...base, feed, ...replying })
   hints.start({ onWaiting: engine.takeWaiting, onCancel: engine.cancel })
@@ -75,6 +78,7 @@ export function createRunServices({ config, broker, catalog, rates, isOnlyNode, 
       runQueue: createRunQueue({ sessions, runs, changes }),
       toolResults: createToolResults({ messageMaxLength, sessions, runs, claims, changes, engine }),
       revisions: createRevisions(asking),
+      statelessRuns: createStatelessRuns({ ...asking, templates }),
     },
     engine,
     recovery,

@@ -67,9 +67,10 @@ const recordUsage: Statement = {
   name: 'usage-record',
   text: `INSERT INTO usage_records (tenant_id, run_id, user_id, session_id, agent_id, model, status, input_tokens,
       output_tokens, cached_input_tokens, cost, time_to_first_token_ms, created_at)
-    SELECT r.tenant_id, r.id, r.user_id, r.session_id, $3, r.model, r.status, r.input_tokens, r.output_tokens,
+    SELECT r.tenant_id, r.id, r.user_id, CASE WHEN NOT s.is_stateless THEN s.id END, $3, r.model, r.status, r.input_tokens, r.output_tokens,
       r.cached_input_tokens, r.cost, round(extract(epoch FROM r.first_token_at - r.queued_at) * 1000), r.finished_at
-    FROM runs r WHERE r.tenant_id = $1 AND r.id = $2`,
+    FROM runs r JOIN sessions s ON s.tenant_id = r.tenant_id AND s.id = r.session_id
+    WHERE r.tenant_id = $1 AND r.id = $2`,
 }
 
 const messageStatus = {

@@ -65,7 +65,6 @@ export const Run = builder.prismaNode('Run', {
   },
   description: 'One attempt to answer a user message.',
   fields: (t) => ({
-    session: t.relation('session', { description: 'The session it runs in.' }),
     status: t.expose('status', { type: RunStatus, description: 'Where it stands.' }),
     model: t.exposeString('model', { description: 'The model that answers.' }),
     parameters: t.expose('parameters', {

@@ -107,7 +107,7 @@ export function createRuns({ sessions, changes, feed, engine, hints }: Dependenc
 
   async function cancel(viewer: Viewer, runId: string): Promise<Run> {
     const run = await find(viewer, runId)
-    await sessions.require(viewer, run.sessionId, 'EDITOR')
+    await sessions.requirePlace(viewer, run.sessionId, 'EDITOR')
     const [asked] = await viewer.db.sql<Run>(requestCancel, [viewer.tenantId, runId])
     if (!asked || (await halt(viewer.db, asked))) return find(viewer, runId)
     try {

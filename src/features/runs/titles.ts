@@ -26,7 +26,7 @@ const findUntitled: Statement = {
     JOIN sessions s ON s.tenant_id = r.tenant_id AND s.id = r.session_id
     JOIN messages q ON q.tenant_id = r.tenant_id AND q.id = r.user_message_id
     JOIN messages a ON a.tenant_id = r.tenant_id AND a.id = r.assistant_message_id
-    WHERE r.tenant_id = $1 AND r.id = $2 AND s.deleted_at IS NULL AND s.title_source IS DISTINCT FROM 'PERSON'
+    WHERE r.tenant_id = $1 AND r.id = $2 AND s.deleted_at IS NULL AND NOT s.is_stateless AND s.title_source IS DISTINCT FROM 'PERSON'
       AND s.title_source IS DISTINCT FROM 'MODEL' AND q.content IS NOT NULL AND a.content <> ''`,
 }
 

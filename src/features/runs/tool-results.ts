@@ -61,7 +61,7 @@ export function createToolResults(dependencies: Dependencies): ToolResults {
     async submit(viewer, asked) {
       const { runId, results } = check(submitInput, asked)
       const run = await runs.find(viewer, runId)
-      await sessions.require(viewer, run.sessionId, 'EDITOR')
+      await sessions.requirePlace(viewer, run.sessionId, 'EDITOR')
       const { revision, ...submitted } = await changes.commit(viewer.db, run.sessionId, (sql) =>
         resumeRun(sql, claims, run, (pending) => draftsOf(viewer, pending, results)),
       )

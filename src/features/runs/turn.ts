@@ -4,6 +4,7 @@ import type { ContextPolicy } from '../../lib/context-policy.ts'
 import { ConflictError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import type { RateLimit } from '../../lib/rates.ts'
+import type { AgentTool } from '../agents/checks.ts'
 import type { ContextBuilder } from '../context/service.ts'
 import { appendMessages, type Draft, messageAdded } from '../messages/append.ts'
 import { messagesRemoved } from '../messages/removal.ts'
@@ -26,6 +27,9 @@ type Extras = Partial<Pick<Draft, 'clientId' | 'clientDigest' | 'replacesId' | '
 export type Turn = {
   /** A new message, or a stored one that is answered anew. */
   question: ({ content: string } & Extras) | Message
+  /** Messages around a new question that the run is given, and that count as its own. */
+  before?: readonly Draft[]
+  after?: readonly Draft[]
   reply?: Extras
   model: string
   parameters: object
@@ -33,6 +37,8 @@ export type Turn = {
   documentIds?: readonly string[] | undefined
   /** For this reply alone; that of the session where absent. */
   contextPolicy?: ContextPolicy | null
+  /** For this reply alone; those of the agent where absent. */
+  tools?: readonly AgentTool[] | null | undefined
   /** The messages that left the conversation for it. */
   replaced?: readonly string[]
   /** Whether its turn comes before that of all that wait. */
@@ -47,7 +53,7 @@ export type Turns = {
    */
   settle(
     viewer: Viewer,
-    session: Session,
+    session: SettingsOfSession,
     asked: {
       content: string | null
       model?: string | null | undefined
@@ -59,7 +65,7 @@ export type Turns = {
    * Counts a turn that is about to begin; throws a `RateLimitedError` where its user begins too many. What a service sends
    * counts as its session's owner's.
    */
-  count(viewer: Viewer, session: Session): void
+  count(viewer: Viewer, session: Pick<Session, 'userId'>): void
   /** What was stored under a client's key; null where it is new, a `ConflictError` where it stood for something else. */
   repeated(viewer: Viewer, sessionId: string, key: ClientKey | undefined): Promise<Sent | null>
   /**
@@ -75,11 +81,17 @@ const findAgent: Statement = {
     FROM agents a WHERE a.tenant_id = $1 AND a.id = $2`,
 }
 
+/** What a session has to say about its runs. */
+export type SettingsOfSession = Pick<Session, 'agentId' | 'model' | 'systemPrompt'> & {
+  parameters: unknown
+  contextPolicy: unknown
+}
+
 type SettingsOfAgent = Pick<Agent, 'model' | 'parameters' | 'contextPolicy' | 'systemPrompt'>
 
 const storePolicy: Statement = {
   name: 'run-store-policy',
-  text: 'UPDATE runs SET context_policy = $3 WHERE tenant_id = $1 AND id = $2',
+  text: 'UPDATE runs SET context_policy = $3, tools = $4 WHERE tenant_id = $1 AND id = $2',
 }
 
 type Dependencies = {
@@ -139,11 +151,14 @@ export function createTurns({ messages, models, claims, context, sendRate }: Dep
       session,
       {
         question,
+        before = [],
+        after = [],
         reply,
         model,
         parameters,
         documentIds,
         contextPolicy = null,
+        tools = null,
         replaced = [],
         isFirst = false,
       },
@@ -151,20 +166,23 @@ export function createTurns({ messages, models, claims, context, sendRate }: Dep
       const runId = newId()
       const asked = isStored(question)
         ? []
-        : [{ ...question, id: newId(), role: 'USER', authorId: userId, runId } as const]
+        : [...before, { ...question, id: newId(), role: 'USER', authorId: userId } as const, ...after].map(
+            (draft) => ({ ...draft, runId }),
+          )
       const { agentId } = session
       const answer = { id: newId(), role: 'ASSISTANT', content: '', agentId, status: 'STREAMING' } as const
       const place = { tenantId, sessionId: session.id }
       const drafts = [...asked, { ...reply, ...answer, runId, model }]
       const stored = await appendMessages(sql, place, drafts, { replacedCount: replaced.length })
-      const userMessage = isStored(question) ? question : stored.messages[0]
+      const userMessage = isStored(question) ? question : stored.messages[before.length]
       const assistantMessage = stored.messages.at(-1)
       if (!userMessage || !assistantMessage) throw new Error('The messages were not stored whole.')
       const ids = { userMessageId: userMessage.id, assistantMessageId: assistantMessage.id }
       const settled = { model, parameters, documentIds, isFirst }
       const queued = await claims.store(sql, { ...place, ...ids, ...settled, id: runId, userId })
-      const run = { ...queued, contextPolicy }
-      if (contextPolicy) await sql(storePolicy, [tenantId, runId, contextPolicy])
+      const run = { ...queued, contextPolicy, tools: tools as Run['tools'] }
+      if (contextPolicy || tools)
+        await sql(storePolicy, [tenantId, runId, contextPolicy, tools && JSON.stringify(tools)])
       return {
         result: { userMessage, assistantMessage, run, revision: stored.session.revision },
         events: [

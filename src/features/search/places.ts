@@ -94,7 +94,7 @@ function newestMatches(words: string, conditions: Conditions) {
 
 function sessionConditions(conditions: Conditions, parameter: (value: unknown) => string): string[] {
   const { visibleTo, sessionIds, userId, agentId, agentKey, tags } = conditions
-  const all = ['s.deleted_at IS NULL']
+  const all = ['s.deleted_at IS NULL AND NOT s.is_stateless']
   if (visibleTo) {
     const viewer = parameter(visibleTo)
     all.push(`(s.user_id = ${viewer} OR s.id IN (

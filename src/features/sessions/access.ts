@@ -9,10 +9,18 @@ import { readOf, type SessionRead, type SessionSelection, sessionColumns } from 
 
 export type Right = 'VIEWER' | 'EDITOR' | 'OWNER'
 
-const findText = ({ columns, join }: Pick<SessionRead, 'columns' | 'join'>) =>
+const findAnyText = ({ columns, join }: Pick<SessionRead, 'columns' | 'join'>) =>
   `SELECT ${columns}, p.role AS "participantRole" FROM sessions s ${join}
     LEFT JOIN participants p ON p.tenant_id = s.tenant_id AND p.session_id = s.id AND p.user_id = $3
     WHERE s.tenant_id = $1 AND s.id = $2`
+
+const findText = (read: Pick<SessionRead, 'columns' | 'join'>) =>
+  `${findAnyText(read)} AND NOT s.is_stateless`
+
+const findPlace: Statement = {
+  name: 'session-place-with-role',
+  text: findAnyText({ columns: sessionColumns, join: '' }),
+}
 
 const findSession: Statement = {
   name: 'session-with-role',
@@ -30,6 +38,13 @@ export async function requireSession(viewer: Viewer, sessionId: string, right: R
   const session = await requireAnySession(viewer, sessionId, right)
   if (session.deletedAt !== null) throw new NotFoundError('session')
   return session
+}
+
+/** The same for where a run is that the viewer may see: a session, or the place of a stateless run. */
+export async function requirePlace(viewer: Viewer, sessionId: string, right: Right): Promise<Session> {
+  const place = await requireRow(viewer, sessionId, right, findPlace)
+  if (place.deletedAt !== null) throw new NotFoundError('run')
+  return place
 }
 
 /** A session that the viewer may see, with what is selected on it, or null. */
@@ -59,8 +74,11 @@ const roleOf = (viewer: Viewer, { userId, participantRole }: SessionRow) =>
   roleIn(viewer, { ownerId: userId, participantRole })
 
 /** The same as `requireSession`, for a session that may be deleted; a deleted one is there for its owners only. */
-export async function requireAnySession(viewer: Viewer, sessionId: string, right: Right): Promise<Session> {
-  const row = await findRow(viewer, sessionId, findSession)
+export const requireAnySession = (viewer: Viewer, sessionId: string, right: Right): Promise<Session> =>
+  requireRow(viewer, sessionId, right, findSession)
+
+async function requireRow(viewer: Viewer, sessionId: string, right: Right, statement: Statement) {
+  const row = await findRow(viewer, sessionId, statement)
   const role = row && roleOf(viewer, row)
   if (!row || !role) throw new NotFoundError('session')
   if (row.deletedAt !== null && role !== 'OWNER') throw new NotFoundError('session')

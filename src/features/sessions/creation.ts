@@ -33,7 +33,8 @@ export type Creation = {
 
 const findByClientId: Statement = {
   name: 'session-by-client-id',
-  text: `SELECT ${sessionColumns} FROM sessions s WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.client_id = $3`,
+  text: `SELECT ${sessionColumns} FROM sessions s WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.client_id = $3
+    AND NOT s.is_stateless`,
 }
 
 const findByKey: Statement = {

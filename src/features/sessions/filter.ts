@@ -25,7 +25,7 @@ export type ResolvedFilter = SessionFilter & { ids?: readonly string[] }
 
 /** The conditions of a filter on `sessions s`; those on people are up to the list, which knows who asks. */
 export function conditionsOf(filter: ResolvedFilter, tenant: string, { add }: Parameters): string[] {
-  const conditions = [`s.deleted_at IS ${filter.deleted ? 'NOT NULL' : 'NULL'}`]
+  const conditions = [`s.deleted_at IS ${filter.deleted ? 'NOT NULL' : 'NULL'}`, 'NOT s.is_stateless']
   const when = <Value>(value: Value | null | undefined, condition: (value: Value) => string) => {
     if (value !== null && value !== undefined) conditions.push(condition(value))
   }

@@ -6,7 +6,7 @@ import { sessionColumns } from './rows.ts'
 export type NewSession = Pick<Session, 'tenantId' | 'id' | 'userId' | 'agentId' | 'title' | 'titleSource'> &
   Pick<Session, 'model' | 'systemPrompt' | 'tags'> & { parameters: unknown; metadata: unknown } & Partial<
     Pick<Session, 'clientId' | 'clientDigest' | 'key' | 'templateId' | 'parentId' | 'forkedAtSeq'>
-  > & { contextPolicy?: unknown }
+  > & { contextPolicy?: unknown; isStateless?: boolean }
 
 export type OpeningMessage = { role: 'USER' | 'ASSISTANT' | 'SYSTEM'; content: string }
 
@@ -14,8 +14,8 @@ const insertRow: Statement = {
   name: 'session-insert',
   text: `INSERT INTO sessions AS s (tenant_id, id, user_id, agent_id, title, title_source, model, system_prompt,
       parameters, metadata, tags, client_id, client_digest, key, template_id, parent_id, forked_at_seq, last_seq,
-      message_count, context_policy)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18, $19)
+      message_count, context_policy, is_stateless, is_active)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18, $19, $20, NOT $20)
     RETURNING ${sessionColumns}`,
 }
 
@@ -53,6 +53,7 @@ export async function insertSession(
     session.forkedAtSeq ?? null,
     opening.length,
     session.contextPolicy ?? null,
+    session.isStateless ?? false,
   ])
   if (!stored) throw new Error('The session was not stored.')
   if (opening.length > 0) {

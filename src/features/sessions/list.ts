@@ -39,6 +39,8 @@ export type SessionList = {
     args: PageArgs,
     selection: SessionListSelection,
   ): Promise<Page<Session>>
+  /** The session that a message or a run is in; null for a stateless run. For many at once, it is one statement. */
+  ofPlace(viewer: Viewer, sessionId: string): Promise<Session | null>
   /** The parent of a fork, unless the viewer may not see it; for many at once, it is one statement. */
   parentOf(viewer: Viewer, session: Session): Promise<Session | null>
 }
@@ -114,6 +116,7 @@ export function createSessionList(config: Config['sessions'], checks: SessionChe
   }
 
   return {
+    ofPlace: async (viewer, sessionId) => (await visible(viewer, sessionId)) ?? null,
     parentOf: async (viewer, { parentId }) =>
       parentId === null ? null : ((await visible(viewer, parentId)) ?? null),
     async idsOf(viewer, given, atMost) {

@@ -14,7 +14,7 @@ const findSessions: Statement = {
   text: `SELECT ${sessionColumns},
       (SELECT coalesce(jsonb_object_agg(p.user_id, p.role), '{}') FROM participants p
         WHERE p.tenant_id = s.tenant_id AND p.session_id = s.id) AS roles
-    FROM sessions s WHERE s.tenant_id = $1 AND s.id = ANY($2)`,
+    FROM sessions s WHERE s.tenant_id = $1 AND s.id = ANY($2) AND NOT s.is_stateless`,
 }
 
 /** The sessions that are there, deleted ones included. */

@@ -24,7 +24,7 @@ const findChanged: Statement = {
   text: `SELECT wanted.tenant_id AS "tenantId", s.id, s.revision, s.created_at >= late.since AS "isNew"
     FROM (SELECT now() - interval '${reachMs} milliseconds' AS since) late, unnest($1::uuid[]) AS wanted (tenant_id)
     CROSS JOIN LATERAL (SELECT id, revision, created_at FROM sessions
-      WHERE tenant_id = wanted.tenant_id AND updated_at >= now() - interval '${reachMs} milliseconds'
+      WHERE tenant_id = wanted.tenant_id AND NOT is_stateless AND updated_at >= now() - interval '${reachMs} milliseconds'
       ORDER BY updated_at DESC LIMIT ${rowsAtMost}) s`,
 }
 

@@ -7,7 +7,7 @@ import { NotFoundError } from '../../lib/errors.ts'
 import type { Agents } from '../agents/service.ts'
 import type { ModelCatalog } from '../models/service.ts'
 import type { Templates } from '../templates/service.ts'
-import { createFind, createRoles, type Right, requireSession } from './access.ts'
+import { createFind, createRoles, type Right, requirePlace, requireSession } from './access.ts'
 import { createActiveLimit } from './active-limit.ts'
 import type { Changes } from './changes.ts'
 import { createSessionChecks, type UpdateSession } from './checks.ts'
@@ -24,6 +24,8 @@ export type Sessions = SessionList &
     find(viewer: Viewer, sessionId: string, selection: SessionSelection): Promise<Session | null>
     /** A session of the viewer's or one that it takes part in; throws `NotFoundError`, or `ForbiddenError` short of the right. */
     require(viewer: Viewer, sessionId: string, right: Right): Promise<Session>
+    /** The same for where a run is that the viewer may see: a session, or the place of a stateless run. */
+    requirePlace(viewer: Viewer, sessionId: string, right: Right): Promise<Session>
     /** What the viewer is to a session that it sees; for many at once, it is one statement. */
     roleOf(viewer: Viewer, session: Session): Promise<Right>
     /** Changes what is given; null clears where null is a value. Making a session active obeys the limit as `create` does. */
@@ -67,6 +69,7 @@ export function createSessions({ config, agents, models, templates, changes }: D
     ...createLifecycle({ limit, changes }),
     find: createFind(),
     require: requireSession,
+    requirePlace,
     roleOf: createRoles(),
     async update(viewer, sessionId, asked) {
       const input = check(checks.update, asked)

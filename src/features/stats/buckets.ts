@@ -64,7 +64,7 @@ export function countBuckets(
       FROM usage_records u WHERE ${where('u', 'run')}
       UNION ALL
       SELECT m.created_at, m.session_id, ${keyOf('message')}, 1, 0, 0, 0, 0, 0, 0, NULL
-      FROM messages m JOIN sessions s ON s.tenant_id = m.tenant_id AND s.id = m.session_id
+      FROM messages m JOIN sessions s ON s.tenant_id = m.tenant_id AND s.id = m.session_id AND NOT s.is_stateless
       WHERE ${where('m', 'message')})
     SELECT date_trunc('${range.interval}', created_at, 'UTC') AS start, key,
       count(DISTINCT session_id)::float8 AS sessions, sum(messages)::float8 AS messages, sum(runs)::float8 AS runs,

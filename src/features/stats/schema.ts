@@ -46,7 +46,7 @@ const UserStats = builder.objectRef<Stats>('UserStats').implement({
         const { db, tenantId } = viewerOf(context)
         return db.prisma.session.findFirst({
           ...query,
-          where: { tenantId, userId, deletedAt: null },
+          where: { tenantId, userId, deletedAt: null, isStateless: false },
           orderBy: [{ lastMessageAt: 'desc' }, { id: 'desc' }],
         })
       },
@@ -59,7 +59,7 @@ const UserStats = builder.objectRef<Stats>('UserStats').implement({
         const { db, tenantId } = viewerOf(context)
         return db.prisma.session.findFirst({
           ...query,
-          where: { tenantId, userId, deletedAt: null },
+          where: { tenantId, userId, deletedAt: null, isStateless: false },
           orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
         })
       },

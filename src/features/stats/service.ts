@@ -50,7 +50,7 @@ const countSessions: Statement = {
   name: 'stats-sessions',
   text: `SELECT s.agent_id AS "agentId", count(*)::int AS count, count(*) FILTER (WHERE s.is_active)::int AS active,
       sum(s.message_count)::float8 AS messages
-    FROM sessions s WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.deleted_at IS NULL
+    FROM sessions s WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.deleted_at IS NULL AND NOT s.is_stateless
     GROUP BY s.agent_id ORDER BY count DESC, s.agent_id`,
 }
 

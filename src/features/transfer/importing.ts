@@ -28,7 +28,8 @@ export type Import = { sessions: Session[]; messageCount: number }
 
 const findByClientId: Statement = {
   name: 'transfer-by-client-id',
-  text: `SELECT ${sessionColumns} FROM sessions s WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.client_id = $3`,
+  text: `SELECT ${sessionColumns} FROM sessions s WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.client_id = $3
+    AND NOT s.is_stateless`,
 }
 
 const findAgents: Statement = {

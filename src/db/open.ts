@@ -1,0 +1,33 @@
+import type { Config } from '../config.ts'
+import { createDatabase, type Database } from './client.ts'
+import { startEmbeddedDatabase } from './embedded.ts'
+import { migrate } from './migrate.ts'
+import { setSearchLanguage } from './search-language.ts'
+
+type Log = Parameters<typeof startEmbeddedDatabase>[0]['log'] & {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
+
+/** Opens the database that is set, or the embedded one, brought up to date. What was opened is told to `opened`. */
+export async function openDatabase(
+  config: Config,
+  log: Log,
+  opened: (() => Promise<void>)[],
+): Promise<{ database: Database; url: string; isOnlyNode: boolean }> {
+  const embedded = config.database.url
+    ? undefined
+    : await startEmbeddedDatabase({ dataDir: config.database.dataDir, log })
+  if (embedded) opened.push(() => embedded.stop())
+  const url = config.database.url ?? embedded?.url ?? ''
+  const { applied } = await migrate({ url })
+  if (applied.length > 0) log.info({ applied }, 'the database was brought up to date')
+  const { poolSize, poolWaitMs, statementTimeoutMs, searchLanguage: language } = config.database
+  if (await setSearchLanguage({ url, language }))
+    log.info({ language }, 'messages were indexed anew for search')
+  const onError = (error: Error) => log.warn({ err: error }, 'a database connection was lost')
+  const database = createDatabase({ url, poolSize, poolWaitMs, statementTimeoutMs, onError })
+  opened.push(() => database.close())
+  // The embedded database is locked for this process: nobody else can be answering anything in it.
+  return { database, url, isOnlyNode: embedded !== undefined }
+}
