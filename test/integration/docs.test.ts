@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { parse } from 'graphql'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { developmentSecret } from '../../src/config.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { pagesOf, read, readSections, root } from '../support/docs.ts'
 
@@ -122,7 +123,7 @@ describe('the programs of the docs', () => {
   })
 
   it.each(programs)('$page: $heading', async ({ file }) => {
-    const env = { PATH: process.env.PATH, PARLEY_TOKEN: app.token() }
+    const env = { PATH: process.env.PATH, PARLEY_TOKEN: app.token(), JWT_SECRET: developmentSecret }
     await run(process.execPath, [file], { env })
   })
 })
