@@ -3,29 +3,22 @@
  *
  *   node examples/entity-refinement.ts [text] [refinement]
  */
-import { connect } from './parley.ts'
+import { connect } from './connect.ts'
 
 const [
   text = 'Acme Corp (NYSE: ACME) buys Globex from Initech for $2bn, said its CFO.',
   refinement = 'Keep companies only. Answer with nothing but a JSON array of {"name", "ticker"}; null for no ticker.',
 ] = process.argv.slice(2)
 
-const parley = await connect()
-const { session } = await parley.ask<{ session: { id: string } }>(
-  `mutation ($input: CreateSessionInput!) {
-    createSession(input: $input) {
-      ... on CreateSessionPayload { session { id } }
-      ... on Error { code message }
-    }
-  }`,
-  { input: { systemPrompt: 'You extract financial entities.', parameters: { temperature: 0 } } },
-)
+await using parley = await connect()
+const session = await parley.createSession({
+  systemPrompt: 'You extract financial entities.',
+  parameters: { temperature: 0 },
+})
+await session.send(`Extract the entities from:\n\n${text}`).done
+const { message } = await session.send(refinement).done
 
-await parley.send(session.id, `Extract the entities from:\n\n${text}`)
-const refined = await parley.send(session.id, refinement)
-
-for (const { name, ticker } of parseEntities(refined.content)) console.log(`${name}\t${ticker ?? '-'}`)
-await parley.close()
+for (const { name, ticker } of parseEntities(message.content ?? '')) console.log(`${name}\t${ticker ?? '-'}`)
 
 type Entity = { name: string; ticker: string | null }
 

@@ -5,7 +5,7 @@
  *   node examples/feed-enrichment.ts [file with a JSON array of {"id", "content"}]
  */
 import { readFile } from 'node:fs/promises'
-import { connect } from './parley.ts'
+import { connect } from './connect.ts'
 
 type Item = { id: string; content: string }
 
@@ -23,41 +23,24 @@ const steps = {
   category: () => 'Categorize as one of: earnings, M&A, regulatory.',
 }
 
-const parley = await connect()
+await using parley = await connect()
 for (const item of items) {
-  const sessionId = await openSession(item)
-  const enriched: Record<string, string> = {}
+  const session = await parley.createSession({ title: item.id, tags: ['feed'], clientId: `feed:${item.id}` })
+  const enriched: Record<string, string | null> = {}
   for (const [step, question] of Object.entries(steps)) {
-    const reply = await parley.send(sessionId, question(item), `${item.id}:${step}`)
-    enriched[step] = reply.content
+    const { message, run } = await session.send(question(item), { clientId: `${item.id}:${step}` }).done
+    if (run.error) throw new Error(`${item.id}, ${step}: ${run.error.message}`)
+    enriched[step] = message.content
   }
-  await keep(sessionId, { itemId: item.id, enriched })
-  console.log(JSON.stringify({ ...item, ...enriched }, null, 2))
-}
-await parley.close()
-
-async function openSession(item: Item): Promise<string> {
-  const { session } = await parley.ask<{ session: { id: string } }>(
-    `mutation ($input: CreateSessionInput!) {
-      createSession(input: $input) {
-        ... on CreateSessionPayload { session { id } }
-        ... on Error { code message }
-      }
-    }`,
-    { input: { title: item.id, tags: ['feed'], clientId: `feed:${item.id}` } },
-  )
-  return session.id
-}
-
-/** Beside the conversation that it came from. */
-async function keep(sessionId: string, metadata: Record<string, unknown>): Promise<void> {
-  await parley.ask(
+  // Kept beside the conversation that it came from.
+  await parley.mutate<object, object>(
     `mutation ($input: UpdateSessionInput!) {
       updateSession(input: $input) {
         ... on UpdateSessionPayload { session { id } }
         ... on Error { code message }
       }
     }`,
-    { input: { sessionId, metadata } },
+    { sessionId: session.id, metadata: { itemId: item.id, enriched } },
   )
+  console.log(JSON.stringify({ ...item, ...enriched }, null, 2))
 }

@@ -5,7 +5,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { connect } from './parley.ts'
+import { connect } from './connect.ts'
 
 const [file, ...given] = process.argv.slice(2)
 const questions = given.length > 0 ? given : ['What do owls eat?']
@@ -15,27 +15,24 @@ const sample = {
   text: '# Food\n\nOwls eat mice, and now and then a frog.\n\n# Sleep\n\nOwls sleep by day.',
 }
 
-const parley = await connect()
+await using parley = await connect()
 const documentId = await addDocument(file ? await readUpload(file) : sample)
 await untilReady(documentId)
 
-const { session } = await parley.ask<{ session: { id: string } }>(
-  `mutation ($input: CreateSessionInput!) {
-    createSession(input: $input) {
-      ... on CreateSessionPayload { session { id } }
-      ... on Error { code message }
-    }
-  }`,
-  { input: { title: 'About a document', documentIds: [documentId], parameters: { temperature: 0.2 } } },
-)
+const session = await parley.createSession({
+  title: 'About a document',
+  documentIds: [documentId],
+  parameters: { temperature: 0.2 },
+})
 for (const question of questions) {
   console.log(`\n> ${question}`)
-  const { content, citations } = await parley.send(session.id, question)
-  console.log(content)
-  for (const { marker, isCited, document } of citations)
+  const reply = session.send(question)
+  for await (const text of reply) process.stdout.write(text)
+  console.log()
+  const { message } = await reply.done
+  for (const { marker, isCited, document } of await citationsOf(message.id))
     console.log(`  [${marker}] ${document?.title}${isCited ? '' : ' (read, not cited)'}`)
 }
-await parley.close()
 
 type Upload = { title: string; mimeType: string; text?: string; base64?: string }
 
@@ -47,14 +44,14 @@ async function readUpload(path: string): Promise<Upload> {
 }
 
 async function addDocument(input: Upload): Promise<string> {
-  const { document } = await parley.ask<{ document: { id: string } }>(
+  const { document } = await parley.mutate<{ createDocument: { document: { id: string } } }, Upload>(
     `mutation ($input: CreateDocumentInput!) {
       createDocument(input: $input) {
         ... on CreateDocumentPayload { document { id } }
         ... on Error { code message }
       }
     }`,
-    { input },
+    input,
   )
   return document.id
 }
@@ -68,14 +65,26 @@ async function untilReady(id: string): Promise<void> {
     chunkCount: number
     error: string | null
   }
-  const changes = parley.listen<Document>(
+  const changes = parley.subscribe<{ documentChanged: Document }, object>(
     'subscription ($id: ID!) { documentChanged(id: $id) { title status progress chunkCount error } }',
     { id },
   )
-  for await (const { title, status, progress, chunkCount, error } of changes) {
+  for await (const { documentChanged } of changes) {
+    const { title, status, progress, chunkCount, error } = documentChanged
     if (status === 'FAILED') throw new Error(`${title}: ${error}`)
     console.log(`${title}: ${Math.round(progress * 100)} %, ${chunkCount} passages`)
     if (status === 'READY') return
   }
   throw new Error('The document is gone.')
+}
+
+async function citationsOf(id: string) {
+  type Cited = {
+    message: { citations: { marker: number; isCited: boolean; document: { title: string } | null }[] }
+  }
+  const { message } = await parley.request<Cited, object>(
+    'query ($id: ID!) { message(id: $id) { citations { marker isCited document { title } } } }',
+    { id },
+  )
+  return message.citations
 }

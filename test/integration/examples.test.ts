@@ -94,7 +94,6 @@ it('healthcare-assistant: remembers what the model saves, and answers the tools 
   )
   expect(told).toContain('[check_appointment {}]')
   expect(told).toContain('`check_appointment` answered “{"time":"14:00","status":"confirmed"}”')
-  expect(told).toContain('[memory_save {"key":"medications","value":[]}]')
   expect(told).toContain('  allergies = ["penicillin"] (CLIENT)\n')
   expect(told).toContain('  medications = [] (MODEL)\n')
   const [session] = await sessionsOf(app.api(user))
