@@ -37,7 +37,8 @@ it('shares a session, tells who is there, and says what each may do', async () =
   await untilStored('participants { role }', { participants: [{ role: 'OWNER' }] })
   await press('Undo', page)
   await untilStored('participants { role }', { participants: [{ role: 'OWNER' }, { role: 'VIEWER' }] })
-  await page.keyboard.press('Escape')
+  await drawer.getByRole('heading', { level: 2 }).press('Escape')
+  await drawer.waitFor({ state: 'detached' })
   expect(faults).toEqual([])
 })
 
@@ -92,10 +93,12 @@ it('takes documents, shows how far they are, and gives them to the session or ta
   await drawer.getByRole('list', { name: 'Other documents' }).getByText('chimney.txt').waitFor()
   await untilStored('documents { status }', { documents: [{ status: 'READY' }, { status: 'READY' }] })
   await press('Delete boiler.md')
-  await page
-    .getByRole('dialog')
-    .getByText(/cannot be undone/)
-    .waitFor()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByText('This cannot be undone.').waitFor()
+  // Closes the dialog, and leaves the panel under it.
+  await page.keyboard.press('Escape')
+  await dialog.waitFor({ state: 'detached' })
+  await press('Delete boiler.md')
   await press('Delete for good', page)
   await untilStored('documents { title }', { documents: [{ title: 'manual.pdf' }] })
 })
