@@ -25,7 +25,7 @@ beforeAll(async () => {
     ANTHROPIC_API_KEY: 'none',
     ANTHROPIC_BASE_URL: 'http://127.0.0.1:9',
   }
-  app = await startTestApp({ env, providers: [{ ...seedless.provider, lacks: ['seed'] }] })
+  app = await startTestApp({ env, providers: [{ ...seedless.provider, lacks: ['seed'], temperatureMax: 1 }] })
   return () => ollama.close()
 })
 
@@ -204,6 +204,13 @@ describe('settings of a tenant', () => {
     call.tell(say('Hi'), end)
     await sending
     expect(call.request.parameters).toEqual({ topK: 5 })
+    // What was set for another model and is too much for this one is left to this one's default.
+    const hot = await api.createSession({ model: 'demo:chat', parameters: { temperature: 1.5 } })
+    const asking = api.sendMessage({ sessionId: hot, content: 'Hi', model, wait: true })
+    const next = await seedless.call(1)
+    next.tell(say('Hi'), end)
+    await asking
+    expect(next.request.parameters).toEqual({})
   })
 
   it('take a model from the tenant, and from it alone', async () => {

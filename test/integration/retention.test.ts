@@ -213,6 +213,24 @@ it('tells whoever watches, once the queue has its job', async () => {
   expect(await isActive(quiet)).toBe(false)
 })
 
+it('erases stateless runs some hours after their end, whatever becomes of sessions', async () => {
+  const api = app.api({ tenant: 'stateless' })
+  const complete = async (content: string, wait: boolean) => {
+    const input = { messages: [{ role: 'USER', content }], wait }
+    return (await api.mutate('complete', input, 'run { id }')).run.id
+  }
+  const [old, fresh] = [await complete('Old', true), await complete('Fresh', true)]
+  const unended = await complete('/pace 1 /long 500', false)
+  const age = `UPDATE sessions SET updated_at = now() - interval '25 hours' WHERE id IN (SELECT session_id FROM runs WHERE id = $1)`
+  for (const id of [old, unended]) await sql(age, [decodeId(id).uuid])
+  await sweep(0)
+  const found = await api.run('query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', {
+    ids: [old, fresh, unended],
+  })
+  expect(found.nodes).toEqual([null, { id: fresh }, { id: unended }])
+  expect(await api.mutate('cancelRun', { runId: unended })).not.toHaveProperty('code')
+})
+
 it('finds old sessions among 100,000 by an index', async () => {
   await sql(
     `INSERT INTO sessions (tenant_id, id, user_id, updated_at, deleted_at)

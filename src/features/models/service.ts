@@ -159,6 +159,7 @@ export function createModelCatalog({ models, broker, isManaged, log }: Dependenc
         )
       const merged = Object.assign({}, setting?.parameters, ...layers, asked) as Record<string, unknown>
       for (const name of lackedBy(id)) delete merged[name]
+      if (Number(merged.temperature) > (provider.temperatureMax ?? 2)) delete merged.temperature
       return merged
     },
     async setDefaults(viewer, input) {
