@@ -53,9 +53,10 @@ async function measureWork(
   }
   for (let round = 0; round < rounds; round += 1)
     for (const server of servers) {
-      const numbers = await load(server, requestsFor(server.name), { work, seconds, connections })
-      rows.push({ case: work, peer: server.name, round, numbers })
-      progress(`${work} ${server.name} round ${round + 1}: ${Math.round(numbers['req/s'] ?? 0)} req/s`)
+      const measured = await load(server, requestsFor(server.name), { work, seconds, connections })
+      rows.push({ case: work, peer: server.name, round, ...measured })
+      const perSecond = Math.round(measured.numbers['req/s'] ?? 0)
+      progress(`${work} ${server.name} round ${round + 1}: ${perSecond} req/s`)
     }
   return rows
 }

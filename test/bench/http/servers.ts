@@ -2,6 +2,7 @@ import pg from 'pg'
 import { createTokens } from '../../../src/auth/jwt.ts'
 import { loadConfig } from '../../../src/config.ts'
 import { loadHttp } from '../load-http.ts'
+import type { Row } from '../report.ts'
 import { freePort, type ServerProcess, startServer } from '../server.ts'
 import type { Request, Sample, Work } from './requests.ts'
 
@@ -70,21 +71,26 @@ export async function startHttpServer(name: string, { url, tenant }: Data): Prom
 
 const pathOf = ({ name }: Server) => (name === 'sql' ? '/' : '/graphql')
 
+/** One round of one server; of a round in which a request failed there is nothing but a note. */
 export async function load(
   server: Server,
   requests: readonly Request[],
   { work, seconds, connections }: { work: Work; seconds: number; connections: number },
-): Promise<Record<string, number>> {
-  const { perSecond, p50, p99, cpuMicros } = await loadHttp({
-    name: server.name,
-    port: server.port,
-    process: server,
-    requests: requests.map((request) => ({ ...request, path: pathOf(server) })),
-    connections,
-    seconds,
-    wanted: wantedOf(work),
-  })
-  return { 'req/s': perSecond, 'p50 ms': p50, 'p99 ms': p99, 'server us': cpuMicros }
+): Promise<Pick<Row, 'numbers' | 'note'>> {
+  try {
+    const { perSecond, p50, p99, cpuMicros } = await loadHttp({
+      name: server.name,
+      port: server.port,
+      process: server,
+      requests: requests.map((request) => ({ ...request, path: pathOf(server) })),
+      connections,
+      seconds,
+      wanted: wantedOf(work),
+    })
+    return { numbers: { 'req/s': perSecond, 'p50 ms': p50, 'p99 ms': p99, 'server us': cpuMicros } }
+  } catch (error) {
+    return { numbers: {}, note: String(error) }
+  }
 }
 
 const wantedOf = (work: Work) => (work === 'M1' ? '"seq"' : '"messageCount"')
