@@ -1,6 +1,6 @@
 import type { ApolloClient } from '@apollo/client'
 import { useApolloClient, useReactiveVar } from '@apollo/client/react'
-import { useMemo } from 'react'
+import { useEffect, useMemo } from 'react'
 import { ParleyError, unwrap } from '../errors.ts'
 import {
   CancelRunDocument,
@@ -20,7 +20,10 @@ export type SendOptions = Omit<SendMessageInput, 'sessionId' | 'content' | 'clie
 export type Reply = {
   /** Messages that the conversation does not have yet, the oldest first; failed ones stay until dealt with. */
   pending: readonly PendingSend[]
-  /** Stores a message and starts a reply to it; a failure is told in `pending`. */
+  /**
+   * Stores a message and starts a reply to it; a failure is told in `pending`. One that failed for want of a connection is
+   * sent again when there is one.
+   */
   send(content: string, options?: SendOptions): void
   /** Sends a failed one again; it cannot be stored twice. */
   retry(clientId: string): void
@@ -35,6 +38,13 @@ export function useReply(sessionId: string): Reply {
   const client = useApolloClient()
   const pending = useReactiveVar(pendingSends(client, sessionId))
   const actions = useMemo(() => createActions(client, sessionId), [client, sessionId])
+  useEffect(() => {
+    const sends = pendingSends(client, sessionId)
+    return parleyOf(client).onStatus(({ state }) => {
+      if (state !== 'connected') return
+      for (const { clientId, error } of sends()) if (error?.isTransient) actions.retry(clientId)
+    })
+  }, [client, sessionId, actions])
   return { pending, ...actions }
 }
 

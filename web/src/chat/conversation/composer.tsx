@@ -8,7 +8,8 @@ type ComposerProps = {
   label: string
   /** A reply is being written: there is something to stop, and what is sent waits. */
   isReplying: boolean
-  initialText?: string
+  /** What is written but not sent is kept under it until the page is closed. */
+  draftKey: string
   onSend: (content: string) => void
   onStop?: (() => void) | undefined
   /** Called with each key, with what is written so far. */
@@ -20,10 +21,12 @@ type ComposerProps = {
 /** As the server has it by default (CHAT_MESSAGE_MAX_LENGTH); what its own limit is, its answer says. */
 const usualLimit = 10_000
 
+const drafts = new Map<string, string>()
+
 /** Enter sends, Shift and Enter begins a line, Escape stops the reply. */
 export function Composer(props: ComposerProps) {
-  const { ref, label, isReplying, initialText = '', onSend, onStop, onType, onEditLast } = props
-  const [text, setText] = useState(initialText)
+  const { ref, label, isReplying, draftKey, onSend, onStop, onType, onEditLast } = props
+  const [text, setText] = useState(() => drafts.get(draftKey) ?? '')
   const box = useRef<HTMLDivElement>(null)
   const content = text.trim()
 
@@ -39,6 +42,7 @@ export function Composer(props: ComposerProps) {
 
   function change(text: string) {
     setText(text)
+    drafts.set(draftKey, text)
     onType?.(text)
   }
 

@@ -119,6 +119,7 @@ export function Conversation({ sessionId, onOpenList }: ConversationProps) {
         <Composer
           ref={composer}
           label="Write a message"
+          draftKey={sessionId}
           isReplying={activeRun !== null}
           onSend={(content) => reply.send(content)}
           onStop={activeRun ? () => cancel(activeRun.id) : undefined}

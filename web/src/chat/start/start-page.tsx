@@ -61,6 +61,7 @@ export function StartPage({ onOpenList }: { onOpenList: () => void }) {
         <Composer
           ref={composer}
           label="Write the first message"
+          draftKey="start"
           isReplying={isBeginning}
           onSend={(content) =>
             begin(content, template ? { template: template.id } : agent ? { agent: agent.key } : {})
