@@ -16,6 +16,7 @@ type Details = {
   limit?: number | undefined
   requestId?: string | undefined
   retryAfterSeconds?: number | undefined
+  resetAt?: string | undefined
   isTransient?: boolean | undefined
   cause?: unknown
 }
@@ -43,6 +44,8 @@ export class ParleyError extends Error {
   readonly requestId: string | undefined
   /** With RATE_LIMITED: when it can be tried again. */
   readonly retryAfterSeconds: number | undefined
+  /** With LIMIT_EXCEEDED for a quota: when the next period begins. */
+  readonly resetAt: string | undefined
   /** Whether the same may well succeed a little later. */
   readonly isTransient: boolean
 
@@ -53,6 +56,7 @@ export class ParleyError extends Error {
     this.limit = details.limit
     this.requestId = details.requestId
     this.retryAfterSeconds = details.retryAfterSeconds
+    this.resetAt = details.resetAt
     this.isTransient = details.isTransient ?? transientCodes.includes(code)
   }
 }
@@ -72,7 +76,7 @@ export function errorOf([first]: readonly GraphqlError[], isTransient?: boolean)
 
 type ErrorObject = { code: ErrorCode; message: string } & Pick<
   Details,
-  'fields' | 'limit' | 'retryAfterSeconds'
+  'fields' | 'limit' | 'retryAfterSeconds' | 'resetAt'
 >
 
 /** What a mutation gives but for its error objects. */
@@ -84,8 +88,8 @@ export type Payload<Result> = Exclude<Result, { code: ErrorCode } | null | undef
  */
 export function unwrap<Result extends object>(result: Result): Payload<Result> {
   if ('code' in result && 'message' in result) {
-    const { code, message, fields, limit, retryAfterSeconds } = result as Result & ErrorObject
-    throw new ParleyError(code, message, { fields, limit, retryAfterSeconds, cause: result })
+    const { code, message, ...details } = result as Result & ErrorObject
+    throw new ParleyError(code, message, { ...details, cause: result })
   }
   return result as Payload<Result>
 }

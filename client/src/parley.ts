@@ -4,8 +4,12 @@ import { createCredentials, type TokenSource } from './credentials.ts'
 import { ParleyError, type Payload, unwrap } from './errors.ts'
 import { createFollow } from './follow.ts'
 import {
+  CompleteDocument,
+  type CompleteInput,
   CreateSessionDocument,
   type CreateSessionInput,
+  ExecuteTemplateDocument,
+  type ExecuteTemplateInput,
   GetOrCreateSessionDocument,
   type GetOrCreateSessionInput,
 } from './generated/graphql.ts'
@@ -18,6 +22,7 @@ import {
   type WithVariables,
   withClientId,
 } from './operations.ts'
+import { createReply, type Reply } from './reply.ts'
 import { withRetries } from './retry.ts'
 import { createSessionHandle, type Session } from './session.ts'
 import { createSseTransport } from './sse.ts'
@@ -49,6 +54,10 @@ export type RequestOptions = {
   isRepeatable?: boolean | undefined
 }
 
+type Signal = Pick<RequestOptions, 'signal'>
+/** A handle on the reply is there at once. */
+type WithoutWait<Input> = Omit<Input, 'wait'>
+
 /** A connection to one server as one user. */
 export type Parley = AsyncDisposable & {
   /** Carries out a query or mutation and gives its data; throws a `ParleyError`. */
@@ -77,6 +86,10 @@ export type Parley = AsyncDisposable & {
   createSession(input?: CreateSessionInput, options?: RequestOptions): Promise<Session>
   /** The session of the user under this key, made where there is none. */
   getOrCreateSession(input: GetOrCreateSessionInput, options?: RequestOptions): Promise<Session>
+  /** Has a conversation answered that comes whole with the call; nothing is kept as a session. */
+  complete(input: WithoutWait<CompleteInput>, options?: Signal): Reply
+  /** The same with what a template says, and values for its variables. */
+  executeTemplate(input: WithoutWait<ExecuteTemplateInput>, options?: Signal): Reply
   /** How the live operations do. */
   status(): Status
   /** Calls back whenever that changes; gives the function that ends it. */
@@ -136,12 +149,11 @@ export function createParley(options: ParleyOptions): Parley {
     return createStream((ending) => follow(textOf(operation), latest, ending), untilClosed(signal))
   }
 
-  const session = (id: string) => createSessionHandle({ request, mutate, subscribe }, id)
+  const requests: Requests = { request, mutate, subscribe }
+  const session = (id: string) => createSessionHandle(requests, id)
 
   return {
-    request,
-    mutate,
-    subscribe,
+    ...requests,
     session,
     async createSession(given = {}, options) {
       const input = withClientId(given)
@@ -150,6 +162,19 @@ export function createParley(options: ParleyOptions): Parley {
     async getOrCreateSession(input, options) {
       const repeatable = { isRepeatable: true, ...options }
       return session((await mutate(GetOrCreateSessionDocument, input, repeatable)).session.id)
+    },
+    complete(given, { signal } = {}) {
+      const input = withClientId(given)
+      return createReply({
+        parley: requests,
+        ask: (signal) => mutate(CompleteDocument, input, { signal }),
+        signal,
+      })
+    },
+    executeTemplate(given, { signal } = {}) {
+      const input = withClientId(given)
+      const ask = (signal: AbortSignal) => mutate(ExecuteTemplateDocument, input, { signal })
+      return createReply({ parley: requests, ask, signal })
     },
     status: board.current,
     onStatus: board.onChange,

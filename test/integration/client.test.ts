@@ -196,6 +196,10 @@ describe('a reply', () => {
     const edited = session.edit(userMessage.id, '/repeat Another one.')
     expect(await textOf(edited)).toBe('Another one.')
     expect((await edited.sent).userMessage.content).toBe('/repeat Another one.')
+
+    const alone = parley.complete({ messages: [{ role: 'USER', content: '/repeat No session.' }] })
+    expect(await textOf(alone)).toBe('No session.')
+    expect((await alone.done).run.status).toBe('COMPLETED')
   })
 })
 
