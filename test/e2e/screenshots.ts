@@ -57,6 +57,12 @@ const scenes: Record<string, (page: Page) => Promise<void>> = {
     if (await button.isVisible()) await button.click()
     await page.getByRole('link').first().waitFor()
   },
+  ...Object.fromEntries(
+    ['share', 'documents', 'model', 'context', 'memory', 'usage', 'transfer', 'settings'].map((id) => [
+      `panel-${id}`,
+      (page: Page) => openPanel(page, id),
+    ]),
+  ),
 }
 
 const sampleMarkdown = `# Tides in brief
@@ -89,6 +95,13 @@ async function open(page: Page, title: string) {
   if (await button.isVisible()) await button.click()
   await page.getByRole('link', { name: title }).first().click()
   await page.getByRole('article').first().waitFor()
+}
+
+async function openPanel(page: Page, id: string) {
+  await open(page, 'Checkout')
+  await page.goto(`${page.url()}?panel=${id}`)
+  await page.getByRole('complementary').waitFor()
+  await page.waitForLoadState('networkidle')
 }
 
 const dataDir = await mkdtemp(join(tmpdir(), 'parley-screenshots-'))
