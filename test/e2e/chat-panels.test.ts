@@ -151,9 +151,12 @@ it('chooses a model and parameters, and tells what holds and where it comes from
 })
 
 it('shows the context of the next message, part by part', async () => {
-  const { sessionId, page, drawer } = await world.openPanel('context', { systemPrompt: 'Be brief.' })
+  const { sessionId, page, drawer } = await world.openPanel('', { systemPrompt: 'Be brief.' })
+  await page.getByLabel('Write a message').fill('Is it hot?')
+  await page.getByRole('button', { name: 'Context of the next message' }).click()
   const parts = drawer.getByRole('list', { name: 'What the model gets, in order' }).getByRole('listitem')
   await parts.filter({ hasText: 'System prompt' }).getByText('Be brief.').first().waitFor()
+  expect(await drawer.getByLabel('With the message').inputValue()).toBe('Is it hot?')
   await drawer.getByLabel('With the message').fill('How hot is it?')
   await parts.filter({ hasText: 'Question' }).getByText('How hot is it?').first().waitFor()
   await world.alice.sendMessage({ sessionId, content: 'Is it warm?', wait: true })

@@ -98,7 +98,7 @@ async function open(page: Page, title: string) {
 }
 
 async function openPanel(page: Page, id: string) {
-  await open(page, 'Checkout')
+  await open(page, 'Sourdough')
   await page.goto(`${page.url()}?panel=${id}`)
   await page.getByRole('complementary').waitFor()
   await page.waitForLoadState('networkidle')

@@ -2,6 +2,7 @@ import { type FormEvent, type KeyboardEvent, type Ref, useLayoutEffect, useRef, 
 import { Button } from '../ui/button.tsx'
 import { icons } from '../ui/icons.tsx'
 import styles from './composer.module.css'
+import { drafts } from './drafts.ts'
 
 type ComposerProps = {
   ref?: Ref<HTMLTextAreaElement>
@@ -20,8 +21,6 @@ type ComposerProps = {
 
 /** As the server has it by default (CHAT_MESSAGE_MAX_LENGTH); what its own limit is, its answer says. */
 const usualLimit = 10_000
-
-const drafts = new Map<string, string>()
 
 /** Enter sends, Shift and Enter begins a line, Escape stops the reply. */
 export function Composer(props: ComposerProps) {

@@ -1,5 +1,6 @@
 import { useQuery, useSubscription } from '@apollo/client/react'
 import { useState } from 'react'
+import { drafts } from '../../conversation/drafts.ts'
 import { Field } from '../../ui/field.tsx'
 import { Skeleton } from '../../ui/skeleton.tsx'
 import { Loaded } from '../loaded.tsx'
@@ -26,7 +27,8 @@ export function ContextPanel({ sessionId }: { sessionId: string }) {
 }
 
 function ContextPreview({ sessionId }: { sessionId: string }) {
-  const [content, setContent] = useState('')
+  // Begins with what is being written in the conversation.
+  const [content, setContent] = useState(() => drafts.get(sessionId) ?? '')
   const variables = { sessionId, content: useSettled(content.trim()) || null }
   const result = useQuery(ContextPreviewQuery, { variables, fetchPolicy: 'cache-and-network' })
   useSubscription(ContextChanged, { variables: { sessionId }, onData: () => void result.refetch() })

@@ -26,7 +26,7 @@ export function TagsField({ tags, isDisabled, fault, onChange }: Props) {
   }
 
   return (
-    <Field label="Tags" hint="Enter adds one" error={fault && `A tag ${fault}.`}>
+    <Field label="Tags" {...(!isDisabled && { hint: 'Enter adds one' })} error={fault && `A tag ${fault}.`}>
       {({ className, ...control }) => (
         <div className={`${className} ${styles.tags}`}>
           {tags.map((tag) => (
