@@ -101,7 +101,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       max: options.poolSize,
       open: pool.totalCount,
       inUse: pool.totalCount - pool.idleCount,
-      waiting: pool.waitingCount,
+      waiting: pool.waiting,
     }),
     close: async () => {
       await prisma.$disconnect()
@@ -110,7 +110,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   }
 }
 
-const poolConfig = (options: DatabaseOptions, role: string, max: number): pg.PoolConfig => ({
+const poolConfig = (options: DatabaseOptions, role: string, max: number) => ({
   connectionString: options.url,
   max,
   connectionTimeoutMillis: options.poolWaitMs,

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import pg from 'pg'
+import { createTurns, type Turns } from '../lib/turns.ts'
 
 /** A prepared statement: `name` is unique to `text` in the whole program. */
 export type Statement = { name: string; text: string }
@@ -13,10 +14,24 @@ export type Sql = <Row extends object>(statement: Statement, values: readonly un
  *
  * The tenant is a session setting that is sent only when the connection last served another tenant: one round trip
  * on a switch and none otherwise, against three for a transaction around each query.
+ *
+ * Where all connections are in use, tenants get the next one in turn, however much one of them asks.
  */
 export class TenantPool extends pg.Pool {
   readonly #scope = new AsyncLocalStorage<string>()
   readonly #bound = new WeakMap<pg.PoolClient, string>()
+  readonly #turns: Turns
+
+  constructor(config: pg.PoolConfig & { max: number; connectionTimeoutMillis: number }) {
+    super(config)
+    const { max: atOnce, connectionTimeoutMillis: waitMs } = config
+    this.#turns = createTurns({ atOnce, waitMs })
+  }
+
+  /** What waits for a connection now. */
+  get waiting(): number {
+    return this.#turns.waiting()
+  }
 
   /** Everything that `work` asks of this pool, now and after any await, is done as this tenant. */
   within<T>(tenantId: string, work: () => Promise<T>): Promise<T> {
@@ -38,7 +53,16 @@ export class TenantPool extends pg.Pool {
 
   /** A connection that is bound to this tenant, whatever scope is running. */
   async connectAs(tenantId: string): Promise<pg.PoolClient> {
-    const client = await super.connect()
+    await this.#turns.take(tenantId)
+    const client = await super.connect().catch((error) => {
+      this.#turns.done()
+      throw error
+    })
+    const release = client.release.bind(client)
+    client.release = (error) => {
+      release(error)
+      this.#turns.done()
+    }
     if (this.#bound.get(client) === tenantId) return client
     try {
       await client.query("SELECT set_config('app.tenant', $1, false)", [tenantId])

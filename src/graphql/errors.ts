@@ -12,6 +12,7 @@ import {
   RunInProgressError,
   ValidationError,
 } from '../lib/errors.ts'
+import { noConnection } from '../lib/turns.ts'
 import { builder } from './builder.ts'
 
 const ErrorCodeEnum = builder.enumType('ErrorCode', {
@@ -116,7 +117,9 @@ export function presentError(
   const cause = graphqlError?.originalError ?? (graphqlError ? null : error)
   if (cause instanceof ParleyError) return known(cause, graphqlError)
   // The row was there when what points at it was read, and was deleted since.
-  if (isGone(cause)) return known(new NotFoundError('object'), graphqlError)
+  if (codeIn(cause) === 'P2025') return known(new NotFoundError('object'), graphqlError)
+  // Prisma puts an error of its own around that of the pool, and takes its code over.
+  if (codeIn(cause) === 'RATE_LIMITED') return known(noConnection(), graphqlError)
   // Without an original error it was raised by parsing, validation or the coercion of variables.
   if (graphqlError && (cause === null || cause === undefined || cause instanceof GraphQLError))
     return known({ code: codeOf(graphqlError), message: graphqlError.message }, graphqlError)
@@ -128,8 +131,7 @@ export function presentError(
   })
 }
 
-/** Prisma: a record that was required was not found. */
-const isGone = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'P2025'
+const codeIn = (error: unknown) => (error instanceof Error && 'code' in error ? error.code : undefined)
 
 function codeOf(error: GraphQLError): ErrorCode {
   const code = error.extensions.code
