@@ -60,19 +60,34 @@ it('keeps the text whole when the server is killed in mid-reply and comes back',
   await expectInStep(chat, sessionId)
 }, 90_000)
 
-it('goes on when the network comes back, with what was written meanwhile', async () => {
+it('goes on where it was when the network comes back, with what was written meanwhile', async () => {
   const chat = await open()
-  await chat.say('/long 250 Tell me of the tides.')
+  await chat.say('/long 5000 Tell me of the tides.')
   const sessionId = await chat.sessionId()
   await chat.untilReply(/A long reply/)
   await chat.context.setOffline(true)
   await chat.page.getByText('You are offline').waitFor()
+  const before = await chat.replyText()
   await chat.say('Said without a network')
   await chat.messages.getByText('Said without a network').waitFor()
-  // The reply ends without this page.
-  await vi.waitFor(async () => expect(await stored(sessionId)).toBeDefined(), waiting)
   await chat.context.setOffline(false)
   await chat.page.getByText('You are offline').waitFor({ state: 'detached' })
+  // It is sent now, and waits for the reply that is still being written.
+  await chat.page.getByRole('region', { name: 'Waiting for this reply' }).waitFor()
+  const during = await vi.waitFor(async () => {
+    const text = await chat.replyText()
+    expect(text.length).toBeGreaterThan(before.length)
+    return text
+  }, waiting)
+  await chat.field.press('Escape')
   await vi.waitFor(async () => expect(await chat.replies.count()).toBe(2), waiting)
   await expectInStep(chat, sessionId)
+  // What stood there in between was the reply as far as it had come; its last word may have been cut.
+  const { session } = await server
+    .api()
+    .run(`query ($id: ID!) { session(id: $id) { messages(role: ASSISTANT) { nodes { content } } } }`, {
+      id: sessionId,
+    })
+  const seen = wordsOf(during)?.slice(0, -1) ?? []
+  expect(wordsOf(session.messages.nodes[0].content)?.slice(0, seen.length)).toEqual(seen)
 }, 90_000)
