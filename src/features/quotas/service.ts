@@ -54,7 +54,8 @@ const eachUser = '00000000-0000-0000-0000-000000000000'
 const scopeOf = (subject: string) =>
   `CASE ${subject} WHEN $1 THEN 'TENANT' WHEN '${eachUser}' THEN 'EACH_USER' ELSE 'USER' END`
 
-const now = `(clock_timestamp() AT TIME ZONE 'UTC')`
+// Of the statement, not of the clock: what changes within one keeps PostgreSQL from the index on the days.
+const now = `(statement_timestamp() AT TIME ZONE 'UTC')`
 const startOf = (period: string) => `date_trunc(${period}::text, ${now})`
 
 /** Needs `q`, the quota, and `payer`, whose use counts. */
