@@ -50,6 +50,7 @@ describe.each(operations)('the operations of $page', ({ named }) => {
   it.each(named)('%s', async (name, text) => {
     const [definition] = parse(text).definitions
     if (definition?.kind !== 'OperationDefinition') return expect.fail('It is no operation.')
+    known.sessionId ??= someSessionId
     const names = definition.variableDefinitions?.map(({ variable }) => variable.name.value) ?? []
     const variables = Object.fromEntries(names.map((each) => [each, known[each]]))
     if (definition.operation === 'subscription') {
