@@ -23,7 +23,7 @@ export type Node = {
   handles(): Promise<number>
 }
 
-const startTimeoutMs = 20_000
+const startTimeoutMs = 120_000
 
 /** `root` is where the sources are: the checkout, or a copy of it with a guard taken out. */
 export async function createNode(root: string, env: Record<string, string>): Promise<Node> {

@@ -44,6 +44,50 @@ async function shareWith(sessionId: string, users: readonly string[]) {
 }
 
 describe('readers of one selection', () => {
+  it('share the pieces of a reply and the new messages of a session, too', async () => {
+    const sessionId = await app.api().createSession()
+    const users = ['bob', 'carol']
+    await shareWith(sessionId, users)
+    const follow = (query: string, id: string) =>
+      ['alice', ...users].flatMap((user) => [
+        app.socket({ user }).watch(query, { id }),
+        openEventStream(app.url, app.token({ user }), query, { id }),
+      ])
+    const added = `subscription CountedMessages($id: ID!) { messageAdded(sessionId: $id) { content toolCalls { id } } }`
+    const add = (content: string) =>
+      app.api().mutate('addMessages', { sessionId, messages: [{ role: 'USER', content }] })
+    const addings = await counting('Message', 'toolCalls', async () => {
+      const watches = follow(added, sessionId)
+      for (let sent = 0; watches.some(({ events }) => events.length === 0); sent += 1) {
+        await add(`hello ${sent}`)
+        expect(watches.map(({ failure }) => failure ?? null)).toEqual(Array(6).fill(null))
+      }
+      for (const content of ['one', 'two', 'three']) await add(content)
+      for (const watch of watches) {
+        await watch.until(({ content }) => content === 'three')
+        expect(watch.events.slice(-3).map(({ content }) => content)).toEqual(['one', 'two', 'three'])
+        watch.stop()
+      }
+    })
+    expect(addings).toBeLessThan(6 * 4)
+
+    const { assistantMessage } = await app.api().sendMessage({ sessionId, content: '/pace 40 /long 60' })
+    const reply = `subscription CountedPieces($id: ID!) { tokenStream(messageId: $id) { offset text status } }`
+    let pieces = 0
+    const renderings = await counting('ReplyText', 'status', async () => {
+      const texts = new Set()
+      for (const { events, ended } of follow(reply, assistantMessage.id)) {
+        await ended
+        pieces += events.length
+        expect(events.at(-1).status).toBe('COMPLETE')
+        texts.add(events.map(({ text }) => text).join(''))
+      }
+      expect(texts.size).toBe(1)
+    })
+    // Each has a beginning of its own.
+    expect(renderings).toBeLessThan(pieces / 2)
+  })
+
   it('share one execution of each event, whoever they are and whichever door they came by', async () => {
     const sessionId = await app.api().createSession()
     const users = ['bob', 'carol']

@@ -41,19 +41,6 @@ export type SessionState = StoredState & { session: Session; messages: Message[]
 export const withText = (messages: readonly Message[], text: ReadonlyMap<string, string>): Message[] =>
   messages.map((message) => ({ ...message, content: text.get(message.id) ?? message.content }))
 
-/** The feed as its reader gets it; ends when a participant is removed who can no longer see the session. */
-export async function* sessionEvents(
-  deliveries: AsyncIterable<Delivery<SessionState>>,
-  isStillVisible: (removedUserId: string) => Promise<boolean>,
-): AsyncGenerator<SessionEvent> {
-  for await (const delivery of deliveries) {
-    const event = toSessionEvent(delivery)
-    if (event) yield event
-    else if ('event' in delivery && delivery.event.type === 'ParticipantRemoved')
-      if (!(await isStillVisible(delivery.event.userId))) return
-  }
-}
-
 /** What a delivery is to readers; null for what is for the feed itself. */
 export function toSessionEvent(delivery: Delivery<SessionState>): SessionEvent | null {
   const { cursor, at } = delivery
@@ -75,18 +62,4 @@ export function told(event: PublicEvent): ToldEvent {
   if ('users' in event) return { type: event.type, users: event.users.map(fromWire<User>) }
   if ('session' in event) return { type: event.type, session: fromWire<Session>(event.session) }
   return event
-}
-
-/** New messages; those that fell into a gap of the feed come from the snapshot that tells it. */
-export async function* newMessages(events: AsyncIterable<SessionEvent>): AsyncGenerator<Message> {
-  let lastSeq = 0
-  for await (const each of events) {
-    if ('reason' in each) {
-      if (each.reason === 'GAP') yield* each.messages.filter(({ seq }) => seq > lastSeq)
-      lastSeq = each.session.lastSeq
-    } else if (each.event.type === 'MessageAdded') {
-      lastSeq = each.event.message.seq
-      yield each.event.message
-    }
-  }
 }

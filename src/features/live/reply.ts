@@ -1,6 +1,8 @@
 import type { Message } from '../../db/client.ts'
+import type { Step } from '../../realtime/fan-out-source.ts'
 import type { Since } from '../../realtime/feed.ts'
 import type { SessionEvent } from './events.ts'
+import { joinedMaxLength, type LiveSource, narrowed, type SessionSource } from './shared.ts'
 
 /** A piece of one reply. `status` is STREAMING until the last piece, which tells how it ended. */
 export type ReplyPiece = {
@@ -12,35 +14,56 @@ export type ReplyPiece = {
   finishReason: Message['finishReason']
 }
 
-/** The pieces of a reply that is being written, up to its end. */
-export async function* replyPieces(
-  events: AsyncIterable<SessionEvent>,
-  message: Message,
-): AsyncGenerator<ReplyPiece> {
-  const messageId = message.id
-  /** The length of the text so far; unknown to a reader that resumes before its first piece. */
-  let length: number | undefined
-  for await (const each of events) {
-    const { cursor } = each
-    if ('reason' in each) {
-      const { status, finishReason, content } = each.messages.find(({ id }) => id === messageId) ?? message
-      yield { cursor, messageId, offset: 0, text: content ?? '', status, finishReason }
-      length = (content ?? '').length
-      if (status !== 'STREAMING') return
-    } else if (each.event.type === 'TextDelta' && each.event.messageId === messageId) {
-      const { offset, text } = each.event
-      yield { cursor, messageId, offset, text, status: 'STREAMING', finishReason: null }
-      length = offset + text.length
-    } else if (each.event.type === 'MessageUpdated' && each.event.message.id === messageId) {
-      const { status, finishReason, content } = each.event.message
-      if (status === 'STREAMING') continue
-      // Words that were said while the log was away come with the end.
-      const whole = content ?? ''
-      const offset = length ?? whole.length
-      yield { cursor, messageId, offset, text: whole.slice(offset), status, finishReason }
-      return
-    }
+/**
+ * The pieces of a reply that is being written, up to its end. A place is a cursor of the feed and the length of the text
+ * so far, which is not known to a reader that resumes before its first piece.
+ */
+export const replyOf = (source: SessionSource, message: Message): LiveSource<Step<ReplyPiece>, ReplyPiece> =>
+  narrowed(source, (after) => begin(message, after), joined)
+
+const placeForm = /^([^/]*)(?:\/(\d*))?$/
+
+function begin(message: Message, after: string | null) {
+  const [, cursor = null, known] = (after !== null && placeForm.exec(after)) || []
+  let length = known ? Number(known) : undefined
+
+  function narrow(step: Step<SessionEvent>): Step<ReplyPiece>[] {
+    const { value, ...rest } = step
+    const piece = value && pieceOf(value, message, length)
+    if (piece) length = piece.offset + piece.text.length
+    const isLast = rest.isLast === true || (piece != null && piece.status !== 'STREAMING')
+    return [{ ...rest, isLast, cursor: `${step.cursor}/${length ?? ''}`, ...(piece && { value: piece }) }]
   }
+
+  return { cursor, narrow }
+}
+
+function pieceOf(told: SessionEvent, message: Message, length: number | undefined): ReplyPiece | null {
+  const { cursor } = told
+  const messageId = message.id
+  if ('reason' in told) {
+    const { status, finishReason, content } = told.messages.find(({ id }) => id === messageId) ?? message
+    return { cursor, messageId, offset: 0, text: content ?? '', status, finishReason }
+  }
+  const { event } = told
+  if (event.type === 'TextDelta' && event.messageId === messageId) {
+    const { offset, text } = event
+    return { cursor, messageId, offset, text, status: 'STREAMING', finishReason: null }
+  }
+  if (event.type !== 'MessageUpdated' || event.message.id !== messageId) return null
+  const { status, finishReason, content } = event.message
+  if (status === 'STREAMING') return null
+  // Words that were said while the log was away come with the end.
+  const whole = content ?? ''
+  const offset = length ?? whole.length
+  return { cursor, messageId, offset, text: whole.slice(offset), status, finishReason }
+}
+
+function joined(first: ReplyPiece, second: ReplyPiece): ReplyPiece | null {
+  const text = first.text + second.text
+  const isNext = first.offset + first.text.length === second.offset
+  if (!isNext || second.status !== 'STREAMING' || text.length > joinedMaxLength) return null
+  return { ...second, offset: first.offset, text }
 }
 
 /** What is left of a reply that is over, for a reader that has seen the feed up to `since`; all of it where that is unknown. */

@@ -1,7 +1,7 @@
 import { onVisibleSession } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Message, Prisma, Session } from '../../db/client.ts'
-import { closing, createRounds } from '../../lib/async.ts'
+import { createRounds } from '../../lib/async.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { NotFoundError } from '../../lib/errors.ts'
 import type { Page } from '../../lib/paging.ts'
@@ -10,12 +10,13 @@ import type { Feed } from '../../realtime/feed.ts'
 import { parseCursor } from '../../realtime/feed-cursor.ts'
 import { type MessagePageArgs, readMessagePage } from '../messages/page.ts'
 import type { Sessions } from '../sessions/service.ts'
-import { newMessages, type SessionEvent, type SessionState, withText } from './events.ts'
+import { type SessionEvent, type SessionState, withText } from './events.ts'
 import type { LostChanges } from './lost-changes.ts'
+import { newMessagesOf } from './new-messages.ts'
 import type { Presence } from './presence.ts'
-import { lastPiece, type ReplyPiece, replyPieces } from './reply.ts'
+import { lastPiece, type ReplyPiece, replyOf } from './reply.ts'
 import { createRunFeed, type RunEvent } from './run-events.ts'
-import { createSessionSource, createShareable, iterate } from './shared.ts'
+import { createSessionSource, createShareable } from './shared.ts'
 
 /** A session as read by a query together with the pages of messages that were asked for and the cursor that fits. */
 type ObservedSession = { cursor: string; pages: ReadonlyMap<string, Page<Message>> }
@@ -38,15 +39,11 @@ export type Live = {
   /** The live feed of a session that the viewer may see; one execution of its events can serve many readers. */
   share(viewer: Viewer, sessionId: string, after?: string | null): Promise<Shareable<SessionEvent>>
   /** New messages from now on. */
-  followMessages(viewer: Viewer, sessionId: string): Promise<AsyncIterableIterator<Message>>
+  followMessages(viewer: Viewer, sessionId: string): Promise<Shareable<Message>>
   /** The live feed of one run that the viewer may see; ends with the run. */
   followRun(viewer: Viewer, runId: string, after?: string | null): Promise<AsyncIterableIterator<RunEvent>>
   /** The text of one reply: what is there, then what comes; ends with the reply. */
-  followReply(
-    viewer: Viewer,
-    messageId: string,
-    after?: string | null,
-  ): Promise<AsyncIterableIterator<ReplyPiece>>
+  followReply(viewer: Viewer, messageId: string, after?: string | null): Promise<AsyncIterable<ReplyPiece>>
 }
 
 /** Messages in a snapshot: enough for a screen, whatever the length of the session. */
@@ -114,17 +111,6 @@ export function createLive({ feed, fanOut, sessions, lostChanges, presence }: De
       return deliveries
     })
 
-  async function follow(
-    viewer: Viewer,
-    sessionId: string,
-    after?: string | null,
-    requireRight: Require = sessions.require,
-  ) {
-    await requireRight(viewer, sessionId, 'VIEWER')
-    const source = sourceOf(viewer, sessionId, requireRight)
-    return iterate(source, await source.follow(after ?? null))
-  }
-
   return {
     async observe(viewer, sessionId, readSession, pages) {
       const read = async () =>
@@ -164,25 +150,33 @@ export function createLive({ feed, fanOut, sessions, lostChanges, presence }: De
       return present(createShareable(fanOut, topic, source, { after }))
     },
     async followMessages(viewer, sessionId) {
-      const events = await follow(viewer, sessionId)
-      return closing(newMessages(events), () => void events.return?.())
+      const source = newMessagesOf(sourceOf(viewer, sessionId))
+      const opened = await source.follow(null)
+      return createShareable(fanOut, `messages:${viewer.tenantId}:${sessionId}`, source, { opened })
     },
     followRun: createRunFeed({ feed, lostChanges }),
     async followReply(viewer, messageId, after) {
       const where = { tenantId: viewer.tenantId, id: messageId, ...onVisibleSession(viewer) }
-      const found = await viewer.db.prisma.message.findFirst({ where, select: { sessionId: true } })
+      const { prisma } = viewer.db
+      const found = await prisma.message.findFirst({ where })
       if (!found) throw new NotFoundError('message')
-      const events = await follow(viewer, found.sessionId, after, sessions.requirePlace)
-      const stop = () => void events.return?.()
+      if (after != null) parseCursor(after)
+      const mayRead = async () => (await prisma.message.count({ where })) > 0
+      const place = { ...sourceOf(viewer, found.sessionId, sessions.requirePlace), mayRead }
+      const source = replyOf(place, found)
+      const opened = after == null && found.status === 'STREAMING' ? await source.follow(null) : null
       try {
         // Read after attaching: a reply that is over ends here, and the end of any other one is still to be told.
-        const message = await viewer.db.prisma.message.findFirstOrThrow({ where })
-        if (message.status === 'STREAMING') return closing(replyPieces(events, message), stop)
-        stop()
+        const message = opened ? await prisma.message.findFirstOrThrow({ where }) : found
+        if (message.status === 'STREAMING') {
+          const start = opened ? { opened } : { after: after ?? '' }
+          return createShareable(fanOut, `reply:${viewer.tenantId}:${messageId}`, source, start)
+        }
+        opened?.close()
         const since = after ? await feed.since(found.sessionId, after) : null
         return lastPiece(message, since, since?.cursor ?? (await feed.cursorAt(found.sessionId, 0)))
       } catch (error) {
-        stop()
+        opened?.close()
         throw error
       }
     },

@@ -1,20 +1,23 @@
 import { visibleSessions } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import { closing } from '../../lib/async.ts'
-import type { Polled } from '../../lib/polled.ts'
+import { iteratePolled, type Polled } from '../../lib/polled.ts'
 import type { FanOut, Shareable } from '../../realtime/fan-out.ts'
 import { everybody, type Source, type Step } from '../../realtime/fan-out-source.ts'
 import type { Delivery } from '../../realtime/feed-deliveries.ts'
-import { type SessionEvent, type SessionState, sessionEvents, toSessionEvent } from './events.ts'
+import { type SessionEvent, type SessionState, toSessionEvent } from './events.ts'
 
 /** Text that is joined stays below this many UTF-16 units in one event. */
-const joinedMaxLength = 16_384
+export const joinedMaxLength = 16_384
 
-/** What a session's live feed is to one viewer; without a cursor it begins with a snapshot. */
-export type SessionSource = Omit<Source<Delivery<SessionState>, SessionEvent>, 'follow'> & {
-  follow(after: string | null): Promise<Opened>
+/** What one viewer follows; without a place it begins at the start. */
+export type LiveSource<Item, Value> = Omit<Source<Item, Value>, 'follow'> & {
+  follow(after: string | null): Promise<Polled<Item>>
 }
 
+export type SessionSource = LiveSource<Delivery<SessionState>, SessionEvent>
+
+/** What a session's live feed is to one viewer; without a cursor it begins with a snapshot. */
 export function createSessionSource(
   viewer: Viewer,
   sessionId: string,
@@ -33,18 +36,54 @@ export function createSessionSource(
   }
 }
 
-type Opened = Polled<Delivery<SessionState>>
+/**
+ * A part of what a session's feed tells. `begin` is given the place to go on from, and gives the cursor of the feed that
+ * is in it and what becomes of each step from there; a place must say all that this depends on.
+ */
+export function narrowed<Value>(
+  source: SessionSource,
+  begin: (after: string | null) => {
+    cursor: string | null
+    narrow: (step: Step<SessionEvent>) => readonly Step<Value>[]
+  },
+  join: (first: Value, second: Value) => Value | null,
+): LiveSource<Step<Value>, Value> {
+  return {
+    userId: source.userId,
+    mayRead: source.mayRead,
+    stepOf: (step) => step,
+    joined: join,
+    async follow(after) {
+      const { cursor, narrow } = begin(after)
+      const deliveries = await source.follow(cursor)
+      let waiting: Step<Value>[] = []
+      return {
+        poll(wake) {
+          for (;;) {
+            const step = waiting.shift()
+            if (step) return { value: step }
+            const next = deliveries.poll(wake)
+            if (next === null || next.done) return next
+            waiting = [...narrow(source.stepOf(next.value))]
+          }
+        },
+        close: () => deliveries.close(),
+        [Symbol.asyncIterator]: iteratePolled,
+      }
+    },
+  }
+}
 
 /** A feed that this viewer may follow from `start` on. */
-export function createShareable(
+export function createShareable<Item, Value>(
   fanOut: FanOut,
   topic: string,
-  source: SessionSource,
-  start: { after: string } | { opened: Opened },
-): Shareable<SessionEvent> {
+  source: LiveSource<Item, Value>,
+  start: { after: string } | { opened: Polled<Item> },
+): Shareable<Value> {
   // Let go of once it is used: who follows keeps this, and a feed that was opened and left behind would stay with it.
   let opening: typeof start | null = start
-  let alone: AsyncIterableIterator<SessionEvent> | null = null
+  let alone: AsyncIterableIterator<Value> | null = null
   let isClosed = false
   const take = () => {
     if (opening === null) throw new Error('A feed is followed once.')
@@ -59,7 +98,8 @@ export function createShareable(
   }
   async function* iterateAlone() {
     const from = take()
-    alone = iterate(source, 'opened' in from ? from.opened : await source.follow(from.after))
+    const items = 'opened' in from ? from.opened : await source.follow(from.after)
+    alone = closing(valuesOf(source, items), () => items.close())
     if (isClosed) close()
     yield* alone
   }
@@ -71,11 +111,17 @@ export function createShareable(
   }
 }
 
-/** The feed for its one reader alone. */
-export function iterate(source: SessionSource, deliveries: Opened): AsyncIterableIterator<SessionEvent> {
-  const isStillVisible = async (removedUserId: string) =>
-    removedUserId !== source.userId || (await source.mayRead())
-  return closing(sessionEvents(deliveries, isStillVisible), () => deliveries.close())
+/** What the source tells its one reader alone. */
+async function* valuesOf<Item, Value>(
+  source: LiveSource<Item, Value>,
+  items: Polled<Item>,
+): AsyncGenerator<Value> {
+  for await (const item of items) {
+    const { value, recheck, isLast } = source.stepOf(item)
+    if (recheck === source.userId && !(await source.mayRead())) return
+    if (value !== undefined) yield value
+    if (isLast) return
+  }
 }
 
 function stepOf(delivery: Delivery<SessionState>): Step<SessionEvent> {

@@ -2,7 +2,7 @@ import type { Message as MessageRow } from '../../db/client.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
-import { eventAsItIs } from '../../graphql/shared.ts'
+import { eventAsItIs, sameForAll } from '../../graphql/shared.ts'
 import { encodeId } from '../../lib/ids.ts'
 import { FinishReason, MessageStatus } from './schema.ts'
 
@@ -19,7 +19,11 @@ const ReplyPieceRef = builder.objectRef<ReplyPiece>('ReplyText').implement({
   description: 'A piece of the text of one reply. A piece with `offset: 0` replaces whatever the reader has.',
   fields: (t) => ({
     cursor: t.expose('cursor', { type: 'Cursor', description: 'Follow on from here.' }),
-    messageId: t.id({ description: 'The reply.', resolve: (piece) => encodeId('Message', piece.messageId) }),
+    messageId: t.id({
+      description: 'The reply.',
+      extensions: sameForAll,
+      resolve: (piece) => encodeId('Message', piece.messageId),
+    }),
     offset: t.exposeInt('offset', { description: 'The length of the text before it, in UTF-16 units.' }),
     text: t.exposeString('text', {
       description: 'The text that comes next; may be empty in the last piece.',
@@ -27,12 +31,14 @@ const ReplyPieceRef = builder.objectRef<ReplyPiece>('ReplyText').implement({
     status: t.field({
       type: MessageStatus,
       description: 'STREAMING until the last piece, which tells how the reply ended.',
+      extensions: sameForAll,
       resolve: ({ status }) => status,
     }),
     finishReason: t.field({
       type: FinishReason,
       nullable: true,
       description: 'Why it ended where it ends; null before.',
+      extensions: sameForAll,
       resolve: ({ finishReason }) => finishReason,
     }),
   }),
