@@ -26,7 +26,7 @@ describe('a conversation', () => {
       seen.add(await chat.replyText())
       expect(await chat.replies.last().getByRole('button', { name: 'Answer again' }).count()).toBe(1)
     }, waiting)
-    expect(seen.size).toBeGreaterThan(3)
+    expect(seen.size).toBeGreaterThan(1)
     const item = chat.page.getByRole('link', { name: /Why are there tides/ })
     await item.waitFor()
     expect(await item.getAttribute('aria-current')).toBe('page')

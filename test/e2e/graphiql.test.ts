@@ -41,7 +41,7 @@ it('leads a newcomer from a first session to words that arrive live', async () =
     seen.push(await watcher.reply())
     expect(seen.at(-1)).toBe(await storedReply(sessionId))
   }, waiting)
-  expect(new Set(seen).size).toBeGreaterThan(3)
+  expect(new Set(seen).size).toBeGreaterThan(1)
   expect(seen.filter((text) => !seen.at(-1)?.startsWith(text ?? '-'))).toEqual([])
 
   await sender.openTab('List')
