@@ -10,6 +10,8 @@ import type { PgBoss } from 'pg-boss'
  * - It is done **at least once**. A handler that throws, or whose node died or stopped, is called again, three times
  *   at most, after ever longer pauses. So a handler must be safe to repeat.
  * - Of the jobs of one name and `singletonKey` at most one waits and at most one is at work, on all nodes together.
+ * - Of the jobs of one name and `group` no third is begun while two are at work, on all nodes together, unless in the same
+ *   moment: what one user has in line leaves places to the others.
  * - A scheduled job is sent once per time of its schedule, however many nodes there are.
  */
 export type Jobs = {
@@ -30,7 +32,7 @@ export type Jobs = {
 
 export type JobHandler<Data extends object> = (data: Data, signal: AbortSignal) => Promise<unknown>
 
-export type SendOptions = { singletonKey?: string; startAfter?: Date }
+export type SendOptions = { singletonKey?: string; group?: string; startAfter?: Date }
 
 type Options = {
   /** Of the database, with a user who may make the schema `jobs` there. */
@@ -53,11 +55,15 @@ const queueOptions = {
   heartbeatSeconds: 60,
 } as const
 
-/** How soon a job is found all the same whose wake-up was lost. */
-const workOptions = { batchSize: 1, notifyPollingIntervalSeconds: 5 }
-
 /** Jobs of one name that a node does at a time. */
 const workersPerName = 4
+
+const workOptions = {
+  batchSize: 1,
+  /** How soon a job is found all the same whose wake-up was lost. */
+  notifyPollingIntervalSeconds: 5,
+  groupConcurrency: workersPerName / 2,
+}
 
 export function createJobs({ url, log }: Options): Jobs {
   const handlers = new Map<string, JobHandler<object>>()
@@ -140,9 +146,13 @@ export function createJobs({ url, log }: Options): Jobs {
     schedule(name, cron) {
       schedules.set(name, cron)
     },
-    async send(name, data, { singletonKey = randomUUID(), startAfter } = {}) {
+    async send(name, data, { singletonKey = randomUUID(), group, startAfter } = {}) {
       const boss = await ready()
-      await boss.send(name, data, { singletonKey, ...(startAfter && { startAfter }) })
+      await boss.send(name, data, {
+        singletonKey,
+        ...(group && { group: { id: group } }),
+        ...(startAfter && { startAfter }),
+      })
     },
     start: () => startAfter(startDelayMs),
     async stop() {

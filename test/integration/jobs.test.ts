@@ -67,6 +67,24 @@ it('keeps one waiting and one working job of a key', async () => {
   expect(await stored(url)).toHaveLength(2)
 })
 
+it('does the job of another group before what the greedy one has in line', async () => {
+  const jobs = node(await newDatabase())
+  const first = new AbortController()
+  const begun: string[] = []
+  jobs.work<{ mark: string }>('test', async ({ mark }, signal) => {
+    begun.push(mark)
+    const ends = begun.length === 1 ? AbortSignal.any([signal, first.signal]) : signal
+    if (mark !== 'other') await once(ends, 'abort')
+  })
+  for (let count = 0; count < 10; count += 1) await jobs.send('test', { mark: 'greedy' }, { group: 'greedy' })
+  await vi.waitFor(() => expect(begun.length).toBeGreaterThan(1), { timeout: 10_000, interval: 20 })
+  await jobs.send('test', { mark: 'other' }, { group: 'modest' })
+  // All four workers may have begun in one moment; the first that is done takes the other's job.
+  first.abort()
+  await vi.waitFor(() => expect(begun).toContain('other'), { timeout: 15_000, interval: 20 })
+  expect(begun.indexOf('other')).toBeLessThanOrEqual(4)
+})
+
 it('gives jobs without a key to whoever is free, each once', async () => {
   const url = await newDatabase()
   const nodes = [node(url), node(url)] as [Jobs, Jobs]

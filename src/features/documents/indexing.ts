@@ -9,6 +9,8 @@ import type { DocumentNews } from './news.ts'
 import { UnreadableContent } from './pdf.ts'
 import { createVectorStore } from './vector-store.ts'
 
+type Offered = Pick<Document, 'tenantId' | 'userId' | 'id' | 'version'>
+
 /**
  * Documents become chunks in background jobs, on whichever node is free. A job may be cut off anywhere and done again:
  * chunks are numbered, and those that are stored are passed over. It works on one version of a content; where there is a
@@ -16,7 +18,7 @@ import { createVectorStore } from './vector-store.ts'
  */
 export type Indexing = {
   /** Has the latest content of a document indexed. Resolves when that is stored as a job, or left to the next sweep. */
-  offer(document: Pick<Document, 'tenantId' | 'id' | 'version'>): Promise<void>
+  offer(document: Offered): Promise<void>
 }
 
 const indexJob = 'document-index'
@@ -88,10 +90,10 @@ const allowLongStatements: Statement = {
 // Whose job was never stored, or was given up after its last try; and whose vectors are of another model, or missing.
 const findForgotten: Statement = {
   name: 'document-forgotten',
-  text: `SELECT tenant_id AS "tenantId", id, version FROM documents
+  text: `SELECT tenant_id AS "tenantId", user_id AS "userId", id, version FROM documents
     WHERE status = 'INDEXING' AND updated_at < now() - interval '3 minutes'
     UNION ALL
-    (SELECT tenant_id, id, version FROM documents
+    (SELECT tenant_id, user_id, id, version FROM documents
       WHERE status = 'READY' AND $1::text IS NOT NULL AND embedding_model IS DISTINCT FROM $1 LIMIT 1000)`,
 }
 
@@ -109,10 +111,10 @@ type Found = { userId: string; mimeType: string; status: Document['status']; con
 export function createIndexing({ database, jobs, embedder, news, log }: Dependencies): Indexing {
   const vectors = embedder && createVectorStore(embedder)
 
-  async function offer({ tenantId, id: documentId, version }: Pick<Document, 'tenantId' | 'id' | 'version'>) {
+  async function offer({ tenantId, userId, id: documentId, version }: Offered) {
     const work: Work = { tenantId, documentId, version }
     try {
-      await jobs.send(indexJob, work, { singletonKey: `${documentId}:${version}` })
+      await jobs.send(indexJob, work, { singletonKey: `${documentId}:${version}`, group: userId })
     } catch (error) {
       log.warn({ err: error, documentId }, 'a document waits for the next sweep to be indexed')
     }
@@ -197,7 +199,7 @@ export function createIndexing({ database, jobs, embedder, news, log }: Dependen
 
   jobs.work<Work>(indexJob, index)
   jobs.work(sweepJob, async () => {
-    for (const document of await database.system.sql<Document>(findForgotten, [embedder?.model ?? null]))
+    for (const document of await database.system.sql<Offered>(findForgotten, [embedder?.model ?? null]))
       await offer(document)
   })
   jobs.schedule(sweepJob, '*/5 * * * *')
