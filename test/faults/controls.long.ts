@@ -1,15 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { requireRedis } from '../support/redis.ts'
 import { createRandom } from '../support/session-reader.ts'
-import {
-  cutConnections,
-  cutRedis,
-  freezeNode,
-  killNode,
-  killPostgres,
-  loseAnswers,
-  partFromRedis,
-} from './faults.ts'
+import { cutConnections, freezeNode, killNode, killPostgres, partFromRedis } from './faults.ts'
 import { createMutant, type Mutant } from './mutants.ts'
 import { type Torment, torment } from './torment.ts'
 import { createWorld } from './world.ts'
@@ -94,32 +86,6 @@ const controls: Control[] = [
     ],
     faults: [freezeNode],
     found: /after its end/,
-  },
-  {
-    without: 'the count of what a reply has told (G1, G11)',
-    mutants: [
-      {
-        file: feed,
-        from: '{ name: names.count, min: count, max: count, to:',
-        to: '{ name: names.count, to:',
-      },
-    ],
-    faults: [loseAnswers],
-    restMs: 100,
-    found: /units of text, the next are at/,
-  },
-  {
-    without: 'a look at the positions of feeds whose pushes were lost (G9)',
-    mutants: [
-      {
-        file: 'src/realtime/broker-redis-readers.ts',
-        from: '[connection.beat(), checkPositions()]',
-        to: '[connection.beat()]',
-      },
-    ],
-    faults: [cutRedis],
-    restMs: 20,
-    found: /never saw the message|holds the message/,
   },
 ]
 
