@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { decodeId, encodeId } from '../../src/lib/ids.ts'
 import type { Api } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { doorNames, openDoors } from '../support/doors.ts'
 import { query } from '../support/postgres.ts'
 import { createRecordingProvider, end, recordedModel as model, say } from '../support/recording-provider.ts'
 import { complete, runEvents, user } from './stateless.harness.ts'
@@ -59,6 +60,14 @@ describe('runEvents', () => {
     const stranger = app.socket({ user: 'mallory' }).watch(runEvents, { id: run.id })
     await stranger.ended
     expect(stranger.events).toEqual([])
+  })
+
+  it.each(doorNames)('is open over %s', async (door) => {
+    const { run } = await complete(alice, { messages: [user('Hello')], wait: true })
+    const doors = await openDoors(app.url, app.token())
+    const told = await doors[door](runEvents, { id: run.id })
+    doors.close()
+    expect(told).toMatchObject({ data: { runEvents: { reason: 'START', run: { status: 'COMPLETED' } } } })
   })
 
   it('tells of a session nothing but the run', async () => {
