@@ -24,16 +24,16 @@ export function createProgress(
 
   return {
     reach(done) {
-      const text = `${done.toLocaleString('en')} of ${total.toLocaleString('en')} ${noun}`
+      const text = `${done.toLocaleString('en')} of ${total.toLocaleString('en')} ${noun}${left(done)}`
       if (output.isTTY) {
-        const bar = '#'.repeat(Math.round((done / total) * barWidth)).padEnd(barWidth, '.')
         // One line: what goes beyond the terminal's width would begin another with every step.
-        const line = `[${bar}] ${text}${left(done)}`.slice(0, (output.columns || 80) - 1)
-        output.write(`\r${line}${toEndOfLine}${done === total ? '\n' : ''}`)
+        const width = Math.max(0, Math.min(barWidth, (output.columns || 80) - text.length - 4))
+        const bar = '#'.repeat(Math.round((done / total) * width)).padEnd(width, '.')
+        output.write(`\r[${bar}] ${text}${toEndOfLine}${done === total ? '\n' : ''}`)
         return
       }
       const tenths = Math.floor((done / total) * 10)
-      if (tenths > toldTenths) output.write(`${text}${left(done)}\n`)
+      if (tenths > toldTenths) output.write(`${text}\n`)
       toldTenths = tenths
     },
   }
