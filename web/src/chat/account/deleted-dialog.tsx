@@ -2,6 +2,7 @@ import { useQuery } from '@apollo/client/react'
 import { useState } from 'react'
 import { Loaded } from '../panels/loaded.tsx'
 import { countOf, dayOf } from '../panels/numbers.ts'
+import { readAnew } from '../panels/read-anew.ts'
 import { Note, Nothing } from '../panels/section.tsx'
 import { DeletedSessionsQuery } from '../panels/settings/operations.ts'
 import { PurgeDialog } from '../panels/settings/purge-dialog.tsx'
@@ -15,7 +16,7 @@ type Deleted = { id: string; title: string | null; messageCount: number }
 
 /** The viewer's deleted sessions, which can be restored until they are erased. */
 export function DeletedDialog({ onClose }: { onClose: () => void }) {
-  const result = useQuery(DeletedSessionsQuery, { fetchPolicy: 'cache-and-network' })
+  const result = useQuery(DeletedSessionsQuery, { ...readAnew })
   const [erasing, setErasing] = useState<Deleted | null>(null)
   const { restore } = useDeletion()
 

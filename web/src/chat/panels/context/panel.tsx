@@ -5,6 +5,7 @@ import { Field } from '../../ui/field.tsx'
 import { Skeleton } from '../../ui/skeleton.tsx'
 import { Loaded } from '../loaded.tsx'
 import { countOf } from '../numbers.ts'
+import { readAnew } from '../read-anew.ts'
 import { Note, Nothing } from '../section.tsx'
 import { useRole } from '../use-role.ts'
 import { useSettled } from '../use-settled.ts'
@@ -30,7 +31,7 @@ function ContextPreview({ sessionId }: { sessionId: string }) {
   // Begins with what is being written in the conversation.
   const [content, setContent] = useState(() => drafts.get(sessionId) ?? '')
   const variables = { sessionId, content: useSettled(content.trim()) || null }
-  const result = useQuery(ContextPreviewQuery, { variables, fetchPolicy: 'cache-and-network' })
+  const result = useQuery(ContextPreviewQuery, { variables, ...readAnew })
   useSubscription(ContextChanged, { variables: { sessionId }, onData: () => void result.refetch() })
   const shown = { ...result, data: result.data ?? result.previousData }
 

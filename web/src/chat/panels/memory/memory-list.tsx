@@ -3,6 +3,7 @@ import { useState } from 'react'
 import { Button } from '../../ui/button.tsx'
 import { Field } from '../../ui/field.tsx'
 import { Loaded } from '../loaded.tsx'
+import { readAnew } from '../read-anew.ts'
 import { Note, Nothing } from '../section.tsx'
 import { useSettled } from '../use-settled.ts'
 import { ClearDialog } from './clear-dialog.tsx'
@@ -23,7 +24,7 @@ export function MemoryList({ sessionId, scope, mayChange }: Props) {
   const [open, setOpen] = useState<'form' | 'clear' | null>(null)
   const place: Place = scope === 'SESSION' ? { scope, sessionId } : { scope }
   const variables = { ...place, prefix: useSettled(prefix) || null }
-  const result = useQuery(MemoriesQuery, { variables, fetchPolicy: 'cache-and-network' })
+  const result = useQuery(MemoriesQuery, { variables, ...readAnew })
   useSubscription(MemoriesChanged, { variables: { sessionId }, onData: () => void result.refetch() })
   const refetch = () => void result.refetch()
   const close = () => {

@@ -1,5 +1,6 @@
 import { useQuery } from '@apollo/client/react'
 import { Loaded } from '../loaded.tsx'
+import { readAnew } from '../read-anew.ts'
 import { DangerZone } from './danger-zone.tsx'
 import { SessionSettingsQuery } from './operations.ts'
 import { SessionFacts } from './session-facts.tsx'
@@ -9,7 +10,7 @@ import { Templates } from './templates.tsx'
 export function SettingsPanel({ sessionId }: { sessionId: string }) {
   const result = useQuery(SessionSettingsQuery, {
     variables: { sessionId },
-    fetchPolicy: 'cache-and-network',
+    ...readAnew,
   })
   return (
     <Loaded result={result}>

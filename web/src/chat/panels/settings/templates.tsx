@@ -7,6 +7,7 @@ import { useToast } from '../../ui/toast.tsx'
 import { faultAt, useAction } from '../action.ts'
 import { FaultNote } from '../fault-note.tsx'
 import { policyFormOf, policyOf } from '../model/policies.ts'
+import { readAnew } from '../read-anew.ts'
 import { Section } from '../section.tsx'
 import { DeleteTemplateDialog } from './delete-template-dialog.tsx'
 import styles from './settings.module.css'
@@ -18,7 +19,7 @@ export function Templates({ session }: { session: Session }) {
   const toast = useToast()
   const [name, setName] = useState('')
   const [leaving, setLeaving] = useState<{ id: string; name: string } | null>(null)
-  const { data, refetch } = useQuery(OwnTemplatesQuery, { fetchPolicy: 'cache-and-network' })
+  const { data, refetch } = useQuery(OwnTemplatesQuery, { ...readAnew })
   const save = useAction(SaveTemplate)
   const fault = faultAt(save.fault, 'name')
   const own = data?.templates.nodes.filter(({ author }) => author.id === data.viewer.user.id) ?? []

@@ -1,5 +1,6 @@
 import { useQuery, useSubscription } from '@apollo/client/react'
 import { Loaded } from '../loaded.tsx'
+import { readAnew } from '../read-anew.ts'
 import { Note, Section } from '../section.tsx'
 import { AddPerson } from './add-person.tsx'
 import { ParticipantsQuery, PeopleChanged } from './operations.ts'
@@ -8,7 +9,7 @@ import { roles } from './roles.ts'
 import styles from './share.module.css'
 
 export function SharePanel({ sessionId }: { sessionId: string }) {
-  const result = useQuery(ParticipantsQuery, { variables: { sessionId }, fetchPolicy: 'cache-and-network' })
+  const result = useQuery(ParticipantsQuery, { variables: { sessionId }, ...readAnew })
   const refetch = () => void result.refetch()
   useSubscription(PeopleChanged, { variables: { sessionId }, onData: refetch })
 

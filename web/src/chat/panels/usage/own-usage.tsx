@@ -2,6 +2,7 @@ import { useQuery } from '@apollo/client/react'
 import { useState } from 'react'
 import { Loaded } from '../loaded.tsx'
 import { dollars, inShort } from '../numbers.ts'
+import { readAnew } from '../read-anew.ts'
 import { Section } from '../section.tsx'
 import { Tabs } from '../tabs.tsx'
 import { lastDays, type Measure } from './chart-data.ts'
@@ -25,7 +26,7 @@ export function OwnUsage({ userId }: { userId: string }) {
   const { from, to, dates } = lastDays(count, now)
   const result = useQuery(UsageQuery, {
     variables: { from, to, filter: { userId } },
-    fetchPolicy: 'cache-and-network',
+    ...readAnew,
   })
   const shown = { ...result, data: result.data ?? result.previousData }
 

@@ -1,12 +1,13 @@
 import { useQuery, useSubscription } from '@apollo/client/react'
 import { Loaded } from '../loaded.tsx'
+import { readAnew } from '../read-anew.ts'
 import { QuotasQuery, SessionUsageQuery, UsageChanged, UsageQuery } from './operations.ts'
 import { OwnUsage } from './own-usage.tsx'
 import { Quotas } from './quotas.tsx'
 import { SessionUsage } from './session-usage.tsx'
 
 export function UsagePanel({ sessionId }: { sessionId: string }) {
-  const result = useQuery(SessionUsageQuery, { variables: { sessionId }, fetchPolicy: 'cache-and-network' })
+  const result = useQuery(SessionUsageQuery, { variables: { sessionId }, ...readAnew })
   useSubscription(UsageChanged, {
     variables: { sessionId },
     onData: ({ client }) =>

@@ -1,13 +1,14 @@
 import { useQuery } from '@apollo/client/react'
 import type { QuotasQuery as Data } from '../../../generated/graphql.ts'
 import { dollars, inShort, momentOf } from '../numbers.ts'
+import { readAnew } from '../read-anew.ts'
 import { Section } from '../section.tsx'
 import { QuotasQuery } from './operations.ts'
 import styles from './usage.module.css'
 
 /** How much the viewer may use, and how much of it is used; nothing where there is no quota. */
 export function Quotas() {
-  const { data } = useQuery(QuotasQuery, { fetchPolicy: 'cache-and-network', pollInterval: pollMs })
+  const { data } = useQuery(QuotasQuery, { ...readAnew, pollInterval: pollMs })
   const limits = data?.viewer.quota.flatMap(limitsOf) ?? []
   if (limits.length === 0) return null
   return (
