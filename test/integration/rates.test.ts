@@ -125,7 +125,7 @@ it('sends are counted by user, in every session, and copies of a send are not', 
   expect((await send(3)).sendMessage).toEqual({
     __typename: 'RateLimitedError',
     code: 'RATE_LIMITED',
-    message: expect.stringMatching(/^Too many sends; try again in (19|20) s \(SENDS_PER_MINUTE\)\.$/),
+    message: expect.stringMatching(/^Too many sends; try again in \d+ s \(SENDS_PER_MINUTE\)\.$/),
     retryAfterSeconds: expect.any(Number),
   })
   expect(await send(0, 'first')).toEqual(first)
