@@ -3,13 +3,19 @@
 
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
+# What is to be installed comes first, so that a change of the sources alone installs nothing again.
+COPY package.json package-lock.json .npmrc ./
+COPY client/package.json client/
+COPY web/package.json web/
+RUN npm install --no-save --ignore-scripts --no-audit --no-fund
 COPY . .
-RUN npm install --no-save --ignore-scripts --no-audit --no-fund && npm run prepare
+RUN npm run prepare
 
 FROM node:24-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-# Optional and peer packages are left out: the embedded PostgreSQL, Prisma's command line.
+# The server alone, without client and page, and without optional and peer packages: the embedded PostgreSQL, Prisma's
+# command line.
 RUN npm install --no-save --ignore-scripts --no-audit --no-fund \
     --omit=dev --omit=optional --omit=peer --workspaces=false
 
@@ -18,7 +24,7 @@ ENV NODE_ENV=production HOST=0.0.0.0
 WORKDIR /app
 COPY --from=packages /app/package.json ./
 COPY --from=packages /app/node_modules node_modules
-COPY --from=build /app/prisma prisma
+COPY --from=build /app/prisma/migrations prisma/migrations
 COPY --from=build /app/src src
 COPY --from=build /app/web/dist web/dist
 USER node

@@ -1,6 +1,6 @@
 import { startApp } from '../app.ts'
 import { developmentToken } from '../auth/development.ts'
-import { loadConfig } from '../config.ts'
+import { type Config, loadConfig } from '../config.ts'
 import { createLog } from '../telemetry/log.ts'
 
 /** Runs the server until it is told to stop. */
@@ -8,7 +8,7 @@ export async function run(): Promise<void> {
   const config = loadConfig()
   const log = createLog(config.log, process.stdout.isTTY)
   const app = await startApp(config, { log })
-  console.log(welcome(app.url, developmentToken(config, app.tokens)))
+  console.log(welcome(app.url, config.server, developmentToken(config, app.tokens)))
 
   let isStopping = false
   const stop = (graceMs: number) => {
@@ -31,13 +31,13 @@ export async function run(): Promise<void> {
   process.on('SIGTERM', () => stop(config.server.shutdownTimeoutMs))
 }
 
-function welcome(url: string, token: string | null): string {
+function welcome(url: string, { chatPage, graphiql }: Config['server'], token: string | null): string {
   const lines = [
     '',
     `Parley is ready.`,
     '',
-    `  Chat       ${url}/`,
-    `  GraphiQL   ${url}/graphiql`,
+    ...(chatPage ? [`  Chat       ${url}/`] : []),
+    ...(graphiql ? [`  GraphiQL   ${url}/graphiql`] : []),
     `  Endpoint   ${url}/graphql   (HTTP, SSE and WebSocket)`,
   ]
   if (token)
