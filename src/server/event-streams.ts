@@ -203,7 +203,10 @@ function createDoor(atTurnEnd: TurnEnd): OperationDoor<EventStream> & { comment(
 
   return {
     isFull,
-    comment: ({ response }) => corks.write(response, comment),
+    comment({ response }) {
+      // Before its head is sent a comment would send one of its own, and the answer could not begin any more.
+      if (response.headersSent) corks.write(response, comment)
+    },
     opened({ response }, status) {
       response.writeHead(status ?? 200, headers)
       // Some browsers wait for the first bytes before they tell of the answer.

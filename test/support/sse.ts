@@ -5,6 +5,8 @@ export type EventStream = Watch & {
   cut(): void
   /** Resolves to the answer's head, or fails where there is none. */
   readonly response: Promise<Response>
+  /** How many comments came: one as it was opened, the others are signs of life. */
+  readonly comments: number
 }
 
 /** A subscription over server-sent events, as `fetch` reads them; events are the value of the one root field. */
@@ -27,6 +29,7 @@ export function openEventStream(
     body: JSON.stringify({ query, variables }),
     signal: aborting.signal,
   })
+  let comments = 0
   const read = async () => {
     const { body } = await response
     let rest = ''
@@ -36,11 +39,13 @@ export function openEventStream(
       for (const { name, data } of blocks.map(readBlock)) {
         if (name === 'next') take(JSON.parse(data))
         else if (name === 'complete') end()
+        else comments += 1
       }
     }
   }
   read().catch(fail)
-  return Object.assign(watch, { cut, response })
+  const stream = Object.assign(watch, { cut, response })
+  return Object.defineProperty(stream, 'comments', { get: () => comments }) as EventStream
 }
 
 /** One event of a text/event-stream; `name` is empty for a comment, such as a sign of life. */
