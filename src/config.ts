@@ -29,7 +29,7 @@ const settings = z.object({
   PORT: whole(4000, 0, 65_535),
   DATA_DIR: z.string().default('.data'),
   CORS_ORIGINS: list.default([]),
-  CHAT_PAGE: flag.optional(),
+  CHAT_PAGE: flag.default(true),
   GRAPHIQL: flag.optional(),
   INTROSPECTION: z
     .enum(['everybody', 'signed_in', 'nobody'], 'is unknown; allowed is one of everybody, signed_in, nobody')
@@ -174,7 +174,7 @@ function arrange(s: Settings) {
       host: s.HOST,
       port: s.PORT,
       corsOrigins: s.CORS_ORIGINS,
-      chatPage: s.CHAT_PAGE ?? true,
+      chatPage: s.CHAT_PAGE,
       graphiql: s.GRAPHIQL ?? !isProduction,
       introspection: s.INTROSPECTION ?? (isProduction ? 'signed_in' : 'everybody'),
       /** Absent: any operation of the schema may be asked. */
