@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { arrangeModels, modelSettings } from './lib/model-settings.ts'
-import { address, flag, list, modelId, oneOf, whole } from './lib/setting-kinds.ts'
+import { address, flag, list, modelId, oneOf, pace, whole } from './lib/setting-kinds.ts'
 
 /**
  * The one reader of the environment. `loadConfig` validates everything at once and throws a `ConfigError` that
@@ -43,13 +43,13 @@ const settings = z.object({
   CONNECTIONS_PER_USER: whole(10, 1),
   CONNECTIONS_PER_TENANT: whole(1_000, 1),
   CONNECTIONS_PER_NODE: whole(15_000, 1),
-  NEW_CONNECTIONS_PER_ADDRESS: whole(10, 0),
+  NEW_CONNECTIONS_PER_ADDRESS: pace(10),
   NEW_CONNECTIONS_BURST: whole(50, 1),
   NEW_CONNECTIONS_PER_NODE: whole(500, 0),
-  REQUESTS_PER_SECOND: whole(20, 0),
+  REQUESTS_PER_SECOND: pace(20),
   REQUESTS_BURST: whole(60, 1),
   SERVICE_REQUESTS_PER_SECOND: whole(1_000, 0),
-  OPERATIONS_PER_SECOND: whole(20, 0),
+  OPERATIONS_PER_SECOND: pace(20),
   OPERATIONS_BURST: whole(50, 1),
   SENDS_PER_MINUTE: whole(30, 0),
   TRUSTED_PROXY_HOPS: whole(0, 0, 20),

@@ -14,6 +14,14 @@ export const whole = (fallback: number, min: number, max = Number.MAX_SAFE_INTEG
     .default(fallback)
 }
 
+/** How many in a unit of time; 0 is no limit. */
+export const pace = (fallback: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}(\.\d{1,6})?$/, 'is not a pace; allowed is a number of at least 0, such as 20 or 0.5')
+    .transform(Number)
+    .default(fallback)
+
 export const flag = z
   .enum(['true', 'false'], 'is not a switch; allowed is true or false')
   .transform((value) => value === 'true')

@@ -11,13 +11,13 @@ const viewer = '{ viewer { role } }'
 
 /** Slow enough that no count is paid back while a test runs. */
 const env = {
-  REQUESTS_PER_SECOND: '1',
+  REQUESTS_PER_SECOND: '0.01',
   REQUESTS_BURST: '40',
   SERVICE_REQUESTS_PER_SECOND: '1000',
   SENDS_PER_MINUTE: '3',
-  OPERATIONS_PER_SECOND: '1',
+  OPERATIONS_PER_SECOND: '0.01',
   OPERATIONS_BURST: '5',
-  NEW_CONNECTIONS_PER_ADDRESS: '1',
+  NEW_CONNECTIONS_PER_ADDRESS: '0.01',
   NEW_CONNECTIONS_BURST: '6',
   TRUSTED_PROXY_HOPS: '1',
   CONNECTIONS_PER_TENANT: '4',
@@ -184,7 +184,7 @@ describe('a WebSocket', () => {
     more.on('error', () => {})
     const [, response] = await once(more, 'unexpected-response')
     expect(response.statusCode).toBe(429)
-    expect(response.headers['retry-after']).toBe('1')
+    expect(Number(response.headers['retry-after'])).toBeGreaterThan(0)
     more.terminate()
     for (const frames of opened) frames.send({ type: 'ping' })
     for (const frames of opened) await frames.until(({ type }) => type === 'pong')

@@ -139,7 +139,7 @@ export async function answer(
   return null
 }
 
-/** Providers tell what a reply took at its end; of one that was cut short it is reckoned, so that it is not had for nothing. */
+/** A reply whose provider told nothing, as of one that was cut short, is reckoned, so that it is not had for nothing. */
 async function usageOf(context: ContextBuilder, run: Run, reply: Reply, { sent, hasBegun }: Heard) {
   if (!sent || !hasBegun || reply.usage !== noUsage) return reply.usage
   const calls = reply.toolCalls.map(({ arguments: values }) => JSON.stringify(values))
