@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { PgBoss } from 'pg-boss'
+import { digestOf } from '../lib/digest.ts'
 
 /**
  * Background work in the database that is there anyway: pg-boss in a schema of its own, `jobs`. Every node of an
@@ -150,7 +151,8 @@ export function createJobs({ url, log }: Options): Jobs {
       const boss = await ready()
       await boss.send(name, data, {
         singletonKey,
-        ...(group && { group: { id: group } }),
+        // Jobs are kept for two weeks, and the groups of people must not outlive them.
+        ...(group && { group: { id: digestOf(group) } }),
         ...(startAfter && { startAfter }),
       })
     },
