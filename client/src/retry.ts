@@ -27,8 +27,10 @@ export async function withRetries<Value>(
     try {
       return await attempt()
     } catch (error) {
-      if (!isWorthRetry(error) || failures > retries || performance.now() > untilMs) throw error
-      await pause(waitMs(error, failures), signal)
+      if (!isWorthRetry(error) || failures > retries) throw error
+      const pauseMs = waitMs(error, failures)
+      if (performance.now() + pauseMs >= untilMs) throw error
+      await pause(pauseMs, signal)
     }
   }
 }
