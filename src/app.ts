@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { demoTenant, developmentToken } from './auth/development.ts'
 import { createTokens, type Tokens } from './auth/jwt.ts'
@@ -71,6 +72,8 @@ type Options = {
 /** From SIGTERM until the last socket was told to go; what is left of 30 seconds is for sockets and requests to end. */
 const drainedWithinMs = 26_000
 const drainAtLeastMs = 1_000
+/** The ends of the last replies are on their way to readers, over Redis, too, when the engine has stopped. */
+const toldWithinMs = 250
 
 /** Builds everything from the ground up and starts to listen. What was started is stopped again where a step fails. */
 export async function startApp(config: Config, { log, providers = [] }: Options): Promise<App> {
@@ -118,6 +121,7 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
         doors.refuse()
         recovery.stop()
         await engine.stop(graceMs)
+        if (graceMs > 0) await sleep(toldWithinMs)
         // With time to end, there is time to spread what comes back elsewhere.
         const leftMs = stoppedAtMs + (graceMs > 0 ? drainedWithinMs : 0) - performance.now()
         await doors.close(Math.max(leftMs, drainAtLeastMs))
