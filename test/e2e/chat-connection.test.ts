@@ -40,6 +40,15 @@ async function expectInStep(chat: ChatPage, sessionId: string) {
   }, waiting)
 }
 
+/** How many words the server has of the first reply by now. */
+async function writtenWords(sessionId: string) {
+  const { session } = await server.api().run(firstReply, { id: sessionId })
+  return wordsIn(session.messages.nodes[0].content)
+}
+
+const firstReply = `query ($id: ID!) { session(id: $id) { messages(role: ASSISTANT, first: 1) { nodes { content } } } }`
+const wordsIn = (text: string) => wordsOf(text)?.length ?? 0
+
 /** Without the marks of Markdown and the quotation marks that come of them. */
 const wordsOf = (text: string) => text.match(/[\p{L}\p{N}]+/gu)
 
@@ -70,6 +79,11 @@ it('goes on where it was when the network comes back, with what was written mean
   const before = await chat.replyText()
   await chat.say('Said without a network')
   await chat.messages.getByText('Said without a network').waitFor()
+  // For ten seconds, which are 400 words at the pace of this server.
+  await vi.waitFor(
+    async () => expect(await writtenWords(sessionId)).toBeGreaterThan(wordsIn(before) + 400),
+    waiting,
+  )
   await chat.context.setOffline(false)
   await chat.page.getByText('You are offline').waitFor({ state: 'detached' })
   // It is sent now, and waits for the reply that is still being written.
@@ -83,11 +97,7 @@ it('goes on where it was when the network comes back, with what was written mean
   await vi.waitFor(async () => expect(await chat.replies.count()).toBe(2), waiting)
   await expectInStep(chat, sessionId)
   // What stood there in between was the reply as far as it had come; its last word may have been cut.
-  const { session } = await server
-    .api()
-    .run(`query ($id: ID!) { session(id: $id) { messages(role: ASSISTANT) { nodes { content } } } }`, {
-      id: sessionId,
-    })
+  const { session } = await server.api().run(firstReply, { id: sessionId })
   const seen = wordsOf(during)?.slice(0, -1) ?? []
   expect(wordsOf(session.messages.nodes[0].content)?.slice(0, seen.length)).toEqual(seen)
 }, 90_000)

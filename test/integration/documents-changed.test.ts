@@ -17,10 +17,13 @@ beforeAll(async () => {
 const watch = (id: string, user = 'alice') => app.socket({ user }).watch(subscription, { id })
 const remove = (documentId: string) => alice.mutate('deleteDocument', { documentId })
 
+/** A chunk each. */
+const entries = (count: number) =>
+  Array.from({ length: count }, (_, index) => `entry${index} ${'lorem ipsum '.repeat(60)}`).join('\n\n')
+
 describe('a document that is watched', () => {
   it('tells how far it is indexed, to its end, over both doors', async () => {
-    const text = Array.from({ length: 400 }, (_, index) => `entry${index} ${'lorem ipsum '.repeat(60)}`)
-    const id = await createDocument(alice, { title: 'Long', text: text.join('\n\n') })
+    const id = await createDocument(alice, { title: 'Long', text: entries(400) })
     const overSocket = watch(id)
     const overSse = openEventStream(app.url, app.token(), subscription, { id })
     for (const each of [overSocket, overSse]) {
@@ -34,12 +37,13 @@ describe('a document that is watched', () => {
     }
     const anew = watch(id)
     expect(await anew.at(0)).toMatchObject({ status: 'READY' })
-    await alice.mutate('updateDocument', { documentId: id, text: text.join('\n\n\n') })
+    // Long enough that its reader has a look in between, however fast the machine.
+    await alice.mutate('updateDocument', { documentId: id, text: entries(2_000) })
     const onTheWay = await anew.until(({ progress }) => progress > 0 && progress < 1)
     expect(onTheWay).toMatchObject({ status: 'INDEXING', chunkCount: 400 })
 
     await alice.mutate('updateDocument', { documentId: id, title: 'Renamed' })
-    await overSse.until(({ title }) => title === 'Renamed')
+    for (const each of [overSocket, overSse]) await each.until(({ title }) => title === 'Renamed')
     await remove(id)
     await Promise.all([overSocket.ended, overSse.ended])
     expect([overSocket.failure, overSse.failure]).toEqual([undefined, undefined])
