@@ -2,6 +2,9 @@ import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useSta
 
 /** Pixels from the end within which a person counts as reading the end. */
 const nearEnd = 48
+/** Milliseconds after a wheel, touch or key within which a scroll is taken for its effect. */
+const effectMs = 1_000
+const inputs = ['wheel', 'touchmove', 'keydown', 'pointerdown'] as const
 
 type FollowScroll = {
   scroller: RefObject<HTMLDivElement | null>
@@ -42,25 +45,35 @@ export function useFollowScroll(firstKey: string | undefined): FollowScroll {
     const inner = content.current
     if (!view || !inner) return
     let lastTop = view.scrollTop
+    let lastHeight = view.scrollHeight
+    let inputAtMs = Number.NEGATIVE_INFINITY
+    const noteInput = () => {
+      inputAtMs = performance.now()
+    }
     const listen = () => {
       const distance = view.scrollHeight - view.scrollTop - view.clientHeight
-      // Growth alone does not move the top: only a person scrolls up.
-      if (view.scrollTop < lastTop - 1 && distance > nearEnd) isFollowing.current = false
+      // The browser moves the top by itself where content shrinks, as when a message takes the place of its draft.
+      const isByPerson = view.scrollHeight === lastHeight || performance.now() - inputAtMs < effectMs
+      if (view.scrollTop < lastTop - 1 && distance > nearEnd && isByPerson) isFollowing.current = false
       else if (distance <= nearEnd) isFollowing.current = true
       lastTop = view.scrollTop
+      lastHeight = view.scrollHeight
       setAtEnd(distance <= nearEnd || isFollowing.current)
     }
     const observer = new ResizeObserver(() => {
       if (isFollowing.current) view.scrollTop = view.scrollHeight
       before.current.height = view.scrollHeight
       lastTop = view.scrollTop
+      lastHeight = view.scrollHeight
     })
     observer.observe(inner)
     observer.observe(view)
     view.addEventListener('scroll', listen, { passive: true })
+    for (const input of inputs) view.addEventListener(input, noteInput, { passive: true })
     return () => {
       observer.disconnect()
       view.removeEventListener('scroll', listen)
+      for (const input of inputs) view.removeEventListener(input, noteInput)
     }
   }, [])
 
