@@ -24,8 +24,10 @@ export async function within<Value>(
   }
 }
 
-/** What is pushed comes out of the iterator in that order, then the end or the failure. For one reader. */
+/** What is pushed up to the end or the failure comes out of the iterator in that order, then that. For one reader. */
 export type Queue<Value> = {
+  /** How many wait to be read. */
+  readonly length: number
   push(value: Value): void
   end(): void
   fail(error: unknown): void
@@ -41,7 +43,11 @@ export function createQueue<Value>(): Queue<Value> {
     wake()
   }
   return {
+    get length() {
+      return waiting.length
+    },
     push(value) {
+      if (outcome) return
       waiting.push(value)
       wake()
     },

@@ -1,21 +1,24 @@
 import { ParleyError } from './errors.ts'
 
-/** A token, or what gives one: called when there is none yet, and again whenever the server refuses the last one. */
-export type TokenSource = string | (() => string | Promise<string>)
+/**
+ * A token, or what gives one: called when there is none yet, and again whenever the server refuses the last one. Null where
+ * the browser has a cookie of the server's sign-in, which no script sees.
+ */
+export type TokenSource = string | (() => string | Promise<string>) | null
 
 export type Credentials = {
-  /** The token in use. Those who ask at the same time share one call of the provider. */
-  token(): Promise<string>
+  /** The token in use; null goes by the cookie. Those who ask at the same time share one call of the provider. */
+  token(): Promise<string | null>
   /** The server takes this one. */
-  accept(token: string): void
+  accept(token: string | null): void
   /** The server refused this one; tells whether another one can be had. */
-  refuse(token: string): boolean
+  refuse(token: string | null): boolean
   /** The provider is asked again the next time: the token may have run out. */
   forget(): void
 }
 
 export function createCredentials(source: TokenSource): Credentials {
-  if (typeof source === 'string')
+  if (typeof source !== 'function')
     return { token: async () => source, accept() {}, refuse: () => false, forget() {} }
   return createProvided(source)
 }

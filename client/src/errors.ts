@@ -5,9 +5,10 @@ export type FieldFault = { readonly path: string; readonly message: string }
 
 /**
  * Failures that are not the server's answer: it cannot be reached or something else answers in its place (`NETWORK`), it
- * takes too long (`TIMEOUT`), or the client was closed (`CLOSED`).
+ * takes too long (`TIMEOUT`), more results wait to be read than are kept (`SLOW_CONSUMER`), or the client was closed
+ * (`CLOSED`).
  */
-export type ClientErrorCode = 'NETWORK' | 'TIMEOUT' | 'CLOSED'
+export type ClientErrorCode = 'NETWORK' | 'TIMEOUT' | 'SLOW_CONSUMER' | 'CLOSED'
 
 export type ParleyErrorCode = ErrorCode | ClientErrorCode
 

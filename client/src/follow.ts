@@ -10,6 +10,8 @@ const lastingCodes: readonly string[] = [
   'INTERNAL_SERVER_ERROR',
   'UNAUTHENTICATED',
 ] satisfies ParleyErrorCode[]
+/** Milliseconds after which a connection that fails has been a good one, though it may have had nothing to tell. */
+const steadyMs = 10_000
 
 export type Follow = <Data>(
   query: string,
@@ -31,8 +33,10 @@ export function createFollow({ transport, status }: Options): Follow {
     const unlisten = onNetwork('offline', transport.terminate)
     let failures = 0
     let wasConnected = false
+    let openSince = Number.POSITIVE_INFINITY
     const onOpen = () => {
       wasConnected = true
+      openSince = performance.now()
       operation.connected()
     }
     try {
@@ -46,6 +50,8 @@ export function createFollow({ transport, status }: Options): Follow {
           }
           return
         } catch (error) {
+          if (performance.now() - openSince >= steadyMs) failures = 0
+          openSince = Number.POSITIVE_INFINITY
           failures++
           if (signal.aborted || !(error instanceof ParleyError) || !error.isTransient) throw error
           const isBounded = !wasConnected || lastingCodes.includes(error.code)

@@ -12,12 +12,14 @@ type Options = { url: string; credentials: Credentials; fetch: Fetch }
  * Posts a request with the token and gives the answer, whatever it is. One that the server refused for its token is sent
  * once more with a new one: it was not carried out.
  */
-export function createPost({ url, credentials, fetch }: Options) {
-  const send = async (request: GraphqlRequest, accept: string, signal: AbortSignal) => {
+export function createPost({ url, credentials, fetch: ordinary }: Options) {
+  const send = async (request: GraphqlRequest, accept: string, signal: AbortSignal, fetch: Fetch) => {
     const token = await abortable(credentials.token(), signal)
-    const headers = { 'content-type': 'application/json', accept, authorization: `Bearer ${token}` }
+    const headers = { 'content-type': 'application/json', accept, ...proofOf(token) }
+    const init: RequestInit = { method: 'POST', headers, body: JSON.stringify(request), signal }
+    if (token === null) init.credentials = 'include'
     try {
-      const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(request), signal })
+      const response = await fetch(url, init)
       return { token, response }
     } catch (error) {
       signal.throwIfAborted()
@@ -25,16 +27,25 @@ export function createPost({ url, credentials, fetch }: Options) {
     }
   }
 
-  return async (request: GraphqlRequest, accept: string, signal: AbortSignal): Promise<Response> => {
-    const { token, response } = await send(request, accept, signal)
+  return async (
+    request: GraphqlRequest,
+    accept: string,
+    signal: AbortSignal,
+    fetch: Fetch = ordinary,
+  ): Promise<Response> => {
+    const { token, response } = await send(request, accept, signal, fetch)
     if (response.status !== 401) credentials.accept(token)
     else if (credentials.refuse(token)) {
       await response.body?.cancel()
-      return (await send(request, accept, signal)).response
+      return (await send(request, accept, signal, fetch)).response
     }
     return response
   }
 }
+
+/** With a cookie, what a page of another origin cannot send. */
+const proofOf = (token: string | null): Record<string, string> =>
+  token === null ? { 'x-parley-csrf': '1' } : { authorization: `Bearer ${token}` }
 
 export type Post = ReturnType<typeof createPost>
 

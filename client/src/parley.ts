@@ -32,7 +32,10 @@ import { createWebSocketTransport } from './websocket.ts'
 export type ParleyOptions = {
   /** Address of the API, such as `https://chat.example.com/graphql`; in browsers it may be relative to the page. */
   url: string
-  /** The token, or a function that gives one: it is called again whenever the server refuses the last one. */
+  /**
+   * The token, or a function that gives one: it is called again whenever the server refuses the last one. Null goes by the
+   * cookie of the sign-in (`COOKIE_SIGN_IN`).
+   */
   token: TokenSource
   /** How subscriptions come: `websocket` by default, or `sse` where no WebSockets get through. */
   transport?: 'websocket' | 'sse'
@@ -52,6 +55,8 @@ export type RequestOptions = {
   timeoutMs?: number | undefined
   /** For a mutation that can be sent twice without harm though it has no `clientId`. */
   isRepeatable?: boolean | undefined
+  /** In place of that of the client, such as one that tells how far an upload is. */
+  fetch?: Fetch | undefined
 }
 
 type Signal = Pick<RequestOptions, 'signal'>
@@ -129,7 +134,7 @@ export function createParley(options: ParleyOptions): Parley {
     untilEnd.throwIfAborted()
     const asked = { query: textOf(operation), variables }
     const attempt = async (signal: AbortSignal) =>
-      read(await dataOf<Data>(await post(asked, accept, signal), signal))
+      read(await dataOf<Data>(await post(asked, accept, signal, given.fetch), signal))
     const withinMs = given.timeoutMs ?? timeoutMs
     return withRetries(() => within(withinMs, late, untilEnd, attempt), {
       retries: (given.isRepeatable ?? isRepeatable(operation, variables)) ? retries : 0,

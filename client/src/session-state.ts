@@ -19,8 +19,10 @@ export type SessionState = {
   readonly messages: readonly Message[]
   /** Those that have not ended; the first one is being answered, or waits for results of tools. */
   readonly runs: readonly Run[]
-  /** Who has the session open. */
+  /** Who has the session open: everybody, or 100 of them. */
   readonly present: readonly Person[]
+  /** How many they are in all. */
+  readonly presentCount: number
   /** Who is typing, the reader included. */
   readonly typing: readonly Person[]
   readonly isDeleted: boolean
@@ -59,7 +61,7 @@ function changeOf(state: SessionState, event: SessionEvent): Partial<SessionStat
     case 'SessionDeleted':
       return { isDeleted: true }
     case 'PresenceChanged':
-      return { present: event.present }
+      return { present: event.present, presentCount: event.presentCount }
     case 'TypingChanged':
       return { typing: event.typing }
     case 'MemoryChanged':

@@ -15,6 +15,7 @@ import {
 import { withClientId } from './operations.ts'
 import type { Requests } from './parley.ts'
 import { type Asked, createReply, type Reply } from './reply.ts'
+import { followSessionEvents } from './session-feed.ts'
 import { applyEvent, type SessionEvent, type SessionState } from './session-state.ts'
 
 type Signal = { signal?: AbortSignal | undefined }
@@ -28,7 +29,8 @@ export type Session = {
   /** Reads it with its last messages, 50 by default and at most 200; NOT_FOUND where it is not there for you. */
   read(options?: Signal & { last?: number }): Promise<SessionState>
   /**
-   * Its live feed: after a cut it goes on after the last event that was given. Without `after` it begins with a snapshot.
+   * Its live feed, each event once: after a cut it goes on after the last one that was given, and what comes again is
+   * dropped. Without `after` it begins with a snapshot.
    * A snapshot with the reason GAP says that events were missed, and stands in their place. Ends when the session is
    * deleted or you no longer take part in it.
    */
@@ -54,20 +56,15 @@ export function createSessionHandle(parley: Requests, id: string): Session {
   const read: Session['read'] = async ({ last = 50, signal } = {}) => {
     const { session: found } = await parley.request(SessionDocument, { sessionId: id, last }, { signal })
     if (!found) throw new ParleyError('NOT_FOUND', `There is no session ${id}, or you do not see it.`)
-    const { cursor, messages, activeRun, queuedRuns, present, typing, ...session } = found
+    const { cursor, messages, activeRun, queuedRuns, present, presentCount, typing, ...session } = found
     const runs = activeRun ? [activeRun, ...queuedRuns] : queuedRuns
     const { nodes } = messages
-    return { session, messages: nodes, runs, present, typing, isDeleted: false, hasGap: false, cursor }
+    const people = { present, presentCount, typing }
+    return { session, messages: nodes, runs, ...people, isDeleted: false, hasGap: false, cursor }
   }
 
-  async function* follow(after: string | null, signal: AbortSignal) {
-    let cursor = after
-    const variables = () => ({ sessionId: id, after: cursor })
-    for await (const { sessionEvents } of parley.subscribe(SessionEventsDocument, variables, { signal })) {
-      cursor = sessionEvents.cursor
-      yield sessionEvents
-    }
-  }
+  const follow = (after: string | null, signal: AbortSignal) =>
+    followSessionEvents({ parley, document: SessionEventsDocument, sessionId: id, after, signal })
 
   async function* states(last: number, signal: AbortSignal) {
     for (let isWhole = false; !isWhole; ) {

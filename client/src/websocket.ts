@@ -15,13 +15,16 @@ const fatalCloseCodes = [1002, 1003, 1007, 1009, 1010, 4004, 4005, 4400, 4401, 4
 const badToken = 4401
 const expiredToken = 4403
 
+/** Results that wait to be read; some hundred bytes each. A slow reader gets the others from where it is, later. */
+const waitingAtMost = 1_000
+
 type Options = { url: string; credentials: Credentials; webSocket: unknown }
 
 /** Subscriptions over one shared socket that is opened for the first and closed after the last. */
 export function createWebSocketTransport({ url, credentials, webSocket }: Options): Transport {
   /** That of the socket, and that of the next one. */
-  let token = ''
-  let nextToken = ''
+  let token: string | null = null
+  let nextToken: string | null = null
   let isConnected = false
   const waiting = new Set<() => void>()
 
@@ -50,7 +53,7 @@ export function createWebSocketTransport({ url, credentials, webSocket }: Option
     url: url.replace(/^http/, 'ws'),
     connectionParams() {
       token = nextToken
-      return { authorization: `Bearer ${token}` }
+      return token === null ? {} : { authorization: `Bearer ${token}` }
     },
     // It would send the old variables, and so the old cursor.
     retryAttempts: 0,
@@ -93,7 +96,12 @@ export function createWebSocketTransport({ url, credentials, webSocket }: Option
       const unsubscribe = client.subscribe<Record<string, unknown>>(
         { query, variables: variables as Record<string, unknown> },
         {
-          next: (result) => results.push(result as Result),
+          next(result) {
+            results.push(result as Result)
+            if (results.length < waitingAtMost) return
+            results.fail(new ParleyError('SLOW_CONSUMER', `${waitingAtMost} results wait to be read.`))
+            unsubscribe()
+          },
           error: (error) => results.fail(failureOf(error)),
           complete: results.end,
         },

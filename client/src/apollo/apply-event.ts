@@ -26,8 +26,7 @@ export function applyEvent(cache: ApolloCache, sessionId: string, event: FeedEve
     case 'SessionUpdated':
       return writeSession(cache, event.session)
     case 'MessageAdded':
-      writeMessage(cache, event.message)
-      return addMessage(cache, session, event.message)
+      return takeMessage(cache, sessionId, event.message)
     case 'MessageUpdated':
       return writeMessage(cache, event.message)
     case 'MessageRemoved':
@@ -44,10 +43,18 @@ export function applyEvent(cache: ApolloCache, sessionId: string, event: FeedEve
       cache.writeFragment({ fragment: RunFieldsFragmentDoc, fragmentName: 'RunFields', data: event.run })
       return
     case 'PresenceChanged':
-      return putPeople(cache, session, 'present', event.present)
+      putPeople(cache, session, 'present', event.present)
+      return modify<number>(cache, session, 'presentCount', () => event.presentCount)
     case 'TypingChanged':
       return putPeople(cache, session, 'typing', event.typing)
   }
+}
+
+/** Puts a message into the conversation, if that has been read, in its place. */
+export function takeMessage(cache: ApolloCache, sessionId: string, message: MessageFieldsFragment): void {
+  writeMessage(cache, message)
+  const session = cache.identify({ __typename: 'Session', id: sessionId })
+  if (session) addMessage(cache, session, message)
 }
 
 function writeSession(cache: ApolloCache, data: { __typename?: 'Session'; id: string }) {

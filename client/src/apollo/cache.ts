@@ -1,4 +1,4 @@
-import { type FieldPolicy, InMemoryCache, type Reference } from '@apollo/client'
+import { type FieldPolicy, InMemoryCache, type Reference, type StoreObject } from '@apollo/client'
 import { possibleTypes } from '../generated/possible-types.ts'
 import { mergeBySeq, mergePages } from './merge-pages.ts'
 
@@ -18,6 +18,15 @@ const forward: FieldPolicy<string> = {
 /** Text only grows: what is shorter and begins alike was read before the words that the feed has brought. */
 const growing: FieldPolicy<string | null> = {
   merge: (known, incoming) => (known?.startsWith(incoming ?? '') ? known : incoming),
+}
+
+/** Of the same users as before, with what is known of each: those who ask for less must not take it from the others. */
+const ofUsers: FieldPolicy<readonly StoreObject[]> = {
+  merge(known = [], incoming, { readField, mergeObjects }) {
+    const userOf = (each: StoreObject) => readField('id', readField<Reference>('user', each))
+    const knownOf = new Map(known.map((each) => [userOf(each), each]))
+    return incoming.map((each) => mergeObjects(knownOf.get(userOf(each)) ?? each, each))
+  },
 }
 
 const pages = (...keyArgs: string[]): FieldPolicy => ({ keyArgs, merge: mergePages })
@@ -49,7 +58,7 @@ export function createParleyCache(): InMemoryCache {
           memories: pages('keys', 'prefix'),
           forks: pages(),
           usage: joined,
-          participants: replaced,
+          participants: ofUsers,
           present: replaced,
           typing: replaced,
           queuedRuns: replaced,

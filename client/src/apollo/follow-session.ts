@@ -1,13 +1,12 @@
 import type { ApolloClient } from '@apollo/client'
 import { ParleyError } from '../errors.ts'
-import {
-  ConversationDocument,
-  ConversationRunsDocument,
-  MessageAuthorDocument,
-  SessionEventsDocument,
-} from '../generated/graphql.ts'
+import { ConversationDocument, MessageAuthorDocument, SessionEventsDocument } from '../generated/graphql.ts'
+import { followSessionEvents } from '../session-feed.ts'
 import { applyEvent, type FeedEvent, LostText } from './apply-event.ts'
 import { parleyOf } from './client.ts'
+import { coalesced } from './coalesce.ts'
+import { readRuns } from './read-runs.ts'
+import { tellListeners } from './use-session-changes.ts'
 
 type FollowOptions = {
   client: ApolloClient
@@ -41,18 +40,19 @@ async function readAndFollow({ client, sessionId, last, signal }: FollowOptions)
   signal.throwIfAborted()
   if (!data?.session)
     throw new ParleyError('NOT_FOUND', 'There is no such session, or it is not yours to see.')
-  let after = data.session.cursor
-  const readRuns = createRunsReader(client, sessionId)
+  const { cursor: after } = data.session
+  // What is told from here on begins with what was just read.
+  tellListeners(client, sessionId, 'SessionSnapshot')
+  // Changes that come together are read once.
+  const tellRuns = coalesced(() => readRuns(client, sessionId))
   // With __typename everywhere, by which the cache knows objects.
-  const events = client.cache.transformDocument(SessionEventsDocument) as typeof SessionEventsDocument
-  const variables = () => ({ sessionId, after })
-  for await (const { sessionEvents: event } of parleyOf(client).subscribe(events, variables, {
-    signal,
-  })) {
-    after = event.cursor
+  const document = client.cache.transformDocument(SessionEventsDocument) as typeof SessionEventsDocument
+  const parley = parleyOf(client)
+  for await (const event of followSessionEvents({ parley, document, sessionId, after, signal })) {
     applyEvent(client.cache, sessionId, event)
+    tellListeners(client, sessionId, event.__typename)
     if (event.__typename === 'SessionDeleted') return
-    if (concernsRuns(event)) void readRuns()
+    if (concernsRuns(event)) void tellRuns()
     if (event.__typename === 'MessageAdded' && event.message.role === 'USER')
       void readAuthor(client, event.message.id)
   }
@@ -60,25 +60,6 @@ async function readAndFollow({ client, sessionId, last, signal }: FollowOptions)
 
 const concernsRuns = ({ __typename }: FeedEvent) =>
   __typename.startsWith('Run') || __typename === 'SessionSnapshot'
-
-/** Which run is active and which wait is told by the session alone; changes that come together are read once. */
-function createRunsReader(client: ApolloClient, sessionId: string) {
-  let isReading = false
-  let isStale = false
-  return async function read(): Promise<void> {
-    isStale = true
-    if (isReading) return
-    isReading = true
-    while (isStale) {
-      isStale = false
-      // Without an answer the next change tries anew.
-      await client
-        .query({ query: ConversationRunsDocument, variables: { sessionId }, fetchPolicy: 'network-only' })
-        .catch(() => {})
-    }
-    isReading = false
-  }
-}
 
 const readAuthor = (client: ApolloClient, messageId: string) =>
   client

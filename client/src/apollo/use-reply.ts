@@ -1,28 +1,26 @@
 import type { ApolloClient } from '@apollo/client'
 import { useApolloClient, useReactiveVar } from '@apollo/client/react'
-import { useEffect, useMemo } from 'react'
-import { ParleyError, unwrap } from '../errors.ts'
+import { useMemo } from 'react'
+import { unwrap } from '../errors.ts'
 import {
   CancelRunDocument,
-  ConversationRunsDocument,
   EditMessageDocument,
+  MoveQueuedRunDocument,
   RegenerateMessageDocument,
-  SendMessageDocument,
-  type SendMessageInput,
 } from '../generated/graphql.ts'
 import { newClientId } from '../operations.ts'
 import { parleyOf } from './client.ts'
-import { type PendingSend, pendingSends } from './pending-sends.ts'
-
-export type SendOptions = Omit<SendMessageInput, 'sessionId' | 'content' | 'clientId' | 'wait'>
+import { readRuns } from './read-runs.ts'
+import { type PendingSend, type SendOptions, sendQueueOf } from './send-queue.ts'
 
 /** What asks for replies in a session, and stops them. What comes of it is shown by `useSession`. */
 export type Reply = {
   /** Messages that the conversation does not have yet, the oldest first; failed ones stay until dealt with. */
   pending: readonly PendingSend[]
   /**
-   * Stores a message and starts a reply to it; a failure is told in `pending`. One that failed for want of a connection is
-   * sent again when there is one.
+   * Stores a message and starts a reply to it; a failure is told in `pending`. Messages go one after another, in their order.
+   * One that failed for what goes by in time, such as want of a connection, is sent again by itself, and holds up those after
+   * it until then.
    */
   send(content: string, options?: SendOptions): void
   /** Sends a failed one again; it cannot be stored twice. */
@@ -30,22 +28,19 @@ export type Reply = {
   discard(clientId: string): void
   /** Stops a run that is active or waits; its text so far stays. */
   cancel(runId: string): Promise<void>
+  /** Gives a run that waits another place in the line: 0 is the next. */
+  move(runId: string, position: number): Promise<void>
   edit(messageId: string, content: string): Promise<void>
   regenerate(messageId: string): Promise<void>
 }
 
 export function useReply(sessionId: string): Reply {
   const client = useApolloClient()
-  const pending = useReactiveVar(pendingSends(client, sessionId))
+  const queue = sendQueueOf(client, sessionId)
+  const pending = useReactiveVar(queue.pending)
   const actions = useMemo(() => createActions(client, sessionId), [client, sessionId])
-  useEffect(() => {
-    const sends = pendingSends(client, sessionId)
-    return parleyOf(client).onStatus(({ state }) => {
-      if (state !== 'connected') return
-      for (const { clientId, error } of sends()) if (error?.isTransient) actions.retry(clientId)
-    })
-  }, [client, sessionId, actions])
-  return { pending, ...actions }
+  const { send, retry, discard } = queue
+  return { pending, send, retry, discard, ...actions }
 }
 
 /** Sends a message in a session that no component shows yet, such as the first one; see `Reply.send`. */
@@ -55,55 +50,26 @@ export function sendIn(
   content: string,
   options?: SendOptions,
 ): void {
-  createActions(client, sessionId).send(content, options)
+  sendQueueOf(client, sessionId).send(content, options)
 }
 
-function createActions(client: ApolloClient, sessionId: string): Omit<Reply, 'pending'> {
+function createActions(
+  client: ApolloClient,
+  sessionId: string,
+): Pick<Reply, 'cancel' | 'move' | 'edit' | 'regenerate'> {
   const parley = parleyOf(client)
-  const sends = pendingSends(client, sessionId)
-  const replace = (clientId: string, next: readonly PendingSend[]) =>
-    sends(sends().flatMap((send) => (send.clientId === clientId ? next : [send])))
-
-  async function deliver({ clientId, input }: PendingSend) {
-    try {
-      const { sendMessage } = await parley.request(SendMessageDocument, { input })
-      unwrap(sendMessage)
-      replace(clientId, [])
-      await readRuns()
-    } catch (cause) {
-      const error =
-        cause instanceof ParleyError
-          ? cause
-          : new ParleyError('INTERNAL_SERVER_ERROR', String(cause), { cause })
-      replace(clientId, [{ clientId, input, error }])
-    }
-  }
-
-  async function readRuns() {
-    const query = { query: ConversationRunsDocument, variables: { sessionId } }
-    await client.query({ ...query, fetchPolicy: 'network-only' }).catch(() => {})
-  }
+  const tellRuns = () => readRuns(client, sessionId).catch(() => {})
 
   return {
-    send(content, options) {
-      const clientId = newClientId()
-      const send = { clientId, input: { ...options, sessionId, content, clientId }, error: null }
-      sends([...sends(), send])
-      void deliver(send)
-    },
-    retry(clientId) {
-      const failed = sends().find((send) => send.clientId === clientId)
-      if (!failed?.error) return
-      const send = { ...failed, error: null }
-      replace(clientId, [send])
-      void deliver(send)
-    },
-    discard: (clientId) => replace(clientId, []),
     async cancel(runId) {
-      unwrap(
-        (await parley.request(CancelRunDocument, { input: { runId } }, { isRepeatable: true })).cancelRun,
-      )
-      await readRuns()
+      const input = { runId }
+      unwrap((await parley.request(CancelRunDocument, { input }, { isRepeatable: true })).cancelRun)
+      await tellRuns()
+    },
+    async move(runId, position) {
+      const input = { runId, position }
+      unwrap((await parley.request(MoveQueuedRunDocument, { input }, { isRepeatable: true })).moveQueuedRun)
+      await tellRuns()
     },
     async edit(messageId, content) {
       const input = { messageId, content, clientId: newClientId() }

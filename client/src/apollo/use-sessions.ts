@@ -1,16 +1,14 @@
-import type { ApolloClient } from '@apollo/client'
 import { useApolloClient, useQuery, useSubscription } from '@apollo/client/react'
-import { useMemo } from 'react'
+import { useMemo, useRef } from 'react'
 import {
   type SessionFilter,
   SessionListChangesDocument,
   SessionListDocument,
-  type SessionListQuery,
-  type SessionListQueryVariables,
   type SessionOrder,
 } from '../generated/graphql.ts'
+import { changed, type ListChange, type ListedSession, readAgain, sorted } from './session-list.ts'
 
-export type ListedSession = SessionListQuery['sessions']['nodes'][number]
+export type { ListedSession }
 
 export type SessionList = {
   /** In their order, as far as they are read, kept live. */
@@ -37,16 +35,26 @@ const latestFirst: SessionOrder = { field: 'LAST_MESSAGE_AT', direction: 'DESC' 
 export function useSessions({ first = 30, filter, orderBy = latestFirst }: Options = {}): SessionList {
   const client = useApolloClient()
   const variables = { first, orderBy, ...(filter && { filter }) }
-  const { data, loading, error, fetchMore, refetch } = useQuery(SessionListDocument, {
-    variables,
-    fetchPolicy: 'cache-and-network',
-  })
+  const query = SessionListDocument
+  // Asked before the changes are followed, so that there is a list soon. The first RESET reads it again: what happened
+  // between may be in neither. What the cache has is left for that to bring up to date.
+  const { data, loading, error, fetchMore, refetch } = useQuery(query, { variables })
+  const lastReading = useRef(Promise.resolve())
+  const takeIn = (change: ListChange) =>
+    client.cache.updateQuery({ query, variables }, (data) => {
+      const sessions = data && changed(data.sessions, change, orderBy)
+      return sessions ? { sessions } : undefined
+    })
   useSubscription(SessionListChangesDocument, {
     variables: filter ? { filter } : {},
     ignoreResults: true,
     onData({ data: { data } }) {
-      if (data?.sessionChanged.kind === 'RESET') void refetch().catch(() => {})
-      else if (data) takeIn(client, variables, data.sessionChanged)
+      if (!data) return
+      const { kind, ...change } = data.sessionChanged
+      // What follows a RESET changes the list that is read then.
+      lastReading.current = lastReading.current
+        .then(() => (kind === 'RESET' ? readAgain(client, variables) : void takeIn({ kind, ...change })))
+        .catch(() => {})
     },
   })
   const nodes = data?.sessions.nodes
@@ -61,45 +69,5 @@ export function useSessions({ first = 30, filter, orderBy = latestFirst }: Optio
     hasMore: hasNextPage,
     loadMore: () => fetchMore({ variables: { after: endCursor ?? null } }),
     reload: () => refetch(),
-  }
-}
-
-type Change = { kind: string; sessionId: string | null; session: ListedSession | null }
-
-function takeIn(client: ApolloClient, variables: SessionListQueryVariables, { sessionId, session }: Change) {
-  client.cache.updateQuery({ query: SessionListDocument, variables }, (data) => {
-    if (!data) return undefined
-    const { nodes, totalCount } = data.sessions
-    const others = nodes.filter(({ id }) => id !== sessionId)
-    const isKnown = others.length < nodes.length
-    const next = session ? (isKnown ? nodes : [session, ...nodes]) : others
-    if (next === nodes || next.length === nodes.length) return undefined
-    return {
-      sessions: { ...data.sessions, nodes: next, totalCount: totalCount + next.length - nodes.length },
-    }
-  })
-}
-
-/** As the server orders them; one that changed may have moved. */
-function sorted(sessions: readonly ListedSession[], { field, direction }: SessionOrder) {
-  const sign = direction === 'ASC' ? 1 : -1
-  return sessions.toSorted((one, other) => {
-    const [a, b] = [keyOf(one, field), keyOf(other, field)]
-    return a === b ? (one.id < other.id ? -sign : sign) : a < b ? -sign : sign
-  })
-}
-
-function keyOf(session: ListedSession, field: SessionOrder['field']): string | number {
-  switch (field) {
-    case 'MESSAGE_COUNT':
-      return session.messageCount
-    case 'TITLE':
-      return session.title ?? ''
-    case 'CREATED_AT':
-      return session.createdAt
-    case 'UPDATED_AT':
-      return session.updatedAt
-    case 'LAST_MESSAGE_AT':
-      return session.lastMessageAt ?? session.createdAt
   }
 }
