@@ -1,7 +1,7 @@
 import { useState } from 'react'
+import { drafts } from './conversation/drafts.ts'
 import { type PageConfig, storedToken, storeToken } from './identity.ts'
 import { Layout } from './layout.tsx'
-import { ServerContext } from './server.ts'
 import { SignIn } from './sign-in.tsx'
 import { Button } from './ui/button.tsx'
 import { EmptyState } from './ui/empty-state.tsx'
@@ -33,14 +33,14 @@ export function App({ config }: { config: PageConfig | null }) {
     )
   const signOut = (reason: string | null) => {
     storeToken(null)
+    // Whoever signs in next may be somebody else.
+    drafts.clear()
     setReason(reason)
     setToken(null)
   }
   return (
     <ToastProvider>
-      <ServerContext value={{ endpoint: config.endpoint, token }}>
-        <Layout key={token} endpoint={config.endpoint} token={token} onSignOut={signOut} />
-      </ServerContext>
+      <Layout key={token} endpoint={config.endpoint} token={token} onSignOut={signOut} />
     </ToastProvider>
   )
 }

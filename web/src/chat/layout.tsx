@@ -3,12 +3,14 @@ import { createParleyApollo, parleyOf } from '@parley/client/apollo'
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { ConnectionBanner } from './connection-banner.tsx'
 import { Conversation } from './conversation/conversation.tsx'
+import { loadConfig, storedToken } from './identity.ts'
 import styles from './layout.module.css'
 import { Drawer } from './panels/drawer.tsx'
 import { panels } from './panels/list.ts'
 import { useRoute } from './route.ts'
 import { Sidebar } from './sidebar/sidebar.tsx'
 import { StartPage } from './start/start-page.tsx'
+import { useIsNarrow } from './ui/use-is-narrow.ts'
 
 const SearchDialog = lazy(() => import('./search/search-dialog.tsx'))
 
@@ -21,7 +23,7 @@ type LayoutProps = {
 
 /** One person's view of the server. */
 export function Layout({ endpoint, token, onSignOut }: LayoutProps) {
-  const [client] = useState(() => createParleyApollo({ url: endpoint, token: once(token, onSignOut) }))
+  const [client] = useState(() => createParleyApollo({ url: endpoint, token: tokensFrom(token, onSignOut) }))
   useEffect(() => () => parleyOf(client).close(), [client])
   return (
     <ApolloProvider client={client}>
@@ -30,13 +32,19 @@ export function Layout({ endpoint, token, onSignOut }: LayoutProps) {
   )
 }
 
-/** Gives the token once: being asked for another means that the server has refused it. */
-function once(token: string, onSignOut: LayoutProps['onSignOut']) {
-  let isGiven = false
-  return () => {
-    if (isGiven) onSignOut('The server does not take this token, or not any more. Sign in with another one.')
-    isGiven = true
-    return token
+/**
+ * Gives the token of the sign-in first. Being asked for another means that the server has refused that: whoever had the
+ * server's own for development gets the next one, all others sign in again.
+ */
+function tokensFrom(signedInWith: string, onSignOut: LayoutProps['onSignOut']) {
+  let given: string | null = null
+  return async () => {
+    const isDevelopment = given !== null && storedToken() === null
+    const next = given === null ? signedInWith : isDevelopment ? (await loadConfig()).token : null
+    if (next === null || next === given)
+      onSignOut('The server does not take this token, or not any more. Sign in with another one.')
+    else given = next
+    return given ?? signedInWith
   }
 }
 
@@ -46,6 +54,8 @@ function Panes({ onSignOut }: Pick<LayoutProps, 'onSignOut'>) {
   const [isListOpen, setListOpen] = useState(false)
   const [isSearching, setSearching] = useState(false)
   const panel = panels.find(({ id }) => id === panelId)
+  const isNarrow = useIsNarrow()
+  const isCovered = isNarrow && (isListOpen || (panel !== undefined && sessionId !== null))
 
   useEffect(() => {
     const listen = (event: KeyboardEvent) => {
@@ -57,6 +67,10 @@ function Panes({ onSignOut }: Pick<LayoutProps, 'onSignOut'>) {
     return () => removeEventListener('keydown', listen)
   }, [])
 
+  // Over a phone's screen it would hide what was opened.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: whichever it is that was opened
+  useEffect(() => setListOpen(false), [sessionId])
+
   const openList = () => setListOpen(true)
   return (
     <div className={styles.layout}>
@@ -66,7 +80,7 @@ function Panes({ onSignOut }: Pick<LayoutProps, 'onSignOut'>) {
         onSearch={() => setSearching(true)}
         onSignOut={() => onSignOut(null)}
       />
-      <main className={styles.main}>
+      <main className={styles.main} inert={isCovered}>
         <ConnectionBanner />
         {sessionId ? (
           <Conversation key={sessionId} sessionId={sessionId} onOpenList={openList} />

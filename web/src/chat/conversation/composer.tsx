@@ -1,4 +1,5 @@
 import { type FormEvent, type KeyboardEvent, type Ref, useLayoutEffect, useRef, useState } from 'react'
+import { useLimits } from '../limits.ts'
 import { Button } from '../ui/button.tsx'
 import { icons } from '../ui/icons.tsx'
 import styles from './composer.module.css'
@@ -19,15 +20,17 @@ type ComposerProps = {
   onEditLast?: (() => void) | undefined
 }
 
-/** As the server has it by default (CHAT_MESSAGE_MAX_LENGTH); what its own limit is, its answer says. */
-const usualLimit = 10_000
-
 /** Enter sends, Shift and Enter begins a line, Escape stops the reply. */
 export function Composer(props: ComposerProps) {
   const { ref, label, isReplying, draftKey, onSend, onStop, onType, onEditLast } = props
   const [text, setText] = useState(() => drafts.get(draftKey) ?? '')
   const box = useRef<HTMLDivElement>(null)
   const content = text.trim()
+  const limit = useLimits()?.messageMaxLength ?? Number.POSITIVE_INFINITY
+  const isNearLimit = content.length > limit * 0.9
+  // Characters as the server counts them, which are fewer than units of UTF-16.
+  const length = isNearLimit ? [...content].length : content.length
+  const isTooLong = length > limit
 
   // For browsers without `field-sizing`.
   // biome-ignore lint/correctness/useExhaustiveDependencies: the height follows from the text
@@ -47,7 +50,7 @@ export function Composer(props: ComposerProps) {
 
   function send(event?: FormEvent) {
     event?.preventDefault()
-    if (content === '') return
+    if (content === '' || isTooLong) return
     onSend(content)
     change('')
   }
@@ -98,7 +101,7 @@ export function Composer(props: ComposerProps) {
             type="submit"
             aria-label="Send"
             title={isReplying ? 'Send after this reply' : 'Send (Enter)'}
-            disabled={content === ''}
+            disabled={content === '' || isTooLong}
           >
             {icons.send}
           </Button>
@@ -110,9 +113,9 @@ export function Composer(props: ComposerProps) {
             ? 'What you send now waits for this reply. Esc stops it.'
             : 'Enter to send, Shift + Enter for a new line'}
         </span>
-        {text.length > usualLimit * 0.9 && (
-          <span className={text.length > usualLimit ? styles.tooLong : undefined}>
-            {text.length.toLocaleString()} / {usualLimit.toLocaleString()}
+        {isNearLimit && (
+          <span className={isTooLong ? styles.tooLong : undefined} role="status">
+            {length.toLocaleString()} / {limit.toLocaleString()}
           </span>
         )}
       </div>

@@ -7,8 +7,8 @@ import { AvatarStack } from '../ui/avatar.tsx'
 import { IconButton } from '../ui/button.tsx'
 import { icons } from '../ui/icons.tsx'
 import { Menu } from '../ui/menu.tsx'
+import { useIsNarrow } from '../ui/use-is-narrow.ts'
 import styles from './conversation.module.css'
-import { useIsNarrow } from './narrow.ts'
 
 type ConversationHeadProps = {
   session: LiveSession['session']
@@ -21,6 +21,7 @@ export function ConversationHead({ session, viewerId, onOpenList }: Conversation
   const { panel: openPanel } = useRoute()
   const isNarrow = useIsNarrow()
   const others = session?.present.filter(({ id }) => id !== viewerId) ?? []
+  const unnamed = session ? session.presentCount - session.present.length : 0
   const show = (id: string) => navigate({ panel: openPanel === id ? null : id }, { replace: true })
   return (
     <header className={styles.head}>
@@ -40,7 +41,7 @@ export function ConversationHead({ session, viewerId, onOpenList }: Conversation
           </p>
         )}
       </div>
-      {others.length > 0 && <AvatarStack people={others} label="Here now" />}
+      {others.length > 0 && <AvatarStack people={others} count={others.length + unnamed} label="Here now" />}
       {session && isNarrow && panels.length > 0 && (
         <Menu
           label="Panels"

@@ -51,6 +51,9 @@ export function Conversation({ sessionId, onOpenList }: ConversationProps) {
   const cancel = (runId: string) => {
     reply.cancel(runId).catch((error: Error) => toast({ text: error.message }))
   }
+  const move = (runId: string, position: number) => {
+    reply.move(runId, position).catch((error: Error) => toast({ text: error.message }))
+  }
   const head = <ConversationHead session={session} viewerId={viewerId} onOpenList={onOpenList} />
 
   if (isDeleted || error?.code === 'NOT_FOUND')
@@ -109,7 +112,7 @@ export function Conversation({ sessionId, onOpenList }: ConversationProps) {
       <div className={styles.typing} role="status">
         {typing.length > 0 && `${typing.join(' and ')} ${typing.length > 1 ? 'are' : 'is'} typing…`}
       </div>
-      <Queue runs={session.queuedRuns} canWrite={canWrite} onCancel={cancel} />
+      <Queue runs={session.queuedRuns} canWrite={canWrite} onCancel={cancel} onMove={move} />
       {error && (
         <p className={styles.readOnly} role="alert">
           {error.message} <Button onClick={live.retry}>Try again</Button>

@@ -5,6 +5,8 @@ const nearEnd = 48
 /** Milliseconds after a wheel, touch or key within which a scroll is taken for its effect. */
 const effectMs = 1_000
 const inputs = ['wheel', 'touchmove', 'keydown', 'pointerdown'] as const
+/** Milliseconds after a change of the content within which a scroll that nobody asked for is taken for the browser's. */
+const settledMs = 100
 
 type FollowScroll = {
   scroller: RefObject<HTMLDivElement | null>
@@ -12,6 +14,8 @@ type FollowScroll = {
   /** False once the person has scrolled away from the end. */
   isAtEnd: boolean
   scrollToEnd(): void
+  /** Shows this part of the content, and stays there. */
+  scrollTo(part: Element): void
 }
 
 /**
@@ -23,12 +27,19 @@ export function useFollowScroll(firstKey: string | undefined): FollowScroll {
   const content = useRef<HTMLDivElement>(null)
   const [isAtEnd, setAtEnd] = useState(true)
   const isFollowing = useRef(true)
+  const inputAtMs = useRef(Number.NEGATIVE_INFINITY)
   const before = useRef({ firstKey, height: 0 })
 
   const scrollToEnd = useCallback(() => {
     isFollowing.current = true
+    inputAtMs.current = Number.NEGATIVE_INFINITY
     setAtEnd(true)
     scroller.current?.scrollTo({ top: scroller.current.scrollHeight })
+  }, [])
+
+  const scrollTo = useCallback((part: Element) => {
+    isFollowing.current = false
+    part.scrollIntoView({ block: 'center' })
   }, [])
 
   useLayoutEffect(() => {
@@ -45,37 +56,47 @@ export function useFollowScroll(firstKey: string | undefined): FollowScroll {
     const inner = content.current
     if (!view || !inner) return
     let lastTop = view.scrollTop
-    let lastHeight = view.scrollHeight
-    let inputAtMs = Number.NEGATIVE_INFINITY
+    let changedAtMs = Number.NEGATIVE_INFINITY
     const noteInput = () => {
-      inputAtMs = performance.now()
+      inputAtMs.current = performance.now()
+    }
+    const toEnd = () => {
+      view.scrollTop = view.scrollHeight
+    }
+    // The browser moves the top by itself where content shrinks, as when a message takes the place of its draft, and what
+    // comes in its place may be as high again, so that heights tell nothing.
+    const isByPerson = () => {
+      const nowMs = performance.now()
+      return nowMs - inputAtMs.current < effectMs || nowMs - changedAtMs > settledMs
     }
     const listen = () => {
       const distance = view.scrollHeight - view.scrollTop - view.clientHeight
-      // The browser moves the top by itself where content shrinks, as when a message takes the place of its draft.
-      const isByPerson = view.scrollHeight === lastHeight || performance.now() - inputAtMs < effectMs
-      if (view.scrollTop < lastTop - 1 && distance > nearEnd && isByPerson) isFollowing.current = false
-      else if (distance <= nearEnd) isFollowing.current = true
+      if (distance <= nearEnd) isFollowing.current = true
+      else if (view.scrollTop < lastTop - 1 && isByPerson()) isFollowing.current = false
+      else if (isFollowing.current) toEnd()
       lastTop = view.scrollTop
-      lastHeight = view.scrollHeight
       setAtEnd(distance <= nearEnd || isFollowing.current)
     }
     const observer = new ResizeObserver(() => {
-      if (isFollowing.current) view.scrollTop = view.scrollHeight
+      if (isFollowing.current) toEnd()
       before.current.height = view.scrollHeight
       lastTop = view.scrollTop
-      lastHeight = view.scrollHeight
     })
+    const changes = new MutationObserver(() => {
+      changedAtMs = performance.now()
+    })
+    changes.observe(inner, { childList: true, subtree: true, characterData: true })
     observer.observe(inner)
     observer.observe(view)
     view.addEventListener('scroll', listen, { passive: true })
     for (const input of inputs) view.addEventListener(input, noteInput, { passive: true })
     return () => {
       observer.disconnect()
+      changes.disconnect()
       view.removeEventListener('scroll', listen)
       for (const input of inputs) view.removeEventListener(input, noteInput)
     }
   }, [])
 
-  return { scroller, content, isAtEnd, scrollToEnd }
+  return { scroller, content, isAtEnd, scrollToEnd, scrollTo }
 }

@@ -30,7 +30,7 @@ export function MessageList(props: MessageListProps) {
   const drawn = messages[0]?.id === deferred[0]?.id ? messages : deferred
   const results = useToolResults(drawn)
   const rows = drawn.filter(({ role }) => role === 'USER' || role === 'ASSISTANT')
-  const { scroller, content, isAtEnd, scrollToEnd } = useFollowScroll(rows[0]?.id)
+  const { scroller, content, isAtEnd, scrollToEnd, scrollTo } = useFollowScroll(rows[0]?.id)
   const top = useRef<HTMLDivElement>(null)
   const { activeRun } = live.session ?? {}
   const waitingRun = activeRun?.status === 'REQUIRES_ACTION' ? activeRun : null
@@ -51,9 +51,10 @@ export function MessageList(props: MessageListProps) {
   const isPointedOutThere = rows.some(({ id }) => id === pointedOutId)
   useEffect(() => {
     if (!pointedOutId) return
-    if (isPointedOutThere) document.getElementById(pointedOutId)?.scrollIntoView({ block: 'center' })
+    const part = isPointedOutThere ? document.getElementById(pointedOutId) : null
+    if (part) scrollTo(part)
     else if (hasOlder) void loadOlder().catch(() => {})
-  }, [pointedOutId, isPointedOutThere, hasOlder, loadOlder])
+  }, [pointedOutId, isPointedOutThere, hasOlder, loadOlder, scrollTo])
 
   // Whoever sends wants to see what comes.
   const lastPending = reply.pending.at(-1)?.clientId

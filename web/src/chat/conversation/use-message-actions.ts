@@ -1,5 +1,5 @@
 import { useApolloClient } from '@apollo/client/react'
-import { unwrap } from '@parley/client'
+import { newClientId, unwrap } from '@parley/client'
 import { parleyOf, type Reply } from '@parley/client/apollo'
 import { useMemo } from 'react'
 import { graphql } from '../../generated/gql.ts'
@@ -52,7 +52,7 @@ export function useMessageActions({ sessionId, reply, canWrite, startEdit }: Opt
         regenerate(messageId).catch(tell)
       },
       fork(atMessageId) {
-        const input = { sessionId, atMessageId, clientId: `fork-${atMessageId}-${Date.now()}` }
+        const input = { sessionId, atMessageId, clientId: newClientId() }
         parley
           .request(forkSession, { input })
           .then(({ forkSession }) => {

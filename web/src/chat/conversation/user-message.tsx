@@ -1,13 +1,16 @@
 import type { SessionMessage } from '@parley/client/apollo'
 import { useState } from 'react'
+import { useMessageDetails } from '../message-details.ts'
 import { fullTime, shortTime } from '../times.ts'
 import { Avatar, nameOf } from '../ui/avatar.tsx'
 import { Button, IconButton } from '../ui/button.tsx'
 import { CopyButton } from '../ui/copy-button.tsx'
 import fieldStyles from '../ui/field.module.css'
 import { icons } from '../ui/icons.tsx'
+import { Markdown } from './markdown.tsx'
 import styles from './message.module.css'
 import type { MessageActions } from './message-actions.ts'
+import { useVersion } from './use-version.tsx'
 
 type UserMessageProps = {
   message: SessionMessage
@@ -17,9 +20,14 @@ type UserMessageProps = {
 }
 
 export function UserMessage({ message, viewerId, isEditing, actions }: UserMessageProps) {
-  const { id, content, author, createdAt, editedAt } = message
+  const { id, author, editedAt } = message
   const isMine = !author || author.id === viewerId
+  const details = useMessageDetails(id, editedAt !== null)
+  const { earlier, steps } = useVersion(id, details)
   if (isEditing) return <EditForm message={message} actions={actions} />
+  const text = (earlier ?? message).content ?? ''
+  const shownAt = (earlier ?? message).createdAt
+  const answer = earlier?.run?.assistantMessage
   return (
     <>
       {author && !isMine && (
@@ -27,10 +35,19 @@ export function UserMessage({ message, viewerId, isEditing, actions }: UserMessa
           <Avatar person={author} /> {nameOf(author)}
         </div>
       )}
-      <div className={styles.bubble}>{content}</div>
+      <div className={styles.bubble}>{text}</div>
       <div className={styles.actions}>
-        <CopyButton text={content ?? ''} label="Copy message" />
-        {actions.canWrite && isMine && (
+        {steps}
+        <CopyButton text={text} label="Copy message" />
+        {answer && (
+          <IconButton
+            label="Go on from this version in a new conversation"
+            icon={icons.fork}
+            size="small"
+            onClick={() => actions.fork(answer.id)}
+          />
+        )}
+        {actions.canWrite && isMine && !earlier && (
           <IconButton
             label="Edit message"
             icon={icons.edit}
@@ -38,11 +55,17 @@ export function UserMessage({ message, viewerId, isEditing, actions }: UserMessa
             onClick={() => actions.startEdit(id)}
           />
         )}
-        <time className={styles.meta} dateTime={createdAt} title={fullTime(createdAt)}>
-          {shortTime(createdAt)}
-          {editedAt && ' · edited'}
+        <time className={styles.meta} dateTime={shownAt} title={fullTime(shownAt)}>
+          {shortTime(shownAt)}
+          {editedAt && (earlier ? ' · earlier version' : ' · edited')}
         </time>
       </div>
+      {answer?.content && (
+        <section className={styles.earlierAnswer} aria-label="The reply that it had">
+          <h2>The reply that it had</h2>
+          <Markdown text={answer.content} />
+        </section>
+      )}
     </>
   )
 }

@@ -1,5 +1,6 @@
 import { useQuery } from '@apollo/client/react'
 import { type FormEvent, useState } from 'react'
+import { useLimits } from '../limits.ts'
 import { faultAt, useAction } from '../panels/action.ts'
 import { FaultNote } from '../panels/fault-note.tsx'
 import { Loaded } from '../panels/loaded.tsx'
@@ -26,6 +27,7 @@ export function RenameDialog({ sessionId, onClose }: Props) {
 function NameForm({ sessionId, title, onClose }: Props & { title: string | null }) {
   const [name, setName] = useState(title ?? '')
   const rename = useAction(RenameSession)
+  const { titleMaxLength } = useLimits() ?? {}
   const fault = faultAt(rename.fault, 'title')
 
   async function submit(event: FormEvent) {
@@ -41,7 +43,7 @@ function NameForm({ sessionId, title, onClose }: Props & { title: string | null 
             {...control}
             ref={selectAll}
             value={name}
-            maxLength={255}
+            maxLength={titleMaxLength}
             onChange={({ target }) => setName(target.value)}
           />
         )}

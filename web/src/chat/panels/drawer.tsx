@@ -3,6 +3,7 @@ import { navigate } from '../route.ts'
 import { IconButton } from '../ui/button.tsx'
 import { icons } from '../ui/icons.tsx'
 import { Skeleton } from '../ui/skeleton.tsx'
+import { useFocus } from '../ui/use-focus.ts'
 import styles from './drawer.module.css'
 import type { Panel } from './panel.ts'
 
@@ -11,6 +12,7 @@ const close = () => navigate({ panel: null }, { replace: true })
 /** Holds the open panel at the right; Escape closes it. */
 export function Drawer({ panel: { id, title, Panel }, sessionId }: { panel: Panel; sessionId: string }) {
   const heading = useRef<HTMLHeadingElement>(null)
+  useFocus(true, heading)
   // biome-ignore lint/correctness/useExhaustiveDependencies: another panel is another place to read from
   useEffect(() => heading.current?.focus(), [id])
   return (

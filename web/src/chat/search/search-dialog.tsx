@@ -1,11 +1,12 @@
 import { useQuery } from '@apollo/client/react'
-import { type KeyboardEvent, useEffect, useId, useState } from 'react'
+import { type KeyboardEvent, useId, useState } from 'react'
 import { graphql } from '../../generated/gql.ts'
 import type { SearchMessagesQuery } from '../../generated/graphql.ts'
 import { navigate } from '../route.ts'
 import { shortTime } from '../times.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import fieldStyles from '../ui/field.module.css'
+import { useSettled } from '../ui/use-settled.ts'
 import styles from './search-dialog.module.css'
 
 const searchQuery = graphql(`
@@ -33,9 +34,6 @@ const searchQuery = graphql(`
 `)
 
 type Hit = SearchMessagesQuery['search']['nodes'][number]
-
-/** Milliseconds without a key after which is searched. */
-const pauseMs = 200
 
 /** Finds messages and titles; arrow keys choose, Enter opens. */
 export default function SearchDialog({ onClose }: { onClose: () => void }) {
@@ -134,14 +132,4 @@ function Snippet({ snippet: { text, highlights } }: Pick<Hit, 'snippet'>) {
       {text.slice(end)}
     </span>
   )
-}
-
-/** The text once it has not changed for a moment. */
-function useSettled(text: string) {
-  const [settled, setSettled] = useState(text)
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(text), pauseMs)
-    return () => clearTimeout(timer)
-  }, [text])
-  return settled
 }

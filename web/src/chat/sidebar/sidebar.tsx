@@ -1,3 +1,4 @@
+import { useRef } from 'react'
 import { AccountMenu } from '../account/account-menu.tsx'
 import { navigate } from '../route.ts'
 import { chooseScheme, useScheme } from '../scheme.ts'
@@ -5,6 +6,7 @@ import { Avatar, nameOf } from '../ui/avatar.tsx'
 import { IconButton } from '../ui/button.tsx'
 import { icons } from '../ui/icons.tsx'
 import { Logo } from '../ui/logo.tsx'
+import { useFocus } from '../ui/use-focus.ts'
 import { useViewer } from '../viewer.ts'
 import { SessionList } from './session-list.tsx'
 import styles from './sidebar.module.css'
@@ -22,6 +24,8 @@ const isMac = /mac|iphone|ipad/i.test(navigator.platform)
 export function Sidebar({ isOpen, onClose, onSearch, onSignOut }: SidebarProps) {
   const { viewer } = useViewer()
   const scheme = useScheme()
+  const list = useRef<HTMLElement>(null)
+  useFocus(isOpen, list)
   const other = scheme === 'dark' ? 'light' : 'dark'
   return (
     <>
@@ -34,6 +38,8 @@ export function Sidebar({ isOpen, onClose, onSearch, onSignOut }: SidebarProps) 
         />
       )}
       <nav
+        ref={list}
+        tabIndex={-1}
         className={isOpen ? `${styles.sidebar} ${styles.open}` : styles.sidebar}
         aria-label="Conversations"
         onKeyDown={(event) => {

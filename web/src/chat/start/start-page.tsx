@@ -38,6 +38,8 @@ export function StartPage({ onOpenList }: { onOpenList: () => void }) {
   const [chosen, setChosen] = useState<string | null>(null)
   const { begin, fault, isBeginning } = useFirstMessage()
   const composer = useRef<HTMLTextAreaElement>(null)
+  // Arrow keys go on choosing.
+  const isPointing = useRef(false)
   const agents = data?.agents.filter(({ isActive }) => isActive) ?? []
   const templates = data?.templates.nodes ?? []
   const usual = agents.find(({ key }) => key === 'primary') ?? agents[0]
@@ -72,7 +74,15 @@ export function StartPage({ onOpenList }: { onOpenList: () => void }) {
             {fault}
           </p>
         )}
-        <fieldset className={styles.choices}>
+        <fieldset
+          className={styles.choices}
+          onPointerDown={() => {
+            isPointing.current = true
+          }}
+          onKeyDown={() => {
+            isPointing.current = false
+          }}
+        >
           <legend className="visually-hidden">With whom</legend>
           {[...agents, ...templates].map(({ id, name }) => (
             <label key={id} className={styles.choice}>
@@ -82,7 +92,7 @@ export function StartPage({ onOpenList }: { onOpenList: () => void }) {
                 checked={id === (template ?? agent)?.id}
                 onChange={() => {
                   setChosen(id)
-                  composer.current?.focus()
+                  if (isPointing.current) composer.current?.focus()
                 }}
               />
               {name}

@@ -1,5 +1,5 @@
 import { useApolloClient } from '@apollo/client/react'
-import { unwrap } from '@parley/client'
+import { newClientId, unwrap } from '@parley/client'
 import { parleyOf, sendIn } from '@parley/client/apollo'
 import { useState } from 'react'
 import { graphql } from '../../generated/gql.ts'
@@ -39,14 +39,13 @@ export function useFirstMessage() {
     setBeginning(true)
     setFault(null)
     try {
-      const clientId = crypto.getRandomValues(new Uint32Array(4)).join('-')
+      const clientId = newClientId()
       const { createSession } = await parleyOf(client).request(startSession, { input: { ...from, clientId } })
       const { session, deactivatedSessions } = unwrap(createSession)
       sendIn(client, session.id, content)
       navigate({ sessionId: session.id })
       const [closed] = deactivatedSessions
-      if (closed)
-        toast({ text: `“${closed.title ?? 'New conversation'}” is inactive now, to make room for this one.` })
+      if (closed) toast({ text: `Inactive now, to make room: “${closed.title ?? 'New conversation'}”` })
     } catch (error) {
       setFault(error instanceof Error ? error.message : String(error))
     } finally {

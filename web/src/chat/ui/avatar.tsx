@@ -29,14 +29,35 @@ export function Avatar({ person }: { person: Person }) {
   )
 }
 
+const stackedAtMost = 4
+
+type AvatarStackProps = {
+  people: readonly Person[]
+  /** How many they are in all, where not all are in the list. */
+  count?: number
+  label: string
+}
+
 /** The first people of a list, overlapping, and how many more there are. */
-export function AvatarStack({ people, label }: { people: readonly Person[]; label: string }) {
+export function AvatarStack({ people, count = people.length, label }: AvatarStackProps) {
+  const stacked = people.slice(0, stackedAtMost)
+  const more = count - stacked.length
   return (
     // biome-ignore lint/a11y/useSemanticElements: a list of pictures, which no element stands for
     <span className={styles.stack} role="group" aria-label={label}>
-      {people.slice(0, 4).map((person) => (
+      {stacked.map((person) => (
         <Avatar key={person.id} person={person} />
       ))}
+      {more > 0 && (
+        <span
+          className={`${styles.avatar} ${styles.more}`}
+          role="img"
+          aria-label={`and ${more} more`}
+          title={`and ${more} more`}
+        >
+          +{more < 1_000 ? more : '999'}
+        </span>
+      )}
     </span>
   )
 }

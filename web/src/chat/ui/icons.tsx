@@ -38,6 +38,9 @@ export const icons = {
     <path d="M6 7v6M6 7a2 2 0 1 0 0-4 2 2 0 0 0 0 4zM6 17a2 2 0 1 0 0-4 2 2 0 0 0 0 4zM14 7a2 2 0 1 0 0-4 2 2 0 0 0 0 4zM14 7c0 3-3 3.5-7 4" />,
   ),
   down: icon(<path d="M10 4v12M5 11l5 5 5-5" />),
+  up: icon(<path d="M10 16V4M5 9l5-5 5 5" />),
+  previous: icon(<path d="m12 5-5 5 5 5" />),
+  next: icon(<path d="m8 5 5 5-5 5" />),
   back: icon(<path d="M16 10H4M9 5l-5 5 5 5" />),
   tool: icon(
     <path d="M12.5 3.5a4 4 0 0 0-4.8 5.300l-4.5 4.5a1.8 1.8 0 0 0 2.5 2.5l4.5-4.5a4 4 0 0 0 5.3-4.800l-2.3 2.3-2.4-.6-.6-2.400z" />,

@@ -1,11 +1,12 @@
 import { useState } from 'react'
+import type { Citation } from '../../message-details.ts'
 import styles from './citations.module.css'
 import { PassageDialog } from './passage-dialog.tsx'
-import { useCitations } from './use-citations.ts'
+
+type Props = { messageId: string; citations: readonly Citation[] }
 
 /** The documents that a reply refers to; each opens the passage. What it was given but does not refer to stays behind a count. */
-export function Citations({ messageId }: { messageId: string }) {
-  const citations = useCitations(messageId)
+export function Citations({ messageId, citations }: Props) {
   const [open, setOpen] = useState<number | null>(null)
   const [showsAll, setShowsAll] = useState(false)
   const cited = citations.filter(({ isCited }) => isCited)
@@ -40,7 +41,7 @@ export function Citations({ messageId }: { messageId: string }) {
         )}
       </ul>
       {open !== null && (
-        <PassageDialog {...{ citations, open }} onOpen={setOpen} onClose={() => setOpen(null)} />
+        <PassageDialog {...{ messageId, citations, open }} onOpen={setOpen} onClose={() => setOpen(null)} />
       )}
     </div>
   )

@@ -1,35 +1,16 @@
 import { graphql } from '../../../generated/gql.ts'
-import type { MessageCitationsFragment } from '../../../generated/graphql.ts'
 
-export type Citation = MessageCitationsFragment['citations'][number]
-
-export const MessageCitations = graphql(`
-  fragment MessageCitations on Message {
-    citations {
-      marker
-      isCited
-      score
-      document {
-        id
-        title
-      }
-      passage {
-        text
-        heading
-        page
-        startOffset
-        endOffset
-      }
-    }
-  }
-`)
-
-export const CitationsQuery = graphql(`
-  query Citations($ids: [ID!]!) {
-    nodes(ids: $ids) {
-      ... on Message {
-        id
-        ...MessageCitations
+export const PassageContextsQuery = graphql(`
+  query PassageContexts($messageId: ID!) {
+    message(id: $messageId) {
+      citations {
+        marker
+        passage {
+          context(length: 1000) {
+            before
+            after
+          }
+        }
       }
     }
   }

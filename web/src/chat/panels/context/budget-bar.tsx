@@ -1,3 +1,4 @@
+import { Legend } from '../legend.tsx'
 import { inFull } from '../numbers.ts'
 import styles from './context.module.css'
 import { type Kind, tokensByKind } from './kinds.ts'
@@ -29,13 +30,13 @@ export function BudgetBar({ parts, totalTokens, limit }: Props) {
           <span key={kind} data-kind={kind} style={{ width: `${(tokens / whole) * 100}%` }} />
         ))}
       </div>
-      <ul className={styles.legend} aria-label="Tokens by kind">
+      <Legend label="Tokens by kind">
         {shares.map(({ kind, name, tokens }) => (
           <li key={kind} data-kind={kind}>
             {name} <b>{inFull(tokens)}</b>
           </li>
         ))}
-      </ul>
+      </Legend>
     </figure>
   )
 }

@@ -9,7 +9,7 @@ export const ContextPreviewQuery = graphql(`
         totalTokens
         limit
         countedBy
-        dropped { turns tokens }
+        dropped { turns tokens reason }
         parts {
           kind
           role
@@ -18,19 +18,6 @@ export const ContextPreviewQuery = graphql(`
           message { id seq }
         }
       }
-    }
-  }
-`)
-
-/** The next send would carry something else. */
-export const ContextChanged = graphql(`
-  subscription ContextChanged($sessionId: ID!) {
-    sessionEvents(sessionId: $sessionId) {
-      ... on RunFinished { cursor }
-      ... on MemoryChanged { cursor }
-      ... on MessageAdded { cursor }
-      ... on MessageRemoved { cursor }
-      ... on SessionSnapshot { cursor }
     }
   }
 `)

@@ -1,18 +1,22 @@
-import { useQuery, useSubscription } from '@apollo/client/react'
+import { useQuery } from '@apollo/client/react'
+import { useSessionChanges } from '@parley/client/apollo'
 import { useState } from 'react'
 import { drafts } from '../../conversation/drafts.ts'
 import { Field } from '../../ui/field.tsx'
 import { Skeleton } from '../../ui/skeleton.tsx'
+import { useSettled } from '../../ui/use-settled.ts'
 import { Loaded } from '../loaded.tsx'
 import { countOf } from '../numbers.ts'
 import { readAnew } from '../read-anew.ts'
 import { Note, Nothing } from '../section.tsx'
 import { useRole } from '../use-role.ts'
-import { useSettled } from '../use-settled.ts'
 import { BudgetBar } from './budget-bar.tsx'
 import styles from './context.module.css'
-import { ContextChanged, ContextPreviewQuery } from './operations.ts'
+import { ContextPreviewQuery } from './operations.ts'
 import { Parts } from './parts.tsx'
+
+/** After them the next send would carry something else. */
+const changes = ['RunFinished', 'MemoryChanged', 'MessageAdded', 'MessageRemoved', 'SessionSnapshot'] as const
 
 const countedBy = {
   TOKENIZER: 'Counted with the tokenizer of the model.',
@@ -32,7 +36,7 @@ function ContextPreview({ sessionId }: { sessionId: string }) {
   const [content, setContent] = useState(() => drafts.get(sessionId) ?? '')
   const variables = { sessionId, content: useSettled(content.trim()) || null }
   const result = useQuery(ContextPreviewQuery, { variables, ...readAnew })
-  useSubscription(ContextChanged, { variables: { sessionId }, onData: () => void result.refetch() })
+  useSessionChanges(sessionId, changes, () => result.refetch())
   const shown = { ...result, data: result.data ?? result.previousData }
 
   return (
@@ -57,8 +61,11 @@ function ContextPreview({ sessionId }: { sessionId: string }) {
               <BudgetBar parts={parts} totalTokens={preview.totalTokens} limit={preview.limit} />
               {dropped.turns > 0 && (
                 <p className={styles.dropped}>
-                  {countOf(dropped.turns, 'older turn')} with {countOf(dropped.tokens, 'token')} left out for
-                  want of room. They stay in the conversation.
+                  {countOf(dropped.turns, 'older turn')} with {countOf(dropped.tokens, 'token')} left out
+                  {dropped.reason === 'MESSAGES'
+                    ? ', since the context policy takes no more messages'
+                    : ' for want of room'}
+                  . They stay in the conversation.
                 </p>
               )}
               <Parts parts={parts} />

@@ -1,8 +1,10 @@
 import { useState } from 'react'
 import type { DocumentsQuery } from '../../../generated/graphql.ts'
+import { useLimits } from '../../limits.ts'
 import { Button } from '../../ui/button.tsx'
 import { DropZone } from '../drop-zone.tsx'
 import { FaultNote } from '../fault-note.tsx'
+import { bytesInWords } from '../numbers.ts'
 import { Nothing, Section } from '../section.tsx'
 import { DeleteDocumentDialog } from './delete-document-dialog.tsx'
 import { DocumentRow } from './document-row.tsx'
@@ -24,8 +26,9 @@ type Props = {
 export function DocumentLists({ sessionId, data, refetch, loadMore }: Props) {
   const { viewer, session, documents } = data
   const { setAttached, asked, fault } = useAttaching(sessionId, refetch)
+  const limits = useLimits()
   const [leaving, setLeaving] = useState<{ id: string; title: string } | null>(null)
-  const { uploads, add, dismiss } = useUploads((id) => setAttached(id, true))
+  const { uploads, add, retry, dismiss } = useUploads((id) => setAttached(id, true))
 
   if (!session) return null
   const mayChange = session.viewerRole !== 'VIEWER'
@@ -47,13 +50,9 @@ export function DocumentLists({ sessionId, data, refetch, loadMore }: Props) {
     <>
       <Section title="In this conversation">
         {mayChange && (
-          <DropZone
-            title="Add documents"
-            accept={acceptedFiles}
-            takesSeveral
-            onFiles={(files) => void add(files)}
-          >
-            Drop files here or choose them: PDF, Markdown or text, up to 10 MB each.
+          <DropZone title="Add documents" accept={acceptedFiles} takesSeveral onFiles={add}>
+            Drop files here or choose them: PDF, Markdown or text
+            {limits && `, up to ${bytesInWords(limits.documentMaxBytes)} each`}.
           </DropZone>
         )}
         <FaultNote fault={fault} />
@@ -63,7 +62,12 @@ export function DocumentLists({ sessionId, data, refetch, loadMore }: Props) {
           <ul className={styles.list} aria-label="Documents of this conversation">
             {session.documents.map(rowOf)}
             {uploads.map((upload) => (
-              <UploadRow key={upload.key} upload={upload} onDismiss={() => dismiss(upload.key)} />
+              <UploadRow
+                key={upload.key}
+                upload={upload}
+                onRetry={() => retry(upload)}
+                onDismiss={() => dismiss(upload.key)}
+              />
             ))}
           </ul>
         )}

@@ -5,8 +5,11 @@ import { Progress } from '../progress.tsx'
 import styles from './documents.module.css'
 import type { Upload } from './use-uploads.ts'
 
-export function UploadRow({ upload, onDismiss }: { upload: Upload; onDismiss: () => void }) {
-  const { name, share, fault } = upload
+type Props = { upload: Upload; onRetry: () => void; onDismiss: () => void }
+
+export function UploadRow({ upload, onRetry, onDismiss }: Props) {
+  const { share, fault } = upload
+  const { name } = upload.file
   return (
     <li className={styles.document}>
       <span className={styles.icon}>{icons.document}</span>
@@ -18,7 +21,12 @@ export function UploadRow({ upload, onDismiss }: { upload: Upload; onDismiss: ()
           <Progress label={`Uploading ${name}`} share={share} text="Uploading" />
         )}
       </div>
-      {fault && <IconButton label={`Dismiss ${name}`} icon={icons.close} size="small" onClick={onDismiss} />}
+      {fault && (
+        <>
+          <IconButton label={`Upload ${name} again`} icon={icons.retry} size="small" onClick={onRetry} />
+          <IconButton label={`Dismiss ${name}`} icon={icons.close} size="small" onClick={onDismiss} />
+        </>
+      )}
     </li>
   )
 }

@@ -1,11 +1,15 @@
 import { newClientId } from '@parley/client'
 import { useState } from 'react'
 import { type Fault, faultOf } from '../action.ts'
+import { createTurns } from './turns.ts'
 import { useUploadFile } from './upload.ts'
 
-export type Upload = { key: string; name: string; share: number; fault: Fault | null }
+export type Upload = { key: string; file: File; share: number; fault: Fault | null }
 
-/** Files on their way to the server, two at a time; those that failed stay until they are dismissed. */
+/** The server takes two bodies of a person at a time, of whatever conversation. */
+const inTurn = createTurns(2)
+
+/** Files on their way to the server, two at a time; those that failed stay until they are sent again or dismissed. */
 export function useUploads(onDone: (documentId: string) => Promise<void>) {
   const [uploads, setUploads] = useState<readonly Upload[]>([])
   const uploadFile = useUploadFile()
@@ -16,7 +20,7 @@ export function useUploads(onDone: (documentId: string) => Promise<void>) {
 
   async function upload(file: File, key: string) {
     try {
-      const documentId = await uploadFile(file, (share) => change(key, { share }))
+      const documentId = await inTurn(() => uploadFile(file, (share) => change(key, { share })))
       dismiss(key)
       await onDone(documentId)
     } catch (error) {
@@ -24,18 +28,16 @@ export function useUploads(onDone: (documentId: string) => Promise<void>) {
     }
   }
 
-  /** The server takes two bodies of a person at a time. */
-  async function add(files: Iterable<File>) {
-    const waiting = [...files].map((file) => ({ file, key: newClientId() }))
-    setUploads((all) => [
-      ...all,
-      ...waiting.map(({ file, key }) => ({ key, name: file.name, share: 0, fault: null })),
-    ])
-    const work = async () => {
-      for (let next = waiting.shift(); next; next = waiting.shift()) await upload(next.file, next.key)
-    }
-    await Promise.all([work(), work()])
+  function add(files: Iterable<File>) {
+    const added = [...files].map((file) => ({ key: newClientId(), file, share: 0, fault: null }))
+    setUploads((all) => [...all, ...added])
+    for (const { file, key } of added) void upload(file, key)
   }
 
-  return { uploads, add, dismiss }
+  function retry({ key, file }: Upload) {
+    change(key, { share: 0, fault: null })
+    void upload(file, key)
+  }
+
+  return { uploads, add, retry, dismiss }
 }

@@ -1,18 +1,22 @@
-import { useQuery, useSubscription } from '@apollo/client/react'
+import { useQuery } from '@apollo/client/react'
+import { useSessionChanges } from '@parley/client/apollo'
 import { useState } from 'react'
 import { Button } from '../../ui/button.tsx'
 import { Field } from '../../ui/field.tsx'
+import { useSettled } from '../../ui/use-settled.ts'
 import { Loaded } from '../loaded.tsx'
 import { readAnew } from '../read-anew.ts'
 import { Note, Nothing } from '../section.tsx'
-import { useSettled } from '../use-settled.ts'
 import { ClearDialog } from './clear-dialog.tsx'
 import styles from './memory.module.css'
 import { MemoryForm } from './memory-form.tsx'
 import { MemoryRow } from './memory-row.tsx'
-import { MemoriesChanged, MemoriesQuery, type Place } from './operations.ts'
+import { MemoriesQuery, type Place } from './operations.ts'
 
 type Props = { sessionId: string; scope: 'USER' | 'SESSION'; mayChange: boolean }
+
+/** A run may have remembered something of the person; of the session it is told at once. */
+const changes = ['MemoryChanged', 'RunFinished', 'SessionSnapshot'] as const
 
 const explanation = {
   SESSION: 'What is remembered in this conversation, for everybody who takes part.',
@@ -25,7 +29,7 @@ export function MemoryList({ sessionId, scope, mayChange }: Props) {
   const place: Place = scope === 'SESSION' ? { scope, sessionId } : { scope }
   const variables = { ...place, prefix: useSettled(prefix) || null }
   const result = useQuery(MemoriesQuery, { variables, ...readAnew })
-  useSubscription(MemoriesChanged, { variables: { sessionId }, onData: () => void result.refetch() })
+  useSessionChanges(sessionId, changes, () => result.refetch())
   const refetch = () => void result.refetch()
   const close = () => {
     setOpen(null)

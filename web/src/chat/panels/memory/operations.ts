@@ -11,17 +11,6 @@ export const MemoriesQuery = graphql(`
   }
 `)
 
-/** A run may have remembered something of the person; of the session it is told at once. */
-export const MemoriesChanged = graphql(`
-  subscription MemoriesChanged($sessionId: ID!) {
-    sessionEvents(sessionId: $sessionId) {
-      ... on MemoryChanged { cursor }
-      ... on RunFinished { cursor }
-      ... on SessionSnapshot { cursor }
-    }
-  }
-`)
-
 export const SaveMemory = graphql(`
   mutation SaveMemory($input: SaveMemoryInput!) {
     saveMemory(input: $input) {

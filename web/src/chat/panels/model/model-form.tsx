@@ -1,8 +1,10 @@
-import { type FormEvent, useState } from 'react'
+import type { FormEvent } from 'react'
 import type { ModelSettingsQuery } from '../../../generated/graphql.ts'
 import { Field } from '../../ui/field.tsx'
 import { faultAt, useAction } from '../action.ts'
+import { useDraft } from '../draft.ts'
 import { FaultNote } from '../fault-note.tsx'
+import { OvertakenNote } from '../overtaken-note.tsx'
 import { SaveBar } from '../save-bar.tsx'
 import { Section } from '../section.tsx'
 import { inheritanceOf } from './inheritance.ts'
@@ -30,27 +32,33 @@ const shownAt = [
   'systemPrompt',
 ]
 
-/** What the session sets of its own, over what it inherits; a draft until it is saved. */
+const names = {
+  model: 'model',
+  parameters: 'parameters',
+  systemPrompt: 'system prompt',
+  policy: 'context policy',
+} as const
+
+/** What the session sets of its own, over what it inherits; a draft until it is saved, and then only what was changed. */
 export function ModelForm({ session, models }: Props) {
-  const [draft, setDraft] = useState<ReturnType<typeof draftOf> | null>(null)
+  const { form, changes, overtaken, change, discard } = useDraft(draftOf(session))
   const save = useAction(SaveModelSettings)
-  const form = draft ?? draftOf(session)
-  const change = (changes: Partial<typeof form>) => setDraft({ ...form, ...changes })
   const isDisabled = session.viewerRole === 'VIEWER'
   const inherited = inheritanceOf(session, models, form.model)
 
   async function submit(event: FormEvent) {
     event.preventDefault()
+    const { model, parameters, systemPrompt, policy } = changes ?? {}
     const saved = await save.run({
       input: {
         sessionId: session.id,
-        model: form.model,
-        parameters: valuesOf(form.parameters),
-        systemPrompt: form.systemPrompt || null,
-        contextPolicy: policyOf(form.policy),
+        ...(model !== undefined && { model }),
+        ...(parameters && { parameters: valuesOf(parameters) }),
+        ...(systemPrompt !== undefined && { systemPrompt: systemPrompt || null }),
+        ...(policy && { contextPolicy: policyOf(policy) }),
       },
     })
-    if (saved) setDraft(null)
+    if (saved) discard()
   }
 
   return (
@@ -99,7 +107,8 @@ export function ModelForm({ session, models }: Props) {
         />
         <FaultNote fault={save.fault} shownAt={shownAt} />
       </Section>
-      {draft && <SaveBar isBusy={save.isBusy} onDiscard={() => setDraft(null)} />}
+      <OvertakenNote names={overtaken.map((name) => names[name])} onTake={() => discard(overtaken)} />
+      {changes && <SaveBar isBusy={save.isBusy} onDiscard={() => discard()} />}
     </form>
   )
 }

@@ -1,5 +1,6 @@
 import { Field } from '../../ui/field.tsx'
 import { type Fault, faultAt } from '../action.ts'
+import { Check } from '../check.tsx'
 import styles from './model.module.css'
 import { type PolicyForm, type PolicyKind, policies, policySettings } from './policies.ts'
 
@@ -62,15 +63,13 @@ export function PolicyFields({ form, inherited, fault, isDisabled, onChange }: P
         </div>
       )}
       {policy && policy.kind !== 'HIERARCHICAL' && (
-        <label className={styles.check}>
-          <input
-            type="checkbox"
-            checked={form.memories}
-            disabled={isDisabled}
-            onChange={({ target }) => onChange({ ...form, memories: target.checked })}
-          />
+        <Check
+          {...{ isDisabled }}
+          isOn={form.memories}
+          onChange={(memories) => onChange({ ...form, memories })}
+        >
           What is remembered goes along, too
-        </label>
+        </Check>
       )}
     </>
   )

@@ -1,10 +1,14 @@
-import { type FormEvent, useState } from 'react'
+import type { FormEvent } from 'react'
 import type { SessionSettingsQuery } from '../../../generated/graphql.ts'
+import { useLimits } from '../../limits.ts'
 import { Field } from '../../ui/field.tsx'
 import { useToast } from '../../ui/toast.tsx'
 import { faultAt, useAction } from '../action.ts'
+import { Check } from '../check.tsx'
+import { useDraft } from '../draft.ts'
 import { FaultNote } from '../fault-note.tsx'
 import { countOf } from '../numbers.ts'
+import { OvertakenNote } from '../overtaken-note.tsx'
 import { SaveBar } from '../save-bar.tsx'
 import { readObject } from './metadata.ts'
 import { SaveSessionSettings } from './operations.ts'
@@ -20,13 +24,15 @@ const draftOf = ({ title, tags, metadata, isActive }: Session) => ({
   isActive,
 })
 
+const names = { title: 'title', tags: 'tags', metadata: 'metadata', isActive: 'activity' } as const
+
+/** What is saved are the fields that were changed, so that nothing else is overwritten; a title that is sent counts as a person's. */
 export function SettingsForm({ session }: { session: Session }) {
   const toast = useToast()
-  const [draft, setDraft] = useState<ReturnType<typeof draftOf> | null>(null)
+  const { form, changes, overtaken, change, discard } = useDraft(draftOf(session))
   const save = useAction(SaveSessionSettings)
-  const form = draft ?? draftOf(session)
+  const { titleMaxLength } = useLimits() ?? {}
   const isDisabled = session.viewerRole === 'VIEWER'
-  const change = (changes: Partial<typeof form>) => setDraft({ ...form, ...changes })
   const metadata = readObject(form.metadata)
   const metadataFault = 'fault' in metadata ? metadata.fault : faultAt(save.fault, 'metadata')
   const titleFault = faultAt(save.fault, 'title')
@@ -34,17 +40,16 @@ export function SettingsForm({ session }: { session: Session }) {
   async function submit(event: FormEvent) {
     event.preventDefault()
     if (!('value' in metadata)) return
-    const { title, tags, isActive } = form
+    const { metadata: written, ...others } = changes ?? {}
     const saved = await save.run({
       input: {
-        ...{ sessionId: session.id, tags, metadata: metadata.value },
-        // What is sent counts as set by a person: a title is left alone from then on.
-        ...(title !== (session.title ?? '') && { title }),
-        ...(isActive !== session.isActive && { isActive }),
+        sessionId: session.id,
+        ...others,
+        ...(written !== undefined && { metadata: metadata.value }),
       },
     })
     if (!saved) return
-    setDraft(null)
+    discard()
     const { length } = saved.deactivatedSessions
     if (length > 0) toast({ text: `${countOf(length, 'quiet conversation')} became inactive to make room.` })
   }
@@ -56,7 +61,7 @@ export function SettingsForm({ session }: { session: Session }) {
           <input
             {...control}
             value={form.title}
-            maxLength={255}
+            maxLength={titleMaxLength}
             disabled={isDisabled}
             placeholder="Made from the first message"
             onChange={({ target }) => change({ title: target.value })}
@@ -86,21 +91,18 @@ export function SettingsForm({ session }: { session: Session }) {
           />
         )}
       </Field>
-      <label className={styles.check}>
-        <input
-          type="checkbox"
-          checked={form.isActive}
-          disabled={isDisabled}
-          onChange={({ target }) => change({ isActive: target.checked })}
-        />
-        <span>
-          Active
-          <small>An agent has few active conversations at a time; the quietest gives way.</small>
-        </span>
-      </label>
+      <Check
+        {...{ isDisabled }}
+        isOn={form.isActive}
+        onChange={(isActive) => change({ isActive })}
+        hint="An agent has few active conversations at a time; the quietest gives way."
+      >
+        Active
+      </Check>
       <FaultNote fault={save.fault} shownAt={['title', 'metadata', 'tags']} />
-      {draft && (
-        <SaveBar isBusy={save.isBusy} isDisabled={'fault' in metadata} onDiscard={() => setDraft(null)} />
+      <OvertakenNote names={overtaken.map((name) => names[name])} onTake={() => discard(overtaken)} />
+      {changes && (
+        <SaveBar isBusy={save.isBusy} isDisabled={'fault' in metadata} onDiscard={() => discard()} />
       )}
     </form>
   )

@@ -23,17 +23,6 @@ export const PeopleQuery = graphql(`
   }
 `)
 
-/** What may have changed who takes part or is there; a snapshot tells that something was missed. */
-export const PeopleChanged = graphql(`
-  subscription PeopleChanged($sessionId: ID!) {
-    sessionEvents(sessionId: $sessionId) {
-      ... on PresenceChanged { cursor }
-      ... on SessionUpdated { cursor }
-      ... on SessionSnapshot { cursor }
-    }
-  }
-`)
-
 export const AddParticipant = graphql(`
   mutation AddParticipant($input: AddParticipantInput!) {
     addParticipant(input: $input) {

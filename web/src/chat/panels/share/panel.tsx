@@ -1,17 +1,21 @@
-import { useQuery, useSubscription } from '@apollo/client/react'
+import { useQuery } from '@apollo/client/react'
+import { useSessionChanges } from '@parley/client/apollo'
 import { Loaded } from '../loaded.tsx'
 import { readAnew } from '../read-anew.ts'
 import { Note, Section } from '../section.tsx'
 import { AddPerson } from './add-person.tsx'
-import { ParticipantsQuery, PeopleChanged } from './operations.ts'
+import { ParticipantsQuery } from './operations.ts'
 import { PersonRow } from './person-row.tsx'
 import { roles } from './roles.ts'
 import styles from './share.module.css'
 
+/** After them other people may take part or be there. */
+const changes = ['PresenceChanged', 'SessionUpdated', 'SessionSnapshot'] as const
+
 export function SharePanel({ sessionId }: { sessionId: string }) {
   const result = useQuery(ParticipantsQuery, { variables: { sessionId }, ...readAnew })
   const refetch = () => void result.refetch()
-  useSubscription(PeopleChanged, { variables: { sessionId }, onData: refetch })
+  useSessionChanges(sessionId, changes, () => result.refetch())
 
   return (
     <Loaded result={result}>

@@ -1,5 +1,5 @@
+import styles from '../../ui/select.module.css'
 import { type Role, roles } from './roles.ts'
-import styles from './share.module.css'
 
 type Props = { label: string; role: Role; isDisabled?: boolean; onChange: (role: Role) => void }
 

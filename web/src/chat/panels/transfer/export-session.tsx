@@ -46,7 +46,7 @@ export function ExportSession({ sessionId }: { sessionId: string }) {
         ))}
       </ul>
       <p role="status" className={styles.result}>
-        {filename && `“${filename}” is in your downloads.`}
+        {filename && `The download of “${filename}” has begun.`}
       </p>
       <FaultNote fault={make.fault} />
     </Section>

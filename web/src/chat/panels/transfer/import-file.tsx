@@ -1,9 +1,11 @@
 import { newClientId } from '@parley/client'
 import { useState } from 'react'
 import type { ImportSessionMutation } from '../../../generated/graphql.ts'
+import { useLimits } from '../../limits.ts'
 import { type Payload, useAction } from '../action.ts'
 import { DropZone } from '../drop-zone.tsx'
 import { FaultNote } from '../fault-note.tsx'
+import { bytesInWords } from '../numbers.ts'
 import { ImportResult } from './import-result.tsx'
 import { ImportSession } from './operations.ts'
 import styles from './transfer.module.css'
@@ -12,6 +14,7 @@ import styles from './transfer.module.css'
 export function ImportFile({ onOpen }: { onOpen?: () => void }) {
   const send = useAction(ImportSession)
   const [imported, setImported] = useState<Payload<ImportSessionMutation> | null>(null)
+  const limits = useLimits()
   const [name, setName] = useState('')
 
   async function read(file: File | undefined) {
@@ -29,7 +32,8 @@ export function ImportFile({ onOpen }: { onOpen?: () => void }) {
         isBusy={send.isBusy}
         onFiles={([file]) => void read(file)}
       >
-        Or drop it here. JSON of Parley, ChatGPT or LibreChat, up to 1 MB.
+        Or drop it here. JSON of Parley, ChatGPT or LibreChat
+        {limits && `, up to ${bytesInWords(limits.requestMaxBytes)}`}.
       </DropZone>
       <div aria-live="polite" className={styles.result}>
         {imported && <ImportResult {...imported} {...{ name, onOpen }} />}

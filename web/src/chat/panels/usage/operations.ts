@@ -26,15 +26,6 @@ export const UsageQuery = graphql(`
   }
 `)
 
-export const UsageChanged = graphql(`
-  subscription UsageChanged($sessionId: ID!) {
-    sessionEvents(sessionId: $sessionId) {
-      ... on RunFinished { cursor }
-      ... on SessionSnapshot { cursor }
-    }
-  }
-`)
-
 export const QuotasQuery = graphql(`
   query Quotas {
     viewer {

@@ -1,5 +1,6 @@
 import { useQuery } from '@apollo/client/react'
 import { useState } from 'react'
+import styles from '../../ui/select.module.css'
 import { Loaded } from '../loaded.tsx'
 import { dollars, inShort } from '../numbers.ts'
 import { readAnew } from '../read-anew.ts'
@@ -7,7 +8,6 @@ import { Section } from '../section.tsx'
 import { Tabs } from '../tabs.tsx'
 import { lastDays, type Measure } from './chart-data.ts'
 import { UsageQuery } from './operations.ts'
-import styles from './usage.module.css'
 import { UsageByDay } from './usage-by-day.tsx'
 
 const measures: Record<Measure, { label: string; format: (value: number) => string }> = {

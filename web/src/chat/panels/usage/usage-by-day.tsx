@@ -1,4 +1,5 @@
 import type { UsageQuery } from '../../../generated/graphql.ts'
+import { Legend } from '../legend.tsx'
 import { Nothing } from '../section.tsx'
 import { daysOf, type Measure, modelsOf } from './chart-data.ts'
 import styles from './usage.module.css'
@@ -27,7 +28,7 @@ export function UsageByDay({ usage, dates, measure, label, format }: Props) {
       </Nothing>
     )
   return (
-    <>
+    <figure className={styles.usage}>
       <p className={styles.total}>
         <strong>{format(total)}</strong> {label.toLowerCase()} {span}
       </p>
@@ -35,14 +36,14 @@ export function UsageByDay({ usage, dates, measure, label, format }: Props) {
         {...{ days, models, format }}
         label={`${label} a day, ${format(total)} ${span}; the table below has the numbers`}
       />
-      <ul className={styles.legend} aria-label="Models">
+      <Legend label="Models">
         {models.map((model, index) => (
           <li key={model} data-series={index % 6}>
             {model}
           </li>
         ))}
-      </ul>
+      </Legend>
       <UsageTable {...{ days, models, format }} />
-    </>
+    </figure>
   )
 }
