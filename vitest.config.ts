@@ -17,7 +17,10 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/shared-postgres.ts'],
+    setupFiles: ['test/support/setup.ts'],
     pool: 'forks',
+    // There are no module singletons, so that files can share what they import: 1.6 s of processor time less a file.
+    isolate: false,
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
 
-// Reads vitest's JSON report; see .ci/run.
-const { testResults } = JSON.parse(readFileSync(process.argv[2], 'utf8'))
+// Reads vitest's JSON reports; see .ci/run.
+const testResults = process.argv
+  .slice(2)
+  .flatMap((file) => JSON.parse(readFileSync(file, 'utf8')).testResults)
 const count = (status) =>
   testResults.flatMap((file) => file.assertionResults).filter((test) => test.status === status).length
 

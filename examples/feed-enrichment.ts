@@ -1,6 +1,7 @@
 /**
  * A pipeline that enriches feed items in three steps, each in a session of its own. Every write has a key, so a run
- * that broke off is simply started again: what is there already is neither stored nor paid for twice.
+ * that broke off is simply started again: what is there already is neither stored nor paid for twice. A step whose reply
+ * failed is told as failed again, since its key stands for that reply; it is asked again under another key.
  *
  *   node examples/feed-enrichment.ts [file with a JSON array of {"id", "content"}]
  */

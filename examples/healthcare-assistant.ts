@@ -18,8 +18,7 @@ const tools: Record<string, () => unknown> = {
 
 await using parley = await connect()
 await makeAgent()
-await saveMemory('allergies', ['penicillin'])
-await saveMemory('medications', [{ name: 'lisinopril', dosage: '10 mg' }])
+await remember({ allergies: ['penicillin'], medications: [{ name: 'lisinopril', dosage: '10 mg' }] })
 const session = await parley.getOrCreateSession({ key: patient, agent: 'health' })
 
 for (const question of questions) {
@@ -35,10 +34,8 @@ for (const question of questions) {
   console.log()
 }
 
-type Remembered = { memories: { nodes: { key: string; value: unknown; source: string }[] } }
-const { memories } = await parley.request<Remembered, object>('{ memories { nodes { key value source } } }')
 console.log('\nRemembered:')
-for (const { key, value, source } of memories.nodes)
+for (const { key, value, source } of await memories())
   console.log(`  ${key} = ${JSON.stringify(value)} (${source})`)
 
 function answer({ toolCallId, name, arguments: input }: Run['pendingToolCalls'][number]) {
@@ -65,6 +62,18 @@ async function makeAgent(): Promise<void> {
       contextPolicy: { kind: 'HIERARCHICAL' },
     },
   )
+}
+
+async function memories() {
+  type Remembered = { memories: { nodes: { key: string; value: unknown; source: string }[] } }
+  const found = await parley.request<Remembered, object>('{ memories { nodes { key value source } } }')
+  return found.memories.nodes
+}
+
+/** What is there already stays: the model may have changed it since. */
+async function remember(facts: Record<string, unknown>): Promise<void> {
+  const known = new Set((await memories()).map(({ key }) => key))
+  for (const [key, value] of Object.entries(facts)) if (!known.has(key)) await saveMemory(key, value)
 }
 
 async function saveMemory(key: string, value: unknown): Promise<void> {

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { demoTenant, developmentToken } from './auth/development.ts'
@@ -8,10 +7,10 @@ import type { Database } from './db/client.ts'
 import { openDatabase } from './db/open.ts'
 import { createRevocations } from './features/accounts/revocations.ts'
 import { createAccounts } from './features/accounts/service.ts'
+import { createSignIn } from './features/accounts/sign-in.ts'
 import { createAgents } from './features/agents/service.ts'
 import { createContextServices } from './features/context/assembly.ts'
 import { createDocumentServices } from './features/documents/assembly.ts'
-import { createLostChanges } from './features/live/lost-changes.ts'
 import { createPresence, createPresenceRooms } from './features/live/presence.ts'
 import { createLive } from './features/live/service.ts'
 import { createMemoryServices } from './features/memory/assembly.ts'
@@ -26,34 +25,41 @@ import { createRunServices } from './features/runs/assembly.ts'
 import { createSearch } from './features/search/service.ts'
 import type { Services } from './features/services.ts'
 import { createChanges } from './features/sessions/changes.ts'
+import { createLostChanges } from './features/sessions/lost-changes.ts'
 import { createSessions } from './features/sessions/service.ts'
 import { createSidebar } from './features/sessions/sidebar.ts'
 import { createStats } from './features/stats/service.ts'
+import { limitsOf } from './features/system/limits.ts'
 import { createNodeReader } from './features/system/node.ts'
+import { countOpenRuns } from './features/system/open-runs.ts'
 import { createSystem } from './features/system/service.ts'
 import { createTemplates } from './features/templates/service.ts'
 import { createImporting } from './features/transfer/importing.ts'
 import { createTransfer } from './features/transfer/service.ts'
-import type { Context } from './graphql/context.ts'
 import { presentError } from './graphql/errors.ts'
 import { createJobs, type Jobs } from './jobs/queue.ts'
+import { createHolds, type Holds } from './lib/holds.ts'
+import { type Meter, noMeter } from './lib/meter.ts'
 import { createRates, type Rates } from './lib/rates.ts'
 import { createTurnEnd, type TurnEnd } from './lib/turn.ts'
+import { version } from './lib/version.ts'
 import { openPrices } from './llm/prices.ts'
 import type { Provider } from './llm/provider.ts'
 import { createModels, type Models } from './llm/registry.ts'
 import { createFanOut } from './realtime/fan-out.ts'
 import { createFeed } from './realtime/feed.ts'
+import { metered } from './realtime/feed-metered.ts'
 import { createListing } from './realtime/listing.ts'
 import { openShared, type Shared } from './realtime/open.ts'
 import { schema } from './schema.ts'
-import { createDoors } from './server/doors.ts'
-import { createExportDoor } from './server/exports.ts'
+import { createDoors, type Doors } from './server/doors.ts'
 import { createHealth } from './server/health.ts'
+import { openMetricsDoor } from './server/metrics-door.ts'
 import { createPages } from './server/pages.ts'
 import { openPersistedOperations } from './server/persisted-operations.ts'
-import { graphqlPath, type OperationOrigin } from './server/yoga.ts'
+import { graphqlPath } from './server/yoga.ts'
 import type { Log } from './telemetry/log.ts'
+import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 
 export type App = {
   /** Where it can be reached: `http://localhost:4000`. */
@@ -77,42 +83,37 @@ const toldWithinMs = 250
 
 /** Builds everything from the ground up and starts to listen. What was started is stopped again where a step fails. */
 export async function startApp(config: Config, { log, providers = [] }: Options): Promise<App> {
-  const opened: (() => Promise<void>)[] = []
+  const opened: Opened = []
   const closeOpened = async () => {
     for (const closeOne of opened.splice(0).reverse()) await closeOne()
   }
   try {
     const tokens = createTokens(config.auth)
+    opened.push(async () => tokens.stop())
     const prices = await openPrices(config.llm.pricesFile)
     const models = createModels(config.llm, { log, providers, prices })
     opened.push(() => models.close())
     const shared = await openShared(config, log)
     opened.push(() => shared.close())
     const rates = createRates(shared.rateLedger)
+    const holds = createHolds(shared.holdLedger)
     opened.push(async () => rates.stop())
+    opened.push(async () => holds.stop())
     const { database, url: databaseUrl, isOnlyNode } = await openDatabase(config, log, opened)
-    const jobs = createJobs({ url: databaseUrl, log })
+    const jobs = createJobs({ url: databaseUrl, pooler: config.database.pooler, log })
     const atTurnEnd = createTurnEnd()
-    const { services, engine, recovery } = createServices(
-      config,
-      shared,
-      rates,
-      database,
-      jobs,
-      log,
-      models,
-      isOnlyNode,
-      atTurnEnd,
-      opened,
-    )
+    const metrics = config.metrics.port > 0 ? createMetrics() : null
+    const meter = metrics ?? noMeter
+    const ground = { config, shared, rates, database, jobs, log, models, isOnlyNode, atTurnEnd, meter }
+    const { services, engine, recovery } = createServices(ground, opened)
     if (config.auth.autoCreateTenants) await services.accounts.ensureTenant(demoTenant.slug, demoTenant.name)
     await services.revocations.start()
     await recovery.start()
     opened.push(async () => recovery.stop())
     jobs.start()
     opened.push(() => jobs.stop())
-    const parts = { database, services, tokens, shared, rates, atTurnEnd, log }
-    const { url, doors } = await openDoors(config, parts)
+    const { url, doors } = await openDoors({ ...ground, services, tokens, holds })
+    if (metrics) await openMetrics(metrics, doors, ground, opened)
     return {
       url,
       tokens,
@@ -134,85 +135,67 @@ export async function startApp(config: Config, { log, providers = [] }: Options)
   }
 }
 
-function createServices(
-  config: Config,
-  { broker, presence: presenceStore }: Shared,
-  rates: Rates,
-  database: Database,
-  jobs: Jobs,
-  log: Log,
-  models: Models,
-  isOnlyNode: boolean,
-  atTurnEnd: TurnEnd,
-  opened: (() => Promise<void>)[],
-) {
-  const feed = createFeed(broker, { maxEntries: config.feed.maxEntries })
+/** How to close what was opened, in the order of opening. */
+type Opened = (() => Promise<void>)[]
+
+type Ground = {
+  config: Config
+  shared: Shared
+  rates: Rates
+  database: Database
+  jobs: Jobs
+  log: Log
+  models: Models
+  isOnlyNode: boolean
+  atTurnEnd: TurnEnd
+  meter: Meter
+}
+
+function createServices(ground: Ground, opened: Opened) {
+  const { config, shared, rates, database, jobs, log, models, isOnlyNode, atTurnEnd, meter } = ground
+  const { broker, presence: presenceStore } = shared
+  const keep = <Part extends { stop(): unknown }>(part: Part): Part => {
+    opened.push(async () => void (await part.stop()))
+    return part
+  }
+  const feed = metered(createFeed(broker, { maxEntries: config.feed.maxEntries }), meter)
   const { system } = database
-  const rooms = createPresenceRooms({ store: presenceStore, feed, system, log })
+  const rooms = keep(createPresenceRooms({ store: presenceStore, feed, system, log }))
   rooms.start()
-  opened.push(() => rooms.stop())
-  const listing = createListing(broker, log)
-  opened.push(async () => listing.stop())
+  const listing = keep(createListing(broker, log))
   const changes = createChanges({ feed, listing, rooms, log })
+  const lostChanges = keep(createLostChanges({ system, feed, log }))
+  lostChanges.start()
   const quotas = createQuotas()
   const base = { database, changes, models, quotas, jobs, log }
-  const catalog = createModelCatalog({ models, broker, isManaged: config.llm.isManaged, log })
+  const catalog = keep(createModelCatalog({ models, broker, isManaged: config.llm.isManaged, log }))
   catalog.start()
-  opened.push(() => catalog.stop())
-  const agents = createAgents({
-    promptMaxLength: config.sessions.messageMaxLength,
-    requireModel: catalog.require,
-  })
-  const settings = { config: config.sessions, requireModel: catalog.require }
-  const templates = createTemplates({ ...settings, findAgent: agents.find })
+  const taking = { requireModel: catalog.require, requireTaken: catalog.requireTaken }
+  const agents = createAgents({ promptMaxLength: config.sessions.messageMaxLength, ...taking })
+  const templates = createTemplates({ config: config.sessions, findAgent: agents.find, ...taking })
   const sessions = createSessions({ config: config.sessions, agents, models: catalog, templates, changes })
-  const sidebar = createSidebar({ config: config.sessions, listing, list: sessions, system, log })
+  const sidebar = keep(createSidebar({ config: config.sessions, listing, list: sessions, system, log }))
   sidebar.start()
-  opened.push(async () => sidebar.stop())
   const participants = createParticipants({ sessions, changes })
   const readMarks = createReadMarks({ sessions, changes })
   const messages = createMessages({ config: config.sessions, sessions, changes })
   const { memories, memoryTools } = createMemoryServices({ config, ...base, sessions })
   const { passages, ...documents } = createDocumentServices({ config, broker, ...base })
   const { context, summaries } = createContextServices({ config, ...base, passages })
-  const asked = {
-    ...base,
-    config,
-    broker,
-    feed,
-    rates,
-    catalog,
-    templates,
-    sessions,
-    messages,
-    context,
-    summaries,
-  }
-  const runs = createRunServices({ ...asked, memoryTools, atTurnEnd, isOnlyNode })
-  opened.push(async () => runs.stop())
-  const revocations = createRevocations({ system, log })
-  opened.push(async () => revocations.stop())
-  const { autoCreateTenants } = config.auth
+  const talk = { catalog, templates, sessions, messages, context, summaries }
+  const asked = { ...base, config, broker, feed, lostChanges, rates, ...talk }
+  const runs = keep(createRunServices({ ...asked, memoryTools, atTurnEnd, isOnlyNode }))
+  const { autoCreateTenants, maxDays: tokenDays } = config.auth
+  const revocations = keep(createRevocations({ system, maxDays: tokenDays, log }))
   const accounts = createAccounts({ database, revocations, autoCreateTenants })
-  const lostChanges = createLostChanges({ system, feed, log })
-  lostChanges.start()
-  opened.push(async () => lostChanges.stop())
   const presence = createPresence({ rooms, store: presenceStore, sessions, log })
   const live = createLive({ feed, fanOut: createFanOut(atTurnEnd), sessions, lostChanges, presence })
-  const search = createSearch()
-  const stats = createStats()
   const importSessions = createImporting({ config, agents, models: catalog, changes })
-  const transfer = createTransfer({ database, sessions, importSessions })
+  const transfer = createTransfer({ database, sessions, revocations, importSessions })
   const erasure = createErasure({ sessions, participants, runs: runs.services.runs, accounts, changes })
-  const { cleanupDays } = config.sessions
-  const retention = createRetention({
-    system,
-    changes,
-    afterDays: cleanupDays,
-    statelessHours: config.runs.statelessHours,
-    auditDays: config.audit.days,
-    log,
-  })
+  const days = { afterDays: config.sessions.cleanupDays, auditDays: config.audit.days, tokenDays }
+  const { statelessHours } = config.runs
+  const retention = createRetention({ system, changes, ...days, statelessHours, log })
   jobs.work('retention', (_data, signal) => retention.sweep(signal))
   jobs.schedule('retention', '23 * * * *')
   return {
@@ -232,46 +215,48 @@ function createServices(
       ...runs.services,
       live,
       presence,
-      search,
-      stats,
+      search: createSearch(),
+      stats: createStats(),
       transfer,
       erasure,
       ...documents,
+      limits: limitsOf(config),
     },
     engine: runs.engine,
     recovery: runs.recovery,
   }
 }
 
-type Parts = {
-  database: Database
-  services: Omit<Services, 'system'>
-  tokens: Tokens
-  shared: Shared
-  rates: Rates
-  atTurnEnd: TurnEnd
-  log: Log
-}
+type Parts = Ground & { services: Omit<Services, 'system'>; tokens: Tokens; holds: Holds }
 
-async function openDoors(
-  config: Config,
-  { database, services, tokens, shared, rates, atTurnEnd, log }: Parts,
-) {
-  const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as {
-    version: string
-  }
+async function openDoors({ config, database, services, tokens, shared, ...parts }: Parts) {
   const readNode = createNodeReader({ directory: config.database.url ? '.' : config.database.dataDir })
-  const broker = { kind: shared.kind, isReachable: shared.isReachable }
-  const counts = () => doors.counts()
-  const system = createSystem({ version, readNode, database, broker, models: services.models, counts })
+  const system = createSystem({
+    version,
+    readNode,
+    database,
+    broker: shared,
+    models: services.models,
+    counts: () => doors.counts(),
+  })
   const allServices = { ...services, system }
+  const signIn = createSignIn({ tokens, ...services })
   const doors = createDoors({
     config,
     schema,
-    contextOf: (origin) => contextOf(origin, allServices, tokens),
+    contextOf: async ({ requestId, authorization, gone }) => ({
+      requestId,
+      gone,
+      viewer: await signIn.bearer(authorization),
+      services: allServices,
+    }),
     present: (error, requestId) =>
-      presentError(error, requestId, (cause) => log.error({ err: cause, requestId }, 'an operation failed')),
-    signIn: async (token) => services.accounts.signIn(await tokens.verify(token)),
+      presentError(error, requestId, {
+        report: (cause) => parts.log.error({ err: cause, requestId }, 'an operation failed'),
+        hidesNames: config.isProduction,
+      }),
+    signIn: signIn.viewer,
+    signOut: signIn.end,
     health: createHealth({ version, ping: database.ping, isBrokerReachable: shared.isReachable }),
     pages: createPages({
       directory: fileURLToPath(new URL('../web/dist', import.meta.url)),
@@ -280,18 +265,23 @@ async function openDoors(
       graphiql: config.server.graphiql,
       token: () => developmentToken(config, tokens),
     }),
-    exports: createExportDoor(services.transfer.open),
-    rates,
+    openDownload: services.transfer.open,
     persisted: await openPersistedOperations(config.server.persistedOperationsFile),
-    atTurnEnd,
-    log,
+    ...parts,
   })
   services.revocations.follow(doors.recheck)
+  tokens.follow(() => doors.recheck('all'))
   return { url: await doors.open(), doors }
 }
 
-async function contextOf(origin: OperationOrigin, services: Services, tokens: Tokens): Promise<Context> {
-  const token = origin.authorization?.replace(/^bearer\s+/i, '')
-  const viewer = token ? await services.accounts.signIn(await tokens.verify(token)) : null
-  return { requestId: origin.requestId, viewer, services }
+async function openMetrics(metrics: Metrics, doors: Doors, ground: Ground, opened: Opened) {
+  const { config, shared, database, jobs } = ground
+  metrics.read({
+    open: doors.counts,
+    openRuns: () => countOpenRuns(database.system),
+    jobs: jobs.counts,
+    databaseConnections: database.poolUse,
+    isBrokerReachable: shared.isReachable,
+  })
+  opened.push((await openMetricsDoor(metrics, config.metrics)).close)
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { arrangeModels, modelSettings } from './lib/model-settings.ts'
-import { address, flag, list, modelId, oneOf, pace, whole } from './lib/setting-kinds.ts'
+import { arrangeRates, rateSettings } from './lib/rate-settings.ts'
+import { address, flag, modelId, oneOf, origins, whole } from './lib/setting-kinds.ts'
 
 /**
  * The one reader of the environment. `loadConfig` validates everything at once and throws a `ConfigError` that
@@ -28,7 +29,8 @@ const settings = z.object({
   HOST: z.string().default('127.0.0.1'),
   PORT: whole(4000, 0, 65_535),
   DATA_DIR: z.string().default('.data'),
-  CORS_ORIGINS: list.default([]),
+  CORS_ORIGINS: origins.default([]),
+  COOKIE_SIGN_IN: flag.default(false),
   CHAT_PAGE: flag.default(true),
   GRAPHIQL: flag.optional(),
   INTROSPECTION: z
@@ -37,29 +39,27 @@ const settings = z.object({
   PERSISTED_OPERATIONS_FILE: z.string().optional(),
   REQUEST_TIMEOUT_MS: whole(30_000, 100, 600_000),
   HTTP_BODY_MAX_BYTES: whole(1_048_576, 1_024),
+  HTTP_BODIES_MAX_BYTES: whole(268_435_456, 1_024),
   WEBSOCKET_FRAME_MAX_BYTES: whole(131_072, 1_024),
   WEBSOCKET_INIT_TIMEOUT_MS: whole(3_000, 100, 60_000),
   SUBSCRIPTIONS_PER_CONNECTION: whole(50, 1),
   CONNECTIONS_PER_USER: whole(10, 1),
   CONNECTIONS_PER_TENANT: whole(1_000, 1),
   CONNECTIONS_PER_NODE: whole(15_000, 1),
-  NEW_CONNECTIONS_PER_ADDRESS: pace(10),
-  NEW_CONNECTIONS_BURST: whole(50, 1),
-  NEW_CONNECTIONS_PER_NODE: whole(500, 0),
-  REQUESTS_PER_SECOND: pace(20),
-  REQUESTS_BURST: whole(60, 1),
-  SERVICE_REQUESTS_PER_SECOND: whole(1_000, 0),
-  OPERATIONS_PER_SECOND: pace(20),
-  OPERATIONS_BURST: whole(50, 1),
-  SENDS_PER_MINUTE: whole(30, 0),
+  TCP_CONNECTIONS_PER_NODE: whole(0, 0),
+  ...rateSettings.shape,
   TRUSTED_PROXY_HOPS: whole(0, 0, 20),
   SHUTDOWN_TIMEOUT_MS: whole(25_000, 0, 600_000),
+  METRICS_PORT: whole(0, 0, 65_535),
+  METRICS_HOST: z.string().default('127.0.0.1'),
   LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
 
   DATABASE_URL: address(['postgres', 'postgresql']).optional(),
   DATABASE_POOL_SIZE: whole(10, 1, 1_000),
   DATABASE_POOL_WAIT_MS: whole(2_000, 1),
   DATABASE_STATEMENT_TIMEOUT_MS: whole(5_000, 1),
+  DATABASE_POOLER: oneOf(['none', 'transaction'], 'none'),
+  PGVECTOR: flag.default(true),
   SEARCH_LANGUAGE: z
     .string()
     .regex(/^[a-z_]{1,63}$/, 'is not a language; allowed is simple or a name such as english')
@@ -80,9 +80,11 @@ const settings = z.object({
     .includes('BEGIN PUBLIC KEY', { message: 'is not a key; allowed is a PEM public key (RSA or EC)' })
     .optional(),
   JWT_JWKS_URL: address(['https', 'http']).optional(),
+  JWT_JWKS_REFRESH_SECONDS: whole(30, 1, 3_600),
   JWT_ISSUER: z.string().optional(),
   JWT_AUDIENCE: z.string().optional(),
   JWT_TENANT_CLAIM: z.string().default('tenant'),
+  JWT_MAX_DAYS: whole(30, 1, 36_500),
   AUTO_CREATE_TENANTS: flag.optional(),
   AUDIT_DAYS: whole(365, 0, 36_500),
 
@@ -92,7 +94,8 @@ const settings = z.object({
   MAX_SESSIONS_PER_AGENT: whole(5, 1),
   SESSION_LIMIT_POLICY: oneOf(['deactivate_oldest', 'reject'], 'deactivate_oldest'),
   CHAT_MESSAGE_MAX_LENGTH: whole(10_000, 1, 1_000_000),
-  CHAT_TITLE_MAX_LENGTH: whole(255, 1, 10_000),
+  // Three bytes each at most; an index has room for 2,700 bytes.
+  CHAT_TITLE_MAX_LENGTH: whole(255, 1, 800),
   CHAT_METADATA_MAX_BYTES: whole(16_384, 2),
   CHAT_SESSION_CLEANUP_DAYS: whole(30, 0, 36_500),
   CHAT_ENABLE_MESSAGE_HISTORY: flag.default(true),
@@ -158,12 +161,23 @@ function conflicts(s: Settings): string[] {
     faults.push(
       'JWT_SECRET: the development secret is not allowed with NODE_ENV=production; set a secret of your own, JWT_PUBLIC_KEY or JWT_JWKS_URL',
     )
+  if (s.DATABASE_POOLER !== 'none' && !s.DATABASE_URL)
+    faults.push('DATABASE_POOLER: is set without DATABASE_URL; the built-in database has no pooler')
   if (s.CHAT_DEFAULT_PAGE_SIZE > s.CHAT_MAX_PAGE_SIZE)
     faults.push(
       `CHAT_DEFAULT_PAGE_SIZE: ${s.CHAT_DEFAULT_PAGE_SIZE} is above CHAT_MAX_PAGE_SIZE (${s.CHAT_MAX_PAGE_SIZE})`,
     )
+  const heldAtLeast = 8 * largeBodyMaxBytes(s)
+  if (s.HTTP_BODIES_MAX_BYTES < heldAtLeast)
+    faults.push(
+      `HTTP_BODIES_MAX_BYTES: ${s.HTTP_BODIES_MAX_BYTES} is too small; allowed are ${heldAtLeast} and more, of which a user may have an eighth, for one body of HTTP_BODY_MAX_BYTES and DOCUMENT_MAX_BYTES`,
+    )
   return faults
 }
+
+/** A document as base64 takes a third more; the rest of its request may be as long as any other. */
+const largeBodyMaxBytes = (s: Settings): number =>
+  Math.ceil(s.DOCUMENT_MAX_BYTES / 3) * 4 + s.HTTP_BODY_MAX_BYTES
 
 function arrange(s: Settings) {
   const isProduction = s.NODE_ENV === 'production'
@@ -174,6 +188,8 @@ function arrange(s: Settings) {
       host: s.HOST,
       port: s.PORT,
       corsOrigins: s.CORS_ORIGINS,
+      /** False: cookies count for nothing. */
+      cookieSignIn: s.COOKIE_SIGN_IN,
       chatPage: s.CHAT_PAGE,
       graphiql: s.GRAPHIQL ?? !isProduction,
       introspection: s.INTROSPECTION ?? (isProduction ? 'signed_in' : 'everybody'),
@@ -181,6 +197,8 @@ function arrange(s: Settings) {
       persistedOperationsFile: s.PERSISTED_OPERATIONS_FILE,
       requestTimeoutMs: s.REQUEST_TIMEOUT_MS,
       bodyMaxBytes: s.HTTP_BODY_MAX_BYTES,
+      largeBodyMaxBytes: largeBodyMaxBytes(s),
+      heldBodiesMaxBytes: s.HTTP_BODIES_MAX_BYTES,
       websocket: {
         frameMaxBytes: s.WEBSOCKET_FRAME_MAX_BYTES,
         initTimeoutMs: s.WEBSOCKET_INIT_TIMEOUT_MS,
@@ -191,19 +209,13 @@ function arrange(s: Settings) {
         perTenant: s.CONNECTIONS_PER_TENANT,
         perNode: s.CONNECTIONS_PER_NODE,
       },
+      /** Of the network, whatever they are for. */
+      tcpConnectionsMax: s.TCP_CONNECTIONS_PER_NODE || s.CONNECTIONS_PER_NODE + 5_000,
       /** Proxies before the server whose word about the caller's address is taken. */
       trustedProxyHops: s.TRUSTED_PROXY_HOPS,
       shutdownTimeoutMs: s.SHUTDOWN_TIMEOUT_MS,
     },
-    /** A rate of 0 is no limit. */
-    rates: {
-      requests: { perSecond: s.REQUESTS_PER_SECOND, burst: s.REQUESTS_BURST },
-      serviceRequests: { perSecond: s.SERVICE_REQUESTS_PER_SECOND, burst: 2 * s.SERVICE_REQUESTS_PER_SECOND },
-      operations: { perSecond: s.OPERATIONS_PER_SECOND, burst: s.OPERATIONS_BURST },
-      sends: { perSecond: s.SENDS_PER_MINUTE / 60, burst: s.SENDS_PER_MINUTE },
-      connectionsOfAddress: { perSecond: s.NEW_CONNECTIONS_PER_ADDRESS, burst: s.NEW_CONNECTIONS_BURST },
-      connectionsOfNode: { perSecond: s.NEW_CONNECTIONS_PER_NODE, burst: s.NEW_CONNECTIONS_PER_NODE },
-    },
+    rates: arrangeRates(s),
     database: {
       /** Absent: the embedded server in `dataDir`. */
       url: s.DATABASE_URL,
@@ -211,7 +223,10 @@ function arrange(s: Settings) {
       poolSize: s.DATABASE_POOL_SIZE,
       poolWaitMs: s.DATABASE_POOL_WAIT_MS,
       statementTimeoutMs: s.DATABASE_STATEMENT_TIMEOUT_MS,
+      pooler: s.DATABASE_POOLER,
       searchLanguage: s.SEARCH_LANGUAGE,
+      /** Where the server has it, and vectors are made at all. */
+      usesPgvector: s.PGVECTOR && s.EMBEDDING_MODEL !== undefined,
     },
     redis: {
       /** Absent: this is the only node, and its live feeds are in its memory. */
@@ -224,9 +239,11 @@ function arrange(s: Settings) {
       isDevelopmentSecret: !provesByKey && s.JWT_SECRET === developmentSecret,
       publicKey: s.JWT_PUBLIC_KEY,
       jwksUrl: s.JWT_JWKS_URL,
+      jwksRefreshMs: s.JWT_JWKS_REFRESH_SECONDS * 1_000,
       issuer: s.JWT_ISSUER,
       audience: s.JWT_AUDIENCE,
       tenantClaim: s.JWT_TENANT_CLAIM,
+      maxDays: s.JWT_MAX_DAYS,
       autoCreateTenants: s.AUTO_CREATE_TENANTS ?? !isProduction,
     },
     /** 0: for ever. */
@@ -266,6 +283,8 @@ function arrange(s: Settings) {
     },
     feed: { maxEntries: s.FEED_HISTORY_EVENTS, maxAgeMs: s.FEED_HISTORY_MINUTES * 60_000 },
     log: { level: s.LOG_LEVEL },
+    /** Port 0: nowhere. */
+    metrics: { host: s.METRICS_HOST, port: s.METRICS_PORT },
   }
 }
 

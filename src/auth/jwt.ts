@@ -18,7 +18,7 @@ export type Identity = {
 /** What a token says, proven by its signature; it holds until `expiresAt`. */
 export type Claims = Identity & {
   expiresAt: Date
-  issuedAt?: Date | undefined
+  issuedAt: Date
   /** The `jti`, by which one token can be revoked. */
   tokenId?: string | undefined
 }
@@ -31,6 +31,10 @@ export type Tokens = {
   verify(token: string): Promise<Claims>
   /** Absent where tokens are proven by a public key. `expiresIn`: seconds, or a text such as `'8h'`. */
   sign?(identity: Identity, options: { expiresIn: NonNullable<SignOptions['expiresIn']> }): string
+  /** Tells that a key was withdrawn: what was proven before may be so no more. */
+  follow(listener: () => void): void
+  /** Looks for changes of the keys no more. */
+  stop(): void
 }
 
 /** A fresh token mends it, so it is told apart: sockets close with 4403, and clients come back. */
@@ -39,26 +43,33 @@ export class ExpiredTokenError extends UnauthenticatedError {}
 /** The same for a token that was good until somebody revoked it. */
 export class RevokedTokenError extends UnauthenticatedError {}
 
+const dayMs = 86_400_000
 const maxTokenLength = 8_192
 const clockToleranceSeconds = 30
-/** A token that was proven just now need not be proven again; a key that is withdrawn counts no longer than this. */
+/** A token that was proven just now need not be proven again. */
 const trustedForMs = 5_000
 
 /** Throws a `ConfigError` where the configured key cannot be used. */
 export function createTokens(auth: Config['auth']): Tokens {
-  const findKey = createKeySource(auth)
+  const proven = new LRUCache<string, Claims>({ max: 10_000, ttl: trustedForMs })
+  const listeners: (() => void)[] = []
+  const keys = createKeySource(auth, () => {
+    proven.clear()
+    for (const listener of listeners) listener()
+  })
 
   const prove = async (token: string) => {
     const header = readHeader(token)
-    const { key, algorithms } = await findKey(header.kid)
+    const { key, algorithms } = await keys.find(header.kid)
     if (!algorithms.some((algorithm) => algorithm === header.alg))
       throw new UnauthenticatedError(
         `The token is signed with ${nameOf(header.alg)}, allowed: ${algorithms.join(', ')}.`,
       )
-    return readClaims(readPayload(token, key, algorithms, auth), auth.tenantClaim)
+    const claims = readClaims(readPayload(token, key, algorithms, auth), auth.tenantClaim)
+    requireShort(claims, auth.maxDays)
+    return claims
   }
 
-  const proven = new LRUCache<string, Claims>({ max: 10_000, ttl: trustedForMs })
   const verify = async (token: string) => {
     const known = proven.get(token)
     if (known && known.expiresAt.getTime() > Date.now()) return known
@@ -67,10 +78,12 @@ export function createTokens(auth: Config['auth']): Tokens {
     return claims
   }
 
-  if (auth.secret === undefined) return { verify }
+  const follow = (listener: () => void) => void listeners.push(listener)
+  const proving = { verify, follow, stop: keys.stop }
+  if (auth.secret === undefined) return proving
   const { key } = secretKey(auth.secret)
   return {
-    verify,
+    ...proving,
     sign: ({ subject, tenant, role, name, email }, { expiresIn }) => {
       const { issuer: iss, audience: aud, tenantClaim } = auth
       const payload = { sub: subject, [tenantClaim]: tenant, role: role.toLowerCase(), name, email, iss, aud }
@@ -168,9 +181,7 @@ const payloadSchema = z.object({
   email: text(320).optional(),
   jti: text(255).optional(),
   exp: seconds,
-  iat: seconds
-    .refine((iat) => iat <= Date.now() / 1000 + clockToleranceSeconds, 'is in the future')
-    .optional(),
+  iat: seconds.refine((iat) => iat <= Date.now() / 1000 + clockToleranceSeconds, 'is in the future'),
 })
 
 const roles = { user: 'USER', admin: 'ADMIN', service: 'SERVICE' } as const
@@ -190,6 +201,15 @@ function readClaims(payload: JwtPayload, tenantClaim: string): Claims {
     role: roles[role],
     expiresAt: new Date(exp * 1000),
     tokenId: jti,
-    issuedAt: iat === undefined ? undefined : new Date(iat * 1000),
+    issuedAt: new Date(iat * 1000),
   }
+}
+
+/** What is revoked is remembered for as long as a token can live, so none may live for longer. */
+function requireShort({ expiresAt, issuedAt }: Claims, maxDays: number): void {
+  const days = (expiresAt.getTime() - issuedAt.getTime()) / dayMs
+  if (days > maxDays)
+    throw new UnauthenticatedError(
+      `The token lives for ${Math.ceil(days)} days; at most ${maxDays} are allowed (JWT_MAX_DAYS).`,
+    )
 }

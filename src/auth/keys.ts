@@ -7,14 +7,24 @@ import { UnauthenticatedError } from '../lib/errors.ts'
 /** A key, and the algorithms it may be used with: told by the key, never by the token. */
 export type VerificationKey = { key: KeyObject; algorithms: readonly Algorithm[] }
 
-/** Finds the key for a token's `kid`; throws an `UnauthenticatedError` where there is none. */
-export type KeySource = (kid: string | undefined) => Promise<VerificationKey>
+export type KeySource = {
+  /** Finds the key for a token's `kid`; throws an `UnauthenticatedError` where there is none. */
+  find(kid: string | undefined): Promise<VerificationKey>
+  /** Reads no more. */
+  stop(): void
+}
 
-/** Throws a `ConfigError` where the configured key cannot be used. */
-export function createKeySource({ secret, publicKey, jwksUrl }: Config['auth']): KeySource {
-  if (jwksUrl !== undefined) return createJwks(jwksUrl)
+/**
+ * Throws a `ConfigError` where the configured key cannot be used. `withdrawn` is told that a key which may have proven
+ * something is there no more, or is another one now.
+ */
+export function createKeySource(
+  { secret, publicKey, jwksUrl, jwksRefreshMs }: Config['auth'],
+  withdrawn: () => void,
+): KeySource {
+  if (jwksUrl !== undefined) return createJwks({ jwksUrl, refreshMs: jwksRefreshMs, withdrawn })
   const single = publicKey === undefined ? secretKey(secret) : pemKey(publicKey)
-  return async () => single
+  return { find: async () => single, stop() {} }
 }
 
 /** An HMAC key object, which no PEM text inside the secret can turn into a public key. */
@@ -50,51 +60,69 @@ function algorithmsOf(key: KeyObject): readonly Algorithm[] {
 }
 
 const fetchTimeoutMs = 5_000
-const maxAgeMs = 10 * 60_000
-const refetchIntervalMs = 30_000
+/** Between two looks for keys that nobody knows. */
+const lookPauseMs = 30_000
 /** Before the first success every user is locked out, so that attempt is repeated sooner. */
-const firstFetchIntervalMs = 1_000
+const firstPauseMs = 1_000
+
+type Keys = ReadonlyMap<string | undefined, VerificationKey>
+type KeySet = { jwksUrl: string; refreshMs: number; withdrawn: () => void }
 
 /**
- * The key set of an identity provider. Every fetch replaces the whole set, and fetches are spaced by the clock
- * alone, so a flood of unknown kids can neither hammer the provider nor use up the fetches that a rotation
- * needs. While the provider is away the last known keys stay valid.
+ * The key set of an identity provider, read with the first token and from then on in the background, whether anybody
+ * asks or not: what is open with a withdrawn key has to end. Each time the whole set is replaced. A kid that is unknown
+ * has it read between, spaced by a clock of its own, so that a flood of such can neither hammer the provider nor use up
+ * the reads that a rotation needs. While the provider is away the last known keys stay valid.
  */
-function createJwks(jwksUrl: string): KeySource {
+function createJwks({ jwksUrl, refreshMs, withdrawn }: KeySet): KeySource {
   const client = jwksRsa({ jwksUri: jwksUrl, fetcher: fetchJson })
-  let keys: ReadonlyMap<string | undefined, VerificationKey> = new Map()
-  let loadedAt = Number.NEGATIVE_INFINITY
-  let attemptedAt = Number.NEGATIVE_INFINITY
+  let keys: Keys | undefined
+  let lookedAt = Number.NEGATIVE_INFINITY
   let loading: Promise<void> | undefined
   let failure: unknown
-  const isLoaded = () => loadedAt > Number.NEGATIVE_INFINITY
+  let timer: NodeJS.Timeout | undefined
+  let isStopped = false
 
   const load = async () => {
-    attemptedAt = Date.now()
+    clearTimeout(timer)
     try {
+      const before = keys
       keys = byKid(await client.getSigningKeys())
-      loadedAt = Date.now()
+      if (before && lacksSome(keys, before)) withdrawn()
     } catch (cause) {
       failure = cause
     } finally {
       loading = undefined
+      if (keys && !isStopped) timer = setTimeout(() => (loading ??= load()), refreshMs).unref()
     }
   }
 
-  return async (kid) => {
-    const isStale = Date.now() - loadedAt > maxAgeMs
-    const pauseMs = isLoaded() ? refetchIntervalMs : firstFetchIntervalMs
-    if (isStale || !keys.has(kid)) {
-      if (loading === undefined && Date.now() - attemptedAt >= pauseMs) loading = load()
-      await loading
-    }
-    const found = keys.get(kid)
-    if (found) return found
-    // The provider's absence is no fault of the caller: 401 would make clients throw a good token away.
-    if (!isLoaded()) throw new Error('The keys of JWT_JWKS_URL could not be loaded', { cause: failure })
-    throw new UnauthenticatedError("The token's key id (kid) is unknown here.")
+  const look = () => {
+    const pauseMs = keys ? lookPauseMs : firstPauseMs
+    if (loading !== undefined || Date.now() - lookedAt < pauseMs) return loading
+    lookedAt = Date.now()
+    loading = load()
+    return loading
+  }
+
+  return {
+    async find(kid) {
+      if (!keys?.has(kid)) await look()
+      const found = keys?.get(kid)
+      if (found) return found
+      // The provider's absence is no fault of the caller: 401 would make clients throw a good token away.
+      if (!keys) throw new Error('The keys of JWT_JWKS_URL could not be loaded', { cause: failure })
+      throw new UnauthenticatedError("The token's key id (kid) is unknown here.")
+    },
+    stop() {
+      isStopped = true
+      clearTimeout(timer)
+    },
   }
 }
+
+const lacksSome = (now: Keys, before: Keys) =>
+  [...before].some(([kid, { key }]) => now.get(kid)?.key.equals(key) !== true)
 
 /** A set of one key serves tokens without a `kid` too. */
 function byKid(signingKeys: readonly jwksRsa.SigningKey[]): Map<string | undefined, VerificationKey> {

@@ -66,15 +66,18 @@ export function roleIn(
   return participantRole
 }
 
-/** Throws unless the role may write messages and steer runs. */
+/** Throws unless the role may write messages, steer runs and change the settings of the session. */
 export function requireEditor(role: SessionAccess['participantRole']): void {
   if (role !== 'OWNER' && role !== 'EDITOR')
     throw new ForbiddenError('A viewer of a session cannot change it.')
 }
 
-/** Throws unless the role may change the session itself. */
-export function requireOwner(role: SessionAccess['participantRole']): void {
-  if (role !== 'OWNER') throw new ForbiddenError('Only the owner of a session can do this.')
+/** Throws, with this message, unless the role may do what goes beyond the conversation, such as who sees it. */
+export function requireOwner(
+  role: SessionAccess['participantRole'],
+  refusal = 'Only the owner of a session can do this.',
+): void {
+  if (role !== 'OWNER') throw new ForbiddenError(refusal)
 }
 
 /** The user whose things are asked for: the viewer's own, or another's where the viewer acts for the tenant. */

@@ -12,6 +12,9 @@ export type Viewer = {
   readonly db: TenantDatabase
   /** When the proof of identity ends; live operations end then, too. */
   readonly expiresAt: Date
+  /** Of the proof, and the id by which it alone can be revoked. */
+  readonly issuedAt: Date
+  readonly tokenId: string | undefined
 }
 
 export type ViewerRole = 'USER' | 'ADMIN' | 'SERVICE'

@@ -62,10 +62,9 @@ async function startEmbedded(dataDir: string): Promise<EmbeddedDatabase> {
 
 async function seed(config: Config, url: string, bulk: BulkSize | undefined): Promise<void> {
   await migrate({ url })
-  const { poolSize, poolWaitMs } = config.database
   const onError = (error: Error) => console.error(error.message)
   // One statement stores thousands of rows: it may take its time.
-  const database = createDatabase({ url, poolSize, poolWaitMs, statementTimeoutMs: 600_000, onError })
+  const database = createDatabase({ ...config.database, url, statementTimeoutMs: 600_000, onError })
   try {
     const accounts = createAccounts({ database, autoCreateTenants: false })
     const [slug, name] = bulk ? ['bulk', 'Bulk'] : ['demo', 'Demo']

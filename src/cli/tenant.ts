@@ -16,13 +16,13 @@ export async function run(args: string[]): Promise<void> {
   const [slug] = positionals
   if (!slug || positionals.length > 1 || !slugForm.test(slug))
     throw new Error('Usage: npm run tenant -- SLUG [--name NAME]. A slug has up to 63 of a-z, 0-9, - and _.')
-  const { url, poolSize, poolWaitMs, statementTimeoutMs } = loadConfig().database
+  const { url, ...settings } = loadConfig().database
   if (!url)
     throw new Error(
       'DATABASE_URL is not set. On the embedded database tenants appear with the first token that names them.',
     )
   const onError = (error: Error) => console.error(error.message)
-  const database = createDatabase({ url, poolSize, poolWaitMs, statementTimeoutMs, onError })
+  const database = createDatabase({ ...settings, url, onError })
   try {
     const { id, created } = await createAccounts({ database, autoCreateTenants: false }).ensureTenant(
       slug,

@@ -3,8 +3,12 @@ import { LRUCache } from 'lru-cache'
 import pg from 'pg'
 import type { Prisma } from './generated/prisma/client.ts'
 import { PrismaClient, Prisma as prismaValues } from './generated/prisma/client.ts'
-import { type Sql, type Statement, TenantPool } from './tenant.ts'
+import { pooledClient, sendOver } from './pooled-client.ts'
+import type { Pipeline, RunStatement, Sql, Statement, Step } from './steps.ts'
+import { TenantPool } from './tenant.ts'
 import { createUniqueReads } from './unique-reads.ts'
+import { valueParsers } from './value-parsers.ts'
+import type { VectorExtension } from './vectors.ts'
 
 export type {
   Agent,
@@ -21,7 +25,7 @@ export type {
   Tenant,
   User,
 } from './generated/prisma/client.ts'
-export type { Sql, Statement } from './tenant.ts'
+export type { Sql, Statement, Step } from './steps.ts'
 
 export type DatabaseOptions = {
   url: string
@@ -29,15 +33,18 @@ export type DatabaseOptions = {
   /** Milliseconds to wait for a free connection before the request fails. */
   poolWaitMs: number
   statementTimeoutMs: number
+  /** `transaction`: a pooler stands between, which may hand connections on after each transaction. */
+  pooler?: 'none' | 'transaction'
   /** Faults of connections that nobody was using at the time. */
   onError: (error: Error) => void
+  vectors?: VectorExtension | null
 }
 
 /** The database as one tenant sees it: the only form in which features hold it. */
 export type TenantDatabase = {
   readonly tenantId: string
   readonly prisma: PrismaClient
-  /** One prepared statement over the same pool, for the few paths that are hot. */
+  /** Prepared statements over the same pool, for the few paths that are hot. */
   readonly sql: Sql
   /**
    * One statement that looks for text, tags or metadata. Row-level security keeps PostgreSQL from every index on text
@@ -45,7 +52,7 @@ export type TenantDatabase = {
    * the statement is the wall: its `$1` is the tenant, filled in here, and every table in it must be held to that.
    * Take ids from it and read the rows by `sql` or `prisma`, which check them again.
    */
-  readonly searchSql: Sql
+  readonly searchSql: RunStatement
   /** Statements of one transaction; rolls back when `work` throws. */
   transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>
   /** Prisma reads that all see one state of the database. */
@@ -58,6 +65,8 @@ export type SystemDatabase = { readonly sql: Sql; transaction<T>(work: (sql: Sql
 export type Database = {
   forTenant(tenantId: string): TenantDatabase
   readonly system: SystemDatabase
+  /** Null where there is no pgvector, or nothing is looked up by meaning. */
+  readonly vectors: VectorExtension | null
   /** Resolves when the database answers. */
   ping(): Promise<void>
   /** The connections of tenants' work now. */
@@ -72,30 +81,39 @@ export type PoolUse = { max: number; open: number; inUse: number; waiting: numbe
 export function createDatabase(options: DatabaseOptions): Database {
   const pool = new TenantPool(poolConfig(options, 'parley_app', options.poolSize))
   const systemPool = new pg.Pool(poolConfig(options, 'parley_system', 4))
+  let isClosing = false
   for (const each of [pool, systemPool]) {
-    each.on('error', options.onError)
+    each.on('error', (error) => {
+      if (!isClosing) options.onError(error)
+    })
     // pg listens to a connection only while it is idle; one that is lost between two statements of a transaction would
     // end the process. Its next statement fails, which is told to whoever sent it.
     each.on('connect', (client) => client.on('error', () => {}))
   }
 
   const prisma = new PrismaClient({
-    adapter: new PrismaPg(pool, { statementNameGenerator: createStatementNames() }),
+    // Through a pooler nothing is named.
+    adapter: new PrismaPg(
+      pool,
+      options.pooler === 'transaction' ? {} : { statementNameGenerator: createStatementNames() },
+    ),
     transactionOptions: { maxWait: options.poolWaitMs, timeout: options.statementTimeoutMs * 2 },
   })
   const bound = new LRUCache<string, TenantDatabase>({ max: 10_000 })
+  const system: SystemDatabase = {
+    sql: sqlBy((queries) => sendBy(systemPool, queries)),
+    transaction: (work) => inTransaction(systemPool, work),
+  }
   return {
     forTenant(tenantId) {
       const known = bound.get(tenantId) ?? bindTenant(prisma, pool, tenantId)
       bound.set(tenantId, known)
       return known
     },
-    system: {
-      sql: sqlOver(() => systemPool.connect()),
-      transaction: (work) => inTransaction(systemPool, work),
-    },
+    system,
+    vectors: options.vectors ?? null,
     ping: async () => {
-      await systemPool.query('SELECT 1')
+      await system.sql(nothing, [])
     },
     poolUse: () => ({
       max: options.poolSize,
@@ -104,20 +122,29 @@ export function createDatabase(options: DatabaseOptions): Database {
       waiting: pool.waiting,
     }),
     close: async () => {
+      // A pool has ended before the last of its connections; that one may still hear that the server stops, too.
+      isClosing = true
       await prisma.$disconnect()
       await Promise.all([pool.end(), systemPool.end()])
     },
   }
 }
 
-const poolConfig = (options: DatabaseOptions, role: string, max: number) => ({
-  connectionString: options.url,
-  max,
-  connectionTimeoutMillis: options.poolWaitMs,
-  // A role given at the start of a connection is also what RESET ROLE goes back to. UTC because adapter-pg reads
-  // timestamptz as if the session were in UTC.
-  options: `-c role=${role} -c timezone=UTC -c statement_timeout=${options.statementTimeoutMs} -c idle_in_transaction_session_timeout=30000`,
-})
+function poolConfig(options: DatabaseOptions, role: string, max: number) {
+  const { url, poolWaitMs, statementTimeoutMs } = options
+  const config = { connectionString: url, max, connectionTimeoutMillis: poolWaitMs, types: valueParsers }
+  if (options.pooler === 'transaction')
+    return { ...config, Client: pooledClient({ role, statementTimeoutMs }) }
+  return {
+    ...config,
+    // A role given at the start of a connection is also what RESET ROLE goes back to. UTC because adapter-pg reads
+    // timestamptz as if the session were in UTC. Compiling a statement takes
+    // longer than nearly all of those here take to run.
+    options: `-c role=${role} -c timezone=UTC -c jit=off -c statement_timeout=${statementTimeoutMs} -c idle_in_transaction_session_timeout=30000`,
+  }
+}
+
+const nothing: Statement = { name: 'ping', text: 'SELECT' }
 
 /** Until the end of the transaction. */
 const passRowSecurity: Statement = { name: 'role-system', text: 'SET LOCAL ROLE parley_system' }
@@ -139,7 +166,7 @@ function bindTenant(prisma: PrismaClient, pool: TenantPool, tenantId: string): T
   return {
     tenantId,
     prisma: bound,
-    sql: sqlOver(() => pool.connectAs(tenantId)),
+    sql: sqlBy((queries) => pool.send(tenantId, queries)),
     searchSql: (statement, values) =>
       pool.within(tenantId, () =>
         inTransaction(pool, async (sql) => {
@@ -152,23 +179,45 @@ function bindTenant(prisma: PrismaClient, pool: TenantPool, tenantId: string): T
   }
 }
 
-const sqlOver =
-  (connect: () => Promise<pg.PoolClient>): Sql =>
-  async (statement, values) => {
-    const client = await connect()
-    try {
-      return await run(client, statement, values)
-    } finally {
-      client.release()
-    }
+/** `send` has the queries run in one round trip, and gives their results. */
+function sqlBy(send: (queries: readonly pg.QueryConfig[]) => Promise<pg.QueryResult[]>): Sql {
+  const one: RunStatement = async (statement, values) => {
+    const [result] = await send([queryOf(statement, values)])
+    return result?.rows ?? []
   }
+  const pipeline: Pipeline = async <Results extends readonly unknown[] | []>(
+    steps: {
+      [At in keyof Results]: Step<Results[At]>
+    },
+  ) => {
+    const asked = steps as readonly Step<unknown>[]
+    const results = await send(asked.map(({ statement, values }) => queryOf(statement, values)))
+    return asked.map(({ read }, at) => read((results[at]?.rows ?? []) as never[])) as unknown as Results
+  }
+  return Object.assign(one, { pipeline })
+}
+
+const queryOf = ({ name, text }: Statement, values: readonly unknown[]): pg.QueryConfig => ({
+  name,
+  text,
+  values: [...values],
+})
+
+async function sendBy(pool: pg.Pool, queries: readonly pg.QueryConfig[]): Promise<pg.QueryResult[]> {
+  const client = await pool.connect()
+  try {
+    return await sendOver(client, queries)
+  } finally {
+    client.release()
+  }
+}
 
 async function inTransaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   let broken: Error | undefined
   try {
     await client.query('BEGIN')
-    const result = await work((statement, values) => run(client, statement, values))
+    const result = await work(sqlBy((queries) => sendOver(client, queries)))
     await client.query('COMMIT')
     return result
   } catch (error) {
@@ -179,15 +228,6 @@ async function inTransaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): 
   } finally {
     client.release(broken)
   }
-}
-
-async function run<Row extends object>(
-  client: pg.PoolClient,
-  statement: Statement,
-  values: readonly unknown[],
-): Promise<Row[]> {
-  const result = await client.query<Row>({ name: statement.name, text: statement.text, values: [...values] })
-  return result.rows
 }
 
 /** Names make PostgreSQL keep the parsed statement; the texts that Prisma sends are few and recur. */
@@ -206,6 +246,26 @@ function createStatementNames() {
 /** Whether a statement failed because a unique key is taken (SQLSTATE 23505). */
 export const isUniqueViolation = (error: unknown): boolean =>
   error instanceof pg.DatabaseError && error.code === '23505'
+
+/** Whether a statement failed because a row is not there, or is still needed, that `constraint` is about (SQLSTATE 23503). */
+export const isForeignKeyViolation = (error: unknown, constraint?: string): boolean =>
+  error instanceof pg.DatabaseError &&
+  error.code === '23503' &&
+  (constraint === undefined || error.constraint === constraint)
+
+/**
+ * Whether a statement failed, and nothing of it is stored, for what one of its rows holds or meets: its values, a constraint,
+ * a limit of its size, a deadlock. Other rows might do without it.
+ */
+export const isFaultOfRow = (error: unknown): boolean =>
+  error instanceof pg.DatabaseError && /^(22|23|40|54)/.test(error.code ?? '')
+
+/** Whether a statement failed because it has no value for a column that needs one (SQLSTATE 23502). */
+export const isMissing = (error: unknown, table: string, column: string): boolean =>
+  error instanceof pg.DatabaseError &&
+  error.code === '23502' &&
+  error.table === table &&
+  error.column === column
 
 /** What Prisma takes for no value in a JSON column, where null would be JSON's. */
 export const noJson = prismaValues.DbNull

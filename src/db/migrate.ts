@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { Client, DatabaseError } from 'pg'
+import { faultOf } from '../lib/old-servers.ts'
 
 /**
  * Applies the SQL files of `prisma/migrations`, as `prisma migrate deploy` would: in the order of their names, under
@@ -13,8 +14,8 @@ export type MigrateOptions = {
   url: string
   /** Holds `<name>/migration.sql`; the ones that come with Parley, unless told. */
   directory?: string
-  /** Told of each migration as it is done. */
-  log?: { info(fields: object, message: string): void }
+  /** Told of each migration as it is done, and of a server that has known holes. */
+  log?: Partial<Record<'info' | 'warn', (fields: object, message: string) => void>>
 }
 
 /** The database is not as this release needs it; `message` is one paragraph that says what to do. */
@@ -39,12 +40,12 @@ export async function migrate({
   const migrations = await readMigrations(directory)
   const client = await connect(url)
   try {
-    await checkServer(client)
+    await checkServer(client, log)
     const applied: string[] = []
     for (;;) {
       const name = await applyNext(client, migrations)
       if (!name) return { applied }
-      log?.info({ migration: name }, 'migrated the database')
+      log?.info?.({ migration: name }, 'migrated the database')
       applied.push(name)
     }
   } finally {
@@ -98,7 +99,7 @@ function explainConnection({ host, port, user = '', database = '' }: Client, err
   }
 }
 
-async function checkServer(client: Client): Promise<void> {
+async function checkServer(client: Client, log: MigrateOptions['log']): Promise<void> {
   const { rows } = await client.query<{ version: string; number: number }>(
     "SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number",
   )
@@ -108,6 +109,8 @@ async function checkServer(client: Client): Promise<void> {
       `The database server is PostgreSQL ${server.version}, and Parley needs ${oldestServer} or newer: upgrade it, or point DATABASE_URL at a newer one.`,
     )
   }
+  const fault = server ? faultOf('PostgreSQL', server.version) : null
+  if (fault) log?.warn?.({}, fault)
 }
 
 /** One transaction: lock, look, apply, record. The lock ends with it, so a pooler between is no trouble. */

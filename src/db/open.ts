@@ -3,6 +3,7 @@ import { createDatabase, type Database } from './client.ts'
 import { startEmbeddedDatabase } from './embedded.ts'
 import { migrate } from './migrate.ts'
 import { setSearchLanguage } from './search-language.ts'
+import { openVectorExtension } from './vectors.ts'
 
 type Log = Parameters<typeof startEmbeddedDatabase>[0]['log'] & {
   info(fields: object, message: string): void
@@ -20,13 +21,14 @@ export async function openDatabase(
     : await startEmbeddedDatabase({ dataDir: config.database.dataDir, log })
   if (embedded) opened.push(() => embedded.stop())
   const url = config.database.url ?? embedded?.url ?? ''
-  const { applied } = await migrate({ url })
+  const { applied } = await migrate({ url, log: { warn: (fields, message) => log.warn(fields, message) } })
   if (applied.length > 0) log.info({ applied }, 'the database was brought up to date')
-  const { poolSize, poolWaitMs, statementTimeoutMs, searchLanguage: language } = config.database
+  const { searchLanguage: language, ...settings } = config.database
   if (await setSearchLanguage({ url, language }))
     log.info({ language }, 'messages were indexed anew for search')
   const onError = (error: Error) => log.warn({ err: error }, 'a database connection was lost')
-  const database = createDatabase({ url, poolSize, poolWaitMs, statementTimeoutMs, onError })
+  const vectors = config.database.usesPgvector ? await openVectorExtension({ url, log }) : null
+  const database = createDatabase({ ...settings, url, onError, vectors })
   opened.push(() => database.close())
   // The embedded database is locked for this process: nobody else can be answering anything in it.
   return { database, url, isOnlyNode: embedded !== undefined }

@@ -1,19 +1,16 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import pg from 'pg'
 import { createTurns, type Turns } from '../lib/turns.ts'
-
-/** A prepared statement: `name` is unique to `text` in the whole program. */
-export type Statement = { name: string; text: string }
-
-/** Runs one statement and gives its rows; columns are named as the statement names them. */
-export type Sql = <Row extends object>(statement: Statement, values: readonly unknown[]) => Promise<Row[]>
+import { sendTogether } from './pipeline.ts'
+import { PooledClient, sendOver } from './pooled-client.ts'
 
 /**
  * A pool whose every connection is bound to the tenant of the running scope before it is handed out. Row-level
  * security then shows that tenant's rows and no others; outside any scope no row at all.
  *
- * The tenant is a session setting that is sent only when the connection last served another tenant: one round trip
- * on a switch and none otherwise, against three for a transaction around each query.
+ * The tenant is a session setting that is sent only when the connection last served another tenant: before the first
+ * statement of a transaction by itself, and together with statements that make one round trip. Connections of a pooler that hands them on after each transaction are bound for each
+ * transaction instead.
  *
  * Where all connections are in use, tenants get the next one in turn, however much one of them asks.
  */
@@ -53,6 +50,39 @@ export class TenantPool extends pg.Pool {
 
   /** A connection that is bound to this tenant, whatever scope is running. */
   async connectAs(tenantId: string): Promise<pg.PoolClient> {
+    const client = await this.#take(tenantId)
+    if (this.#isBound(client, tenantId)) return client
+    try {
+      await client.query(binding(tenantId))
+      this.#bound.set(client, tenantId)
+      return client
+    } catch (error) {
+      // Whom the connection serves now is unknown; nobody may use it again.
+      client.release(true)
+      throw error
+    }
+  }
+
+  /** Statements of this tenant as one transaction, in one round trip. */
+  async send(tenantId: string, queries: readonly pg.QueryConfig[]): Promise<pg.QueryResult[]> {
+    const client = await this.#take(tenantId)
+    try {
+      if (this.#isBound(client, tenantId)) return await sendOver(client, queries)
+      // Where one fails, so does the change of tenant: whoever comes next sends theirs.
+      this.#bound.delete(client)
+      const [, ...results] = await sendTogether(client, [binding(tenantId), ...queries])
+      this.#bound.set(client, tenantId)
+      return results
+    } finally {
+      client.release()
+    }
+  }
+
+  #isBound(client: pg.PoolClient, tenantId: string): boolean {
+    return client instanceof PooledClient || this.#bound.get(client) === tenantId
+  }
+
+  async #take(tenantId: string): Promise<pg.PoolClient> {
     await this.#turns.take(tenantId)
     const client = await super.connect().catch((error) => {
       this.#turns.done()
@@ -63,15 +93,13 @@ export class TenantPool extends pg.Pool {
       release(error)
       this.#turns.done()
     }
-    if (this.#bound.get(client) === tenantId) return client
-    try {
-      await client.query("SELECT set_config('app.tenant', $1, false)", [tenantId])
-      this.#bound.set(client, tenantId)
-      return client
-    } catch (error) {
-      // Whom the connection serves now is unknown; nobody may use it again.
-      client.release(true)
-      throw error
-    }
+    if (client instanceof PooledClient) client.tenantId = tenantId
+    return client
   }
 }
+
+const binding = (tenantId: string): pg.QueryConfig => ({
+  name: 'tenant-bind',
+  text: "SELECT set_config('app.tenant', $1, false)",
+  values: [tenantId],
+})

@@ -22,6 +22,7 @@ import type { Search } from './search/service.ts'
 import type { Sessions } from './sessions/service.ts'
 import type { Sidebar } from './sessions/sidebar.ts'
 import type { Stats } from './stats/service.ts'
+import type { Limits } from './system/limits.ts'
 import type { System } from './system/service.ts'
 import type { Templates } from './templates/service.ts'
 import type { Transfer } from './transfer/service.ts'
@@ -52,6 +53,7 @@ export type Services = {
   readonly search: Search
   readonly stats: Stats
   readonly system: System
+  readonly limits: Limits
   readonly transfer: Transfer
   readonly erasure: Erasure
 } & DocumentServices

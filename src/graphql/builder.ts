@@ -89,7 +89,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     unauthorizedError: () => new ForbiddenError('This is for admins of the tenant.'),
   },
   complexity: {
-    limit: { complexity: maxComplexity },
+    limit: ({ isAffordable }) => (isAffordable ? {} : { complexity: maxComplexity }),
     defaultListMultiplier: 5,
     complexityError: (_kind, { complexity }) => tooComplex(complexity),
   },
@@ -115,6 +115,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     nodesQueryOptions: {
       description: 'The objects with these ids, in the same order; null for each that is not visible.',
       nullable: { list: false, items: true },
+      complexity: ({ ids }: { ids: readonly unknown[] }) => ({ field: 1, multiplier: ids.length }),
       args: {
         ids: {
           description: 'At most 100 ids.',

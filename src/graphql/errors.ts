@@ -106,12 +106,13 @@ builder.objectType(ModelUnavailableError, {
 /**
  * The one place that decides what a client may learn of a failure. Known failures keep their code and message;
  * faults that GraphQL itself found in the request become BAD_USER_INPUT; all else is masked, and `report` writes it
- * to the log under the request id that the client gets.
+ * to the log under the request id that the client gets. GraphQL helps with misspelt names by listing those that there
+ * are; `hidesNames` keeps that back.
  */
 export function presentError(
   error: unknown,
   requestId: string,
-  report: (error: unknown) => void,
+  { report, hidesNames }: { report: (error: unknown) => void; hidesNames: boolean },
 ): GraphQLError {
   const graphqlError = error instanceof GraphQLError ? error : null
   const cause = graphqlError?.originalError ?? (graphqlError ? null : error)
@@ -122,7 +123,7 @@ export function presentError(
   if (codeIn(cause) === 'RATE_LIMITED') return known(noConnection(), graphqlError)
   // Without an original error it was raised by parsing, validation or the coercion of variables.
   if (graphqlError && (cause === null || cause === undefined || cause instanceof GraphQLError))
-    return known({ code: codeOf(graphqlError), message: graphqlError.message }, graphqlError)
+    return known(faultOf(graphqlError, hidesNames), graphqlError)
   report(error)
   return new GraphQLError('Internal server error. The log has the details under this request id.', {
     nodes: graphqlError?.nodes,
@@ -132,6 +133,11 @@ export function presentError(
 }
 
 const codeIn = (error: unknown) => (error instanceof Error && 'code' in error ? error.code : undefined)
+
+const faultOf = (error: GraphQLError, hidesNames: boolean) => ({
+  code: codeOf(error),
+  message: hidesNames ? error.message.replace(/ Did you mean .*\?$/s, '') : error.message,
+})
 
 function codeOf(error: GraphQLError): ErrorCode {
   const code = error.extensions.code

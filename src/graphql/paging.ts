@@ -83,7 +83,8 @@ export const pageArgs = (arg: ArgBuilder, sizes: { default: number | string; max
   }),
   before: arg({ type: 'Cursor', description: 'Goes back from this place.' }),
   offset: arg.int({
-    description: 'Leaves out this many from the start; for paging by number, not together with a cursor.',
+    description:
+      'Leaves out this many from the start, at most 1,000,000; for paging by number, not together with a cursor.',
   }),
 })
 

@@ -17,8 +17,10 @@ const storable = (date: Date): Date => {
 
 builder.addScalarType(
   'DateTime',
-  new GraphQLScalarType<Date, Date>({
+  new GraphQLScalarType<Date, Date | string>({
     ...DateTimeResolver.toConfig(),
+    // As text: the date that the library gives would be asked for its text in the midst of the serialisation.
+    serialize: (value) => (value instanceof Date ? value.toISOString() : DateTimeResolver.serialize(value)),
     parseValue: (value) => storable(DateTimeResolver.parseValue(value)),
     parseLiteral: (node) => storable(DateTimeResolver.parseLiteral(node)),
   }),

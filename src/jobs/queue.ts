@@ -13,6 +13,8 @@ import { digestOf } from '../lib/digest.ts'
  * - Of the jobs of one name and `singletonKey` at most one waits and at most one is at work, on all nodes together.
  * - Of the jobs of one name and `group` no third is begun while two are at work, on all nodes together, unless in the same
  *   moment: what one user has in line leaves places to the others.
+ * - Of the jobs that wait, those with the fewest `ahead` are begun first: who has a few in line does not wait for who has
+ *   thousands.
  * - A scheduled job is sent once per time of its schedule, however many nodes there are.
  */
 export type Jobs = {
@@ -25,6 +27,11 @@ export type Jobs = {
   schedule(name: string, cron: string): void
   /** Stores a job; it is begun at once, or after `startAfter`. Where one of its key waits already, that one stands for both. */
   send(name: string, data: object, options?: SendOptions): Promise<void>
+  /**
+   * How many jobs of each name that is worked for there are, on all nodes together; null before work has begun. It costs
+   * by what waits and is at work.
+   */
+  counts(): Promise<ReadonlyMap<string, JobCounts> | null>
   /** Begins to do jobs shortly after; a database that is away is tried again. Returns at once. */
   start(): void
   /** Aborts what is at work, which will be done again, and closes the connections. */
@@ -33,11 +40,25 @@ export type Jobs = {
 
 export type JobHandler<Data extends object> = (data: Data, signal: AbortSignal) => Promise<unknown>
 
-export type SendOptions = { singletonKey?: string; group?: string; startAfter?: Date }
+export type SendOptions = {
+  singletonKey?: string
+  group?: string
+  /** How many others its group has in line: 0 unless given. */
+  ahead?: number
+  startAfter?: Date
+}
+
+/**
+ * `waiting` leaves out those whose time has yet to come. `failed`: given up after the last try, in the last week; counted
+ * about every minute.
+ */
+export type JobCounts = { waiting: number; active: number; failed: number }
 
 type Options = {
   /** Of the database, with a user who may make the schema `jobs` there. */
   url: string
+  /** `transaction`: connections of it are handed on after each transaction, so that none can listen. */
+  pooler?: 'none' | 'transaction'
   log: Record<'warn' | 'error', (fields: object, message: string) => void>
 }
 
@@ -63,10 +84,19 @@ const workOptions = {
   batchSize: 1,
   /** How soon a job is found all the same whose wake-up was lost. */
   notifyPollingIntervalSeconds: 5,
+  /** How soon where nobody can be woken. */
+  pollingIntervalSeconds: 1,
   groupConcurrency: workersPerName / 2,
 }
 
-export function createJobs({ url, log }: Options): Jobs {
+// The condition is that of an index over jobs that have not ended.
+const countJobs = `SELECT q.name, q.failed_count AS failed,
+    count(*) FILTER (WHERE j.state < 'active' AND j.start_after <= now())::int AS waiting,
+    count(*) FILTER (WHERE j.state = 'active')::int AS active
+  FROM jobs.queue q LEFT JOIN jobs.job j ON j.name = q.name AND j.policy = 'stately' AND j.state <= 'active'
+  WHERE q.name = ANY($1) GROUP BY q.name`
+
+export function createJobs({ url, pooler = 'none', log }: Options): Jobs {
   const handlers = new Map<string, JobHandler<object>>()
   const schedules = new Map<string, string>()
   const working = new Set<Promise<unknown>>()
@@ -82,7 +112,7 @@ export function createJobs({ url, log }: Options): Jobs {
       schema: 'jobs',
       application_name: 'parley jobs',
       max: 2,
-      useListenNotify: true,
+      useListenNotify: pooler === 'none',
     })
     boss.on('error', (error) => log.warn({ err: error }, 'background work met a fault of the database'))
     try {
@@ -147,14 +177,22 @@ export function createJobs({ url, log }: Options): Jobs {
     schedule(name, cron) {
       schedules.set(name, cron)
     },
-    async send(name, data, { singletonKey = randomUUID(), group, startAfter } = {}) {
+    async send(name, data, { singletonKey = randomUUID(), group, ahead = 0, startAfter } = {}) {
       const boss = await ready()
       await boss.send(name, data, {
         singletonKey,
+        priority: -ahead,
         // Jobs are kept for two weeks, and the groups of people must not outlive them.
         ...(group && { group: { id: digestOf(group) } }),
         ...(startAfter && { startAfter }),
       })
+    },
+    async counts() {
+      if (!opening) return null
+      const boss = await opening
+      type Row = JobCounts & { name: string }
+      const { rows }: { rows: Row[] } = await boss.getDb().executeSql(countJobs, [[...handlers.keys()]])
+      return new Map(rows.map(({ name, waiting, active, failed }) => [name, { waiting, active, failed }]))
     },
     start: () => startAfter(startDelayMs),
     async stop() {

@@ -1,3 +1,6 @@
+/** Gives what aborts when somebody has gone; most never ask, and for those nothing is made. */
+export type Gone = () => AbortSignal
+
 /**
  * The generator as an iterator that runs `close` once when it ends, however it ends. A generator alone does not do:
  * `return` on one that was never started skips its `finally`, and on one that waits it queues behind the wait.

@@ -13,7 +13,6 @@ export const errorCodes = {
   RATE_LIMITED: 'Too many requests in too short a time.',
   RUN_IN_PROGRESS: 'The session is answering already and the send asked to be refused then.',
   MODEL_UNAVAILABLE: 'The model is not configured, not allowed, or its provider cannot be reached.',
-  SLOW_CONSUMER: 'The subscriber reads more slowly than the session writes.',
   INTERNAL_SERVER_ERROR: 'A fault of the server; the request id finds it in the log.',
 } as const
 

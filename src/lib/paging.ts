@@ -23,6 +23,9 @@ export type OrderKey = {
   nullable?: boolean
 }
 
+/** The rows before a page by number are read, too; and what is added to it must stay an int of the database. */
+export const maxOffset = 1_000_000
+
 export type PageSizes = { default: number; max: number }
 
 export type Page<Row> = {
@@ -117,7 +120,8 @@ function checkArgs(args: PageArgs, sizes: PageSizes) {
   if (size < 1 || size > sizes.max)
     throw invalid(name, `${size} is out of range; allowed is 1 to ${sizes.max}`)
   const offset = args.offset ?? 0
-  if (offset < 0) throw invalid('offset', `${offset} is out of range; allowed is 0 and above`)
+  if (offset < 0 || offset > maxOffset)
+    throw invalid('offset', `${offset} is out of range; allowed is 0 to ${maxOffset}; cursors go further`)
   return { size, backward, offset }
 }
 

@@ -16,6 +16,60 @@ export type Polled<Value> = AsyncIterable<Value, undefined> & {
 /** What a closed sequence gives. */
 export const ended: IteratorReturnResult<undefined> = { done: true, value: undefined }
 
+/**
+ * Hands on what comes, in order, for as long as `take` wants more; then the sequence is left. Rejects with what it, or
+ * `take`, fails with. No promise is made for a value of a sequence that can be polled and is taken at once.
+ */
+export async function takeEach<Value>(
+  sequence: AsyncIterable<Value> | Polled<Value>,
+  take: (value: Value) => boolean | Promise<boolean>,
+): Promise<void> {
+  if ('poll' in sequence) return takePolled(sequence, take)
+  for await (const value of sequence) {
+    const wantsMore = take(value)
+    if (!(typeof wantsMore === 'boolean' ? wantsMore : await wantsMore)) return
+  }
+}
+
+function takePolled<Value>(
+  sequence: Polled<Value>,
+  take: (value: Value) => boolean | Promise<boolean>,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // What is taken may bring the next one: that is for the loop that is under way.
+    let isTaking = false
+    const goOn = (wantsMore: boolean) => {
+      if (!wantsMore) return leave()
+      isTaking = false
+      takeAll()
+    }
+    const leave = () => {
+      sequence.close()
+      resolve()
+    }
+    const fail = (error: unknown) => {
+      sequence.close()
+      reject(error)
+    }
+    function takeAll() {
+      if (isTaking) return
+      isTaking = true
+      try {
+        for (let next = sequence.poll(takeAll); next; next = sequence.poll(takeAll)) {
+          if (next.done) return resolve()
+          const wantsMore = take(next.value)
+          if (typeof wantsMore !== 'boolean') return void wantsMore.then(goOn, fail)
+          if (!wantsMore) return leave()
+        }
+        isTaking = false
+      } catch (error) {
+        fail(error)
+      }
+    }
+    takeAll()
+  })
+}
+
 /** The `[Symbol.asyncIterator]` of every polled sequence. */
 export function iteratePolled<Value>(this: Polled<Value>): AsyncIterableIterator<Value, undefined> {
   let last: Promise<unknown> | null = null

@@ -46,6 +46,12 @@ export const list = z.string().transform((value) =>
     .filter(Boolean),
 )
 
+/** Each by itself: a pattern for all would let any page act for whoever is signed in. */
+export const origins = list.refine(
+  (values) => values.every((value) => URL.parse(value)?.origin === value),
+  'holds what is no origin; allowed are such as https://chat.example.org, without a path, separated by commas',
+)
+
 export const modelId = z
   .string()
   .regex(/^[a-z][a-z0-9-]*:\S+$/, 'is not a model id; allowed is provider:name, for example demo:chat')

@@ -1,13 +1,7 @@
 import { type EmbeddingModel, type LanguageModel, toCallOptions } from './ai-sdk-request.ts'
 import type { Outbound } from './outbound.ts'
-import {
-  type FinishReason,
-  type ModelInfo,
-  type ModelPart,
-  type Provider,
-  ProviderError,
-  type ToolCall,
-} from './provider.ts'
+import { type FinishReason, type ModelInfo, type Provider, ProviderError, type ToolCall } from './provider.ts'
+import { type Tell, toldParts } from './told-parts.ts'
 import { createWholeCharacters } from './whole-characters.ts'
 
 type StreamResult = Awaited<ReturnType<LanguageModel['doStream']>>
@@ -39,18 +33,16 @@ export function createAiSdkProvider({
     lacks,
     list,
     ...(openEmbedding && { embed: createEmbed(name, outbound, openEmbedding) }),
-    async *stream(request, signal) {
-      try {
+    stream(request, signal) {
+      const answer = async (tell: Tell) => {
         const { stream } = await open(request.model).doStream({
           ...toCallOptions(request),
           abortSignal: signal,
         })
-        yield { type: 'start' }
-        yield* translate(stream, name, signal)
-      } catch (error) {
-        if (signal.aborted) yield { type: 'end', finishReason: 'cancelled' }
-        else yield { type: 'error', error: outbound.toProviderError(error) }
+        tell({ type: 'start' })
+        await translate(stream, name, tell)
       }
+      return toldParts(signal, answer, outbound.toProviderError)
     },
   }
 }
@@ -75,56 +67,51 @@ function createEmbed(
 }
 
 /** Throws what the provider reports as an error, and a `ProviderError` where the stream is cut. */
-async function* translate(
-  stream: ReadableStream<StreamPart>,
-  provider: string,
-  signal: AbortSignal,
-): AsyncGenerator<ModelPart> {
+async function translate(stream: ReadableStream<StreamPart>, provider: string, tell: Tell): Promise<void> {
   const calls: { name: string; isReadable: boolean }[] = []
   const wholeOf = createWholeCharacters()
   for await (const part of stream) {
-    signal.throwIfAborted()
     if (part.type === 'text-delta') {
       // A server that cuts its JSON between the two halves of a character sends them as two deltas.
       const text = wholeOf(part.delta)
-      if (text) yield { type: 'text-delta', text }
+      if (text) tell({ type: 'text-delta', text })
     } else if (part.type === 'reasoning-delta') {
-      yield { type: 'thinking' }
+      tell({ type: 'thinking' })
     } else if (part.type === 'tool-input-start') {
-      yield { type: 'tool-call-start', id: part.id, name: part.toolName }
+      tell({ type: 'tool-call-start', id: part.id, name: part.toolName })
     } else if (part.type === 'tool-input-delta') {
-      if (part.delta) yield { type: 'tool-call-delta', id: part.id, text: part.delta }
+      if (part.delta) tell({ type: 'tool-call-delta', id: part.id, text: part.delta })
     } else if (part.type === 'tool-call') {
       const input = parseArguments(part.input)
       calls.push({ name: part.toolName, isReadable: input !== undefined })
       if (input)
-        yield { type: 'tool-call', call: { id: part.toolCallId, name: part.toolName, arguments: input } }
+        tell({ type: 'tool-call', call: { id: part.toolCallId, name: part.toolName, arguments: input } })
     } else if (part.type === 'error') {
       throw part.error
     } else if (part.type === 'finish') {
-      yield* finish(part, calls, provider)
-      return
+      return finish(part, calls, provider, tell)
     }
   }
   throw cut(provider)
 }
 
-function* finish(
+function finish(
   { finishReason: { unified, raw }, usage: { inputTokens, outputTokens } }: Finish,
   calls: readonly { name: string; isReadable: boolean }[],
   provider: string,
-): Generator<ModelPart> {
+  tell: Tell,
+): void {
   // The SDK makes up a reason where the provider's stream just stops.
   if (raw === undefined || unified === 'interrupted') throw cut(provider)
   if (inputTokens.total !== undefined || outputTokens.total !== undefined)
-    yield {
+    tell({
       type: 'usage',
       usage: {
         inputTokens: inputTokens.total ?? 0,
         outputTokens: outputTokens.total ?? 0,
         cachedInputTokens: inputTokens.cacheRead ?? 0,
       },
-    }
+    })
   // Arguments that the output limit cut off are no fault of the provider.
   const broken = unified === 'length' ? undefined : calls.find(({ isReadable }) => !isReadable)
   if (broken)
@@ -132,7 +119,7 @@ function* finish(
       'connection',
       `${provider} called "${broken.name}" with arguments that are no JSON object.`,
     )
-  yield { type: 'end', finishReason: finishReasonOf(unified, calls.length > 0) }
+  tell({ type: 'end', finishReason: finishReasonOf(unified, calls.length > 0) })
 }
 
 /** Some compatible servers say `stop` although they called a tool. */

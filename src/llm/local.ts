@@ -4,11 +4,11 @@ import { createLocalMemory, type LoadedModel, type LocalSettings } from './local
 import {
   type FinishReason,
   type ModelMessage,
-  type ModelPart,
   type ModelRequest,
   type Provider,
   ProviderError,
 } from './provider.ts'
+import { type Tell, toldParts } from './told-parts.ts'
 
 /**
  * Models in GGUF files of a folder, run within this process by llama.cpp; `local:name` is the file `name.gguf`. They are
@@ -40,22 +40,14 @@ export function createLocalProvider(
         ...(contextLength && { contextWindow: Math.min(contextLength, settings.contextTokens) }),
       }))
     },
-    async *stream(request, signal) {
-      try {
-        const parts = partsOf(signal, async (tell) => {
-          const { LlamaChat } = await loadPackage()
-          await memory.use(await find(request.model), (loaded, sequence) =>
-            generate({ LlamaChat, loaded, sequence, request, signal, tell }),
-          )
-        })
-        for await (const part of parts) {
-          signal.throwIfAborted()
-          yield part
-        }
-      } catch (error) {
-        if (signal.aborted) yield { type: 'end', finishReason: 'cancelled' }
-        else yield { type: 'error', error: toProviderError(error, request.model) }
+    stream(request, signal) {
+      const answer = async (tell: Tell) => {
+        const { LlamaChat } = await loadPackage()
+        await memory.use(await find(request.model), (loaded, sequence) =>
+          generate({ LlamaChat, loaded, sequence, request, signal, tell }),
+        )
       }
+      return toldParts(signal, answer, (error) => toProviderError(error, request.model))
     },
     store: {
       load: async (name, signal) => unlessAborted(memory.load(await find(name)), signal),
@@ -65,33 +57,13 @@ export function createLocalProvider(
   }
 }
 
-/** What the work tells, until it is done or the signal aborts: the work itself may end later than that. */
-function partsOf(
-  signal: AbortSignal,
-  work: (tell: (part: ModelPart) => void) => Promise<void>,
-): ReadableStream<ModelPart> {
-  return new ReadableStream({
-    async start(controller) {
-      signal.throwIfAborted()
-      signal.addEventListener('abort', () => controller.error(signal.reason), { once: true })
-      // Not awaited: nothing is read before `start` is done.
-      work((part) => {
-        if (!signal.aborted) controller.enqueue(part)
-      }).then(
-        () => !signal.aborted && controller.close(),
-        (error: unknown) => controller.error(error),
-      )
-    },
-  })
-}
-
 type Generation = {
   LlamaChat: LlamaPackage['LlamaChat']
   loaded: LoadedModel
   sequence: Sequence
   request: ModelRequest
   signal: AbortSignal
-  tell(part: ModelPart): void
+  tell: Tell
 }
 
 async function generate({ LlamaChat, loaded, sequence, request, signal, tell }: Generation): Promise<void> {
@@ -144,7 +116,9 @@ function toProviderError(error: unknown, model: string): ProviderError {
 function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) reject(signal.reason)
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-    work.then(resolve, reject)
+    const giveUp = () => reject(signal.reason)
+    signal.addEventListener('abort', giveUp, { once: true })
+    // The signal may last as long as the process.
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp))
   })
 }

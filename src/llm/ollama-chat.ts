@@ -5,16 +5,16 @@ import type { Outbound } from './outbound.ts'
 import {
   type FinishReason,
   type ModelMessage,
-  type ModelPart,
   type ModelRequest,
   type Provider,
   ProviderError,
 } from './provider.ts'
+import { type Tell, toldParts } from './told-parts.ts'
 import { createWholeCharacters } from './whole-characters.ts'
 
 /** What the operator wants of every request. */
 export type OllamaSettings = {
-  /** How many tokens a model has room for, once it is loaded for it; by default what Ollama gives it. */
+  /** How many tokens a model has room for, once it is loaded for it, and how much memory it takes; by default what Ollama gives it. */
   contextTokens?: number | undefined
   /** How long a model stays in memory after a request, in Ollama's words (`10m`, `-1`); by default what Ollama does. */
   keepAlive?: string | undefined
@@ -49,61 +49,54 @@ export function createOllamaChat(
   baseUrl: string,
   settings: OllamaSettings,
 ): Provider['stream'] {
-  return async function* stream(request, signal) {
-    try {
+  return (request, signal) => {
+    const answer = async (tell: Tell) => {
       const response = await outbound.fetch(`${baseUrl}/api/chat`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(toBody(request, settings)),
         signal,
       })
-      yield { type: 'start' }
-      yield* translate(response, signal)
-    } catch (error) {
-      if (signal.aborted) yield { type: 'end', finishReason: 'cancelled' }
-      else yield { type: 'error', error: outbound.toProviderError(error) }
+      tell({ type: 'start' })
+      await translate(response, tell)
     }
+    return toldParts(signal, answer, outbound.toProviderError)
   }
 }
 
 /** Throws what the server tells as an error, and a `ProviderError` where it stops without an end. */
-async function* translate(response: Response, signal: AbortSignal): AsyncGenerator<ModelPart> {
+async function translate(response: Response, tell: Tell): Promise<void> {
   const wholeOf = createWholeCharacters()
   let hasCalls = false
   for await (const value of jsonLines(response)) {
-    signal.throwIfAborted()
     if (hasError(value)) throw value
     const { message, ...end } = line.parse(value)
-    if (message?.thinking) yield { type: 'thinking' }
+    if (message?.thinking) tell({ type: 'thinking' })
     const text = wholeOf(message?.content ?? '')
-    if (text) yield { type: 'text-delta', text }
-    signal.throwIfAborted()
+    if (text) tell({ type: 'text-delta', text })
     for (const { id = `call_${randomUUID()}`, function: called } of message?.tool_calls ?? []) {
       const { name } = called
       const input = called.arguments ?? {}
       hasCalls = true
-      yield { type: 'tool-call-start', id, name }
-      yield { type: 'tool-call-delta', id, text: JSON.stringify(input) }
-      yield { type: 'tool-call', call: { id, name, arguments: input } }
+      tell({ type: 'tool-call-start', id, name })
+      tell({ type: 'tool-call-delta', id, text: JSON.stringify(input) })
+      tell({ type: 'tool-call', call: { id, name, arguments: input } })
     }
-    if (end.done) {
-      yield* finish(end, hasCalls)
-      return
-    }
+    if (end.done) return finish(end, hasCalls, tell)
   }
   throw new ProviderError('connection', 'ollama broke off its answer.')
 }
 
 const hasError = (value: unknown): boolean => typeof value === 'object' && value !== null && 'error' in value
 
-function* finish(end: Omit<Line, 'message'>, hasCalls: boolean): Generator<ModelPart> {
+function finish(end: Omit<Line, 'message'>, hasCalls: boolean, tell: Tell): void {
   const { prompt_eval_count: inputTokens = 0, prompt_eval_cached_count: cached = 0, eval_count } = end
   if (eval_count !== undefined)
-    yield {
+    tell({
       type: 'usage',
       usage: { inputTokens, outputTokens: eval_count, cachedInputTokens: Math.min(cached, inputTokens) },
-    }
-  yield { type: 'end', finishReason: finishReasonOf(end.done_reason, hasCalls) }
+    })
+  tell({ type: 'end', finishReason: finishReasonOf(end.done_reason, hasCalls) })
 }
 
 function finishReasonOf(reason: string | undefined, hasCalls: boolean): FinishReason {

@@ -39,7 +39,8 @@ const capabilityNames: Record<string, ModelCapability> = {
   embedding: 'EMBEDDINGS',
 }
 
-type Details = Pick<ModelInfo, 'capabilities' | 'contextWindow'>
+/** `ownContext`: what its model file asks for. */
+type Details = Pick<ModelInfo, 'capabilities'> & { trainedContext?: number; ownContext?: number }
 
 /** The models of an Ollama by its own API: what it has, what is in memory, and what can be done about it. */
 export function createOllamaLibrary(
@@ -83,12 +84,12 @@ export function createOllamaLibrary(
           const found = details.get(key) ?? (await detailsOf(name, signal))
           if (found) known.set(key, found)
           const loaded = runs.find((each) => each.name === name)
-          const contextWindow = loaded?.context_length ?? smaller(contextTokens, found?.contextWindow)
+          const contextWindow = loaded?.context_length ?? contextOf(found, contextTokens)
           return {
             name,
             capabilities: found?.capabilities ?? capabilitiesOfName(name),
             isLoaded: loaded !== undefined,
-            ...(contextWindow && { contextWindow }),
+            contextWindow,
           }
         }),
       )
@@ -146,23 +147,35 @@ export function createOllamaLibrary(
   }
 }
 
-const smaller = (wanted: number | undefined, allowed: number | undefined): number | undefined =>
-  wanted && allowed ? Math.min(wanted, allowed) : (wanted ?? allowed)
+/**
+ * What Ollama loads a model with where nobody asks for more. It may be more, by the machine's memory or its own settings,
+ * which shows once the model is loaded; what passes it is cut without a word.
+ */
+const defaultContext = 4_096
 
-/** A model file may allow less than the model was trained for. */
+/** What a model has room for once it is loaded; a model file may allow less than the model was trained for. */
+const contextOf = (found: Details | null, wanted: number | undefined): number =>
+  Math.min(
+    ...[wanted ?? found?.ownContext ?? defaultContext, found?.ownContext, found?.trainedContext].filter(
+      isKnown,
+    ),
+  )
+
+const isKnown = (tokens: number | undefined): tokens is number => tokens !== undefined
+
 function readDetails(
   { capabilities, parameters, model_info }: z.output<typeof shown>,
   name: string,
 ): Details {
   const architecture = model_info?.['general.architecture']
   const trained = model_info?.[`${architecture}.context_length`]
-  const allowed = Number(/^num_ctx\s+(\d+)/m.exec(parameters ?? '')?.[1])
-  const contextWindow = allowed || (typeof trained === 'number' ? trained : undefined)
+  const own = Number(/^num_ctx\s+(\d+)/m.exec(parameters ?? '')?.[1])
   return {
     capabilities: capabilities
       ? capabilities.flatMap((each) => capabilityNames[each] ?? [])
       : capabilitiesOfName(name),
-    ...(contextWindow && { contextWindow }),
+    ...(typeof trained === 'number' && { trainedContext: trained }),
+    ...(own && { ownContext: own }),
   }
 }
 

@@ -10,6 +10,7 @@
  * - When `signal` aborts, the request to the provider is aborted and the stream ends within a second with
  *   `{ type: 'end', finishReason: 'cancelled' }`. Who stops reading early aborts, else the request stays open.
  * - Text arrives whole: a code point that the network split over chunks is joined before it is delivered.
+ * - A stream that is `Polled` is read without a promise for each part: what a provider gives whose replies are many.
  * - A provider retries nothing by itself; the caller decides, and only before the first text.
  */
 export type Provider = {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config.ts'
 import { ModelUnavailableError } from '../lib/errors.ts'
 import { knownWindow } from './context-windows.ts'
@@ -33,15 +34,26 @@ export type Models = {
    * known (what it told before, and the default model) as `UNAVAILABLE`; where nothing is known it has no entry.
    */
   list(): Promise<ListedModel[]>
-  /** How many tokens fit into a request; null where nobody knows, or `list` was not asked yet. Asks no provider itself. */
+  /**
+   * The same within a second: of a provider that has not answered by then it lists what is known, as it was found last, or
+   * as `UNAVAILABLE` where it never answered.
+   */
+  known(): Promise<ListedModel[]>
+  /**
+   * How many tokens fit into a request; null where nobody knows, or the provider has not told yet. Waits for nothing; has
+   * what grew old looked at anew in the background.
+   */
   contextWindow(modelId: string): number | null
   /** Whose model it is; does not ask the provider. Throws `ModelUnavailableError`. */
   resolve(modelId: string): { provider: Provider; model: string }
   /**
    * Whether the provider was found out of reach a moment ago; waits for nothing. Each such question has it looked at
-   * anew in the background, so that a provider that is back is known within seconds of being wanted.
+   * anew in the background where that is long ago, so that one that is gone or back is known within seconds of being
+   * wanted.
    */
   isDown(providerName: string): boolean
+  /** A call did not reach the provider: it counts as down, until a look at it, which begins now, tells better. */
+  foundDown(providerName: string): void
   /** What is known of the provider's models may have changed: the next list asks anew. */
   forget(providerName: string): void
   /** Lets go of models that are in this process. */
@@ -52,10 +64,14 @@ type Log = { warn(fields: object, message: string): void }
 
 const freshMs = 30_000
 const retryMs = 5_000
+const knownWithinMs = 1_000
 /** Nobody looked for longer than this: the provider may be back, and a call of it tells. */
 const downForMs = 15_000
 
-/** `providers` are added to the configured ones; one with the same name takes the place of the configured one. */
+/**
+ * `providers` are added to the configured ones; one with the same name takes the place of the configured one. Each is
+ * looked at now, in the background: what it has and whether it is there is known before the first send as a rule.
+ */
 export function createModels(
   config: Config['llm'],
   {
@@ -68,15 +84,16 @@ export function createModels(
   const listers = new Map(
     [...providers.values()].map((provider) => [provider.name, createLister(provider, config, log)]),
   )
-  // Whoever names a folder of models learns at once where that cannot work.
-  void listers.get('local')?.list()
+  for (const { list } of listers.values()) void list()
   return {
     defaultModel: config.defaultModel,
     prices,
     list: async () => (await Promise.all([...listers.values()].map(({ list }) => list()))).flat(),
+    known: async () => (await Promise.all([...listers.values()].map(({ known }) => known()))).flat(),
     contextWindow: (modelId) =>
       knownWindow(modelId) ?? listers.get(modelId.split(':', 1)[0] ?? '')?.contextWindow(modelId) ?? null,
     isDown: (name) => listers.get(name)?.isDown() ?? false,
+    foundDown: (name) => listers.get(name)?.foundDown(),
     forget: (name) => listers.get(name)?.forget(),
     close: async () =>
       void (await Promise.all([...providers.values()].map((provider) => provider.close?.()))),
@@ -120,6 +137,7 @@ function configured({
 function createLister(provider: Provider, config: Config['llm'], log: Log | undefined) {
   let known: readonly ModelInfo[] = defaultModelOf(provider, config.defaultModel)
   let isReached = true
+  let hasTold = false
   let staleAt = Number.NEGATIVE_INFINITY
   let pending: Promise<ListedModel[]> | undefined
   let isForgotten = false
@@ -140,16 +158,20 @@ function createLister(provider: Provider, config: Config['llm'], log: Log | unde
         log?.warn({ provider: provider.name, err: error }, 'models cannot be listed')
       isReached = false
     }
+    hasTold = true
     staleAt = isForgotten ? Date.now() : Date.now() + (isReached ? freshMs : retryMs)
-    return known.map(
+    return listed()
+  }
+
+  const listed = () =>
+    known.map(
       (model): ListedModel => ({
         ...model,
         id: `${provider.name}:${model.name}`,
         provider: provider.name,
-        status: !isReached ? 'UNAVAILABLE' : model.isLoaded ? 'LOADED' : 'AVAILABLE',
+        status: !isReached || !hasTold ? 'UNAVAILABLE' : model.isLoaded ? 'LOADED' : 'AVAILABLE',
       }),
     )
-  }
 
   const list = (): Promise<ListedModel[]> | [] => {
     if (Date.now() >= staleAt) {
@@ -159,21 +181,39 @@ function createLister(provider: Provider, config: Config['llm'], log: Log | unde
     return pending ?? []
   }
 
+  function forget() {
+    isForgotten = true
+    if (staleAt !== Number.POSITIVE_INFINITY) staleAt = Date.now()
+  }
+
   return {
     list,
+    async known() {
+      const late = new AbortController()
+      const asFoundLast = sleep(knownWithinMs, undefined, { signal: late.signal, ref: false }).then(
+        listed,
+        listed,
+      )
+      const answer = await Promise.race([list(), asFoundLast])
+      late.abort()
+      return answer
+    },
     /** As the list told it last. */
     contextWindow(modelId: string): number | null {
+      void list()
       const [, name] = /^[^:]*:(.+)$/.exec(modelId) ?? []
       return known.find((model) => model.name === name)?.contextWindow ?? null
     },
     isDown() {
-      if (downUntil !== Number.NEGATIVE_INFINITY) void list()
+      void list()
       return Date.now() < downUntil
     },
-    forget() {
-      isForgotten = true
-      if (staleAt !== Number.POSITIVE_INFINITY) staleAt = Date.now()
+    foundDown() {
+      downUntil = Date.now() + downForMs
+      forget()
+      void list()
     },
+    forget,
   }
 }
 

@@ -2,19 +2,16 @@ import { randomBytes } from 'node:crypto'
 import { ended, iteratePolled } from '../lib/polled.ts'
 import type { Broker, BrokerLimits, Entry, FollowItem, Following, Mark, Marks, Position } from './broker.ts'
 
-/** One life of a channel. The offsets in `entries` are consecutive and end with `last`. */
+/** One life of a channel. The offsets in `entries` are consecutive and end with `last`; the first `dropped` are trimmed. */
 type Log = {
   readonly epoch: string
-  readonly entries: Map<number, Entry>
+  readonly entries: Entry[]
+  dropped: number
   readonly marks: Map<string, number>
   last: number
   usedAtMs: number
   readonly followers: Set<Follower>
-  /** Those that have read everything and wait for more. */
-  readonly waiting: Set<Follower>
 }
-
-type Follower = { wake: (() => void) | null; close(): void }
 
 const maxSweepIntervalMs = 60_000
 
@@ -52,12 +49,13 @@ export function createMemoryBroker({ maxEntries, maxAgeMs, batchSize }: BrokerLi
       }
       for (const data of entries) {
         log.last += 1
-        log.entries.set(log.last, { offset: log.last, at, data })
+        log.entries.push({ offset: log.last, at, data })
       }
       trim(log, maxEntries, at - maxAgeMs)
-      if (entries.length > 0) wakeAll(log)
+      if (entries.length > 0) for (const follower of log.followers) follower.wakeUp()
       return { position: endOf(log), isAppended, marks: marksOf(log, marks) }
     },
+    isUsed: (channel) => logs.has(channel),
     async position(channel) {
       return endOf(use(channel))
     },
@@ -67,91 +65,104 @@ export function createMemoryBroker({ maxEntries, maxAgeMs, batchSize }: BrokerLi
     },
     async tail(channel, limit) {
       const log = use(channel)
-      const before = log.last - Math.min(limit, log.entries.size)
+      const before = log.last - Math.min(limit, keptOf(log))
       const entries = entriesAfter(log, before, limit)
       return { entries, position: endOf(log), marks: Object.fromEntries(log.marks) }
     },
     async follow(channel, { after, signal }) {
-      return attach(use(channel), after, batchSize, signal)
+      return new Follower(use(channel), after, batchSize, signal)
     },
     async close() {
       closed = true
       clearInterval(sweeping)
-      for (const log of logs.values()) for (const { close } of [...log.followers]) close()
+      for (const log of logs.values()) for (const follower of [...log.followers]) follower.close()
       logs.clear()
     },
   }
 }
 
-function attach(
-  log: Log,
-  after: Position | undefined,
-  batchSize: number,
-  signal: AbortSignal | undefined,
-): Following {
-  const isResumed = after !== undefined && reachesBackTo(log, after)
-  let position = isResumed ? after : endOf(log)
-  let isGapDue = after !== undefined && !isResumed
+/** A class, since there are as many as idle readers: closures take four times the memory. */
+class Follower implements Following {
+  readonly position: Position
+  /** There while it has read everything and waits for more. */
+  private wake: (() => void) | null = null
+  private readonly log: Log
+  private readonly batchSize: number
+  private readonly signal: AbortSignal | undefined
+  /** Up to where it has read. */
+  private offset: number
+  private isGapDue: boolean
 
-  const take = (): FollowItem | null => {
-    if (!isGapDue && !reachesBackTo(log, position)) {
-      position = endOf(log)
-      isGapDue = true
+  constructor(log: Log, after: Position | undefined, batchSize: number, signal: AbortSignal | undefined) {
+    const isResumed = after !== undefined && reachesBackTo(log, after)
+    this.log = log
+    this.batchSize = batchSize
+    this.signal = signal
+    this.position = isResumed ? after : endOf(log)
+    this.offset = this.position.offset
+    this.isGapDue = after !== undefined && !isResumed
+    log.followers.add(this)
+    signal?.addEventListener('abort', this)
+    if (signal?.aborted) this.close()
+  }
+
+  poll(wake: () => void): IteratorResult<FollowItem, undefined> | null {
+    if (!this.log.followers.has(this)) return ended
+    const item = this.take()
+    if (item) return { value: item }
+    this.wake = wake
+    return null
+  }
+
+  /** Of the signal. */
+  handleEvent(): void {
+    this.close()
+  }
+
+  close(): void {
+    this.signal?.removeEventListener('abort', this)
+    if (!this.log.followers.delete(this)) return
+    this.log.usedAtMs = Date.now()
+    this.wakeUp()
+  }
+
+  wakeUp(): void {
+    const { wake } = this
+    this.wake = null
+    wake?.()
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<FollowItem, undefined> {
+    return iteratePolled.call(this) as AsyncIterableIterator<FollowItem, undefined>
+  }
+
+  private take(): FollowItem | null {
+    const { log } = this
+    const { epoch } = log
+    if (!this.isGapDue && !reachesBackTo(log, { epoch, offset: this.offset })) {
+      this.offset = log.last
+      this.isGapDue = true
     }
-    if (isGapDue) {
-      isGapDue = false
-      return { type: 'gap', position }
+    if (this.isGapDue) {
+      this.isGapDue = false
+      return { type: 'gap', position: { epoch, offset: this.offset } }
     }
-    if (position.offset === log.last) return null
-    const entries = entriesAfter(log, position.offset, batchSize)
-    position = { epoch: log.epoch, offset: position.offset + entries.length }
-    return { type: 'entries', epoch: log.epoch, entries }
+    if (this.offset === log.last) return null
+    const entries = entriesAfter(log, this.offset, this.batchSize)
+    this.offset += entries.length
+    return { type: 'entries', epoch, entries }
   }
-
-  const follower: Follower = {
-    wake: null,
-    close() {
-      signal?.removeEventListener('abort', follower.close)
-      if (!log.followers.delete(follower)) return
-      log.usedAtMs = Date.now()
-      if (log.waiting.delete(follower)) follower.wake?.()
-    },
-  }
-  log.followers.add(follower)
-  signal?.addEventListener('abort', follower.close)
-  if (signal?.aborted) follower.close()
-
-  return {
-    position,
-    poll(wake) {
-      if (!log.followers.has(follower)) return ended
-      const item = take()
-      if (item) return { value: item }
-      follower.wake = wake
-      log.waiting.add(follower)
-      return null
-    },
-    close: follower.close,
-    [Symbol.asyncIterator]: iteratePolled,
-  }
-}
-
-function wakeAll(log: Log) {
-  if (log.waiting.size === 0) return
-  const woken = [...log.waiting]
-  log.waiting.clear()
-  for (const { wake } of woken) wake?.()
 }
 
 // 9 bytes make 12 characters without padding.
 const createLog = (): Log => ({
   epoch: randomBytes(9).toString('base64url'),
-  entries: new Map(),
+  entries: [],
+  dropped: 0,
   marks: new Map(),
   last: 0,
   usedAtMs: 0,
   followers: new Set(),
-  waiting: new Set(),
 })
 
 const endOf = (log: Log): Position => ({ epoch: log.epoch, offset: log.last })
@@ -173,23 +184,25 @@ function marksOf(log: Log, named: readonly Mark[]): Marks {
   return marks
 }
 
+const keptOf = ({ entries, dropped }: Log) => entries.length - dropped
+
 const reachesBackTo = (log: Log, { epoch, offset }: Position) =>
-  epoch === log.epoch && offset >= log.last - log.entries.size && offset <= log.last
+  epoch === log.epoch && offset >= log.last - keptOf(log) && offset <= log.last
 
 function entriesAfter(log: Log, after: number, limit: number): Entry[] {
-  const entries: Entry[] = []
-  while (entries.length < limit) {
-    const entry = log.entries.get(after + entries.length + 1)
-    if (!entry) break
-    entries.push(entry)
-  }
-  return entries
+  const from = log.entries.length - (log.last - after)
+  return log.entries.slice(from, from + limit)
 }
 
 function trim(log: Log, maxEntries: number, oldestMs: number) {
+  const { entries } = log
   for (;;) {
-    const oldest = log.entries.get(log.last - log.entries.size + 1)
-    if (!oldest || (log.entries.size <= maxEntries && oldest.at >= oldestMs)) return
-    log.entries.delete(oldest.offset)
+    const oldest = entries[log.dropped]
+    if (!oldest || (keptOf(log) <= maxEntries && oldest.at >= oldestMs)) break
+    log.dropped += 1
   }
+  // Moving the rest up each time would cost every append as much as the log is long.
+  if (log.dropped * 4 < entries.length) return
+  entries.splice(0, log.dropped)
+  log.dropped = 0
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Redis, type RedisOptions } from 'ioredis'
+import { faultOf } from '../lib/old-servers.ts'
 
 /** Two connections to one Redis, as a connection that is subscribed takes no other command. */
 export type RedisConnection = {
@@ -65,7 +66,7 @@ export async function connectRedis(options: Options): Promise<RedisConnection> {
       subscriber.redis.unsubscribe(channel).catch(() => {})
     },
     serverRun() {
-      run ??= call(commands, () => readRun(commands.redis)).catch((error) => {
+      run ??= call(commands, () => readRun(commands.redis, options.log)).catch((error) => {
         run = undefined
         throw error
       })
@@ -213,12 +214,16 @@ async function open(address: string, connections: Redis[]) {
 }
 
 /** Empty where the server does not tell. */
-async function readRun(redis: Redis): Promise<string> {
+async function readRun(redis: Redis, log: RedisLog): Promise<string> {
   const info = await redis.info('server').catch((error: Error) => {
     if (error.message.startsWith('NOPERM')) return ''
     throw error
   })
-  return /^run_id:(\S+)/m.exec(info)?.[1] ?? ''
+  const fieldOf = (name: string) => new RegExp(`^${name}:(\\S+)`, 'm').exec(info)?.[1]
+  // Valkey names the Redis that it came from.
+  const fault = fieldOf('valkey_version') ? null : faultOf('Redis', fieldOf('redis_version') ?? '')
+  if (fault) log.warn({}, fault)
+  return fieldOf('run_id') ?? ''
 }
 
 async function quit(redis: Redis) {

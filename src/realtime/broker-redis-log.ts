@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { createGathered } from '../lib/gathered.ts'
 import type { Appended, BrokerLimits, Entry, JsonValue, Mark, Position, Tail } from './broker.ts'
 import type { RedisConnection } from './broker-redis-connection.ts'
 import { appendScript, positionsScript, readScript, tailScript } from './broker-redis-scripts.ts'
 
-/** The logs of channels as Redis keeps them: one call each, done in one step. */
+/** The logs of channels as Redis keeps them: what each call does is done in one step. */
 export type RedisLogs = {
   append(channel: string, entries: readonly JsonValue[], marks: readonly Mark[]): Promise<AppendedAt>
   /** In one call for all of them. */
@@ -31,12 +32,24 @@ export type Push = {
   readonly entries?: readonly JsonValue[]
 }
 
+export const pushOf = (message: string) => JSON.parse(message) as Push
+
+/** Where a push leads to, without what it carries. */
+export function headOf(message: string): { epoch: string; last: number } {
+  const [, epoch = '', last] = /^\{"epoch":"([^"]*)","last":(\d+)/.exec(message) ?? []
+  return { epoch, last: Number(last) }
+}
+
 export const scripts = {
   parleyAppend: appendScript,
   parleyRead: readScript,
   parleyTail: tailScript,
   parleyPositions: positionsScript,
 }
+
+/** So few that Redis serves others in between, within a millisecond or two. */
+const appendsPerCall = 50
+const standingsPerCall = 200
 
 /** Larger ones would cost every node that follows more than a read. */
 const pushMaxBytes = 65_536
@@ -69,36 +82,31 @@ export function createRedisLogs({ connection, keyPrefix, maxEntries, maxAgeMs }:
     })
   }
 
+  /** What comes in one turn, of whatever channels, is one call: a thousand replies say something in each. */
+  const append = createGathered<Append, AppendedAt>(async (appends) => {
+    const answers = await run<AppendAnswer[]>(
+      'parleyAppend',
+      appends.map(({ channel }) => channel),
+      [
+        maxEntries,
+        pushMaxBytes,
+        ...appends.flatMap(({ channel, entries, marks }) => [
+          pushNameOf(channel),
+          marks.length,
+          entries.length,
+          ...marks.flatMap(markArguments),
+          ...entries.map((entry) => JSON.stringify(entry)),
+        ]),
+      ],
+    )
+    return answers.map(appendedOf)
+  }, appendsPerCall)
+
   return {
     pushNameOf,
-    async append(channel, entries, marks) {
-      const [isAppended, epoch, last, at, ...named] = await run<
-        [number, string, number, number, ...string[]]
-      >(
-        'parleyAppend',
-        [channel],
-        [
-          maxEntries,
-          pushNameOf(channel),
-          pushMaxBytes,
-          marks.length,
-          ...marks.flatMap(({ name, min, max, to }) => [
-            name,
-            min ?? '',
-            max ?? '',
-            to === null ? 'none' : (to ?? ''),
-          ]),
-          ...entries.map((entry) => JSON.stringify(entry)),
-        ],
-      )
-      const position = { epoch, offset: last }
-      return { position, isAppended: isAppended === 1, marks: Object.fromEntries(numbersOf(named)), at }
-    },
+    append: (channel, entries, marks) => append({ channel, entries, marks }),
     standings,
-    async standing(channel) {
-      const [standing] = await standings([channel])
-      return standing as Standing
-    },
+    standing: createGathered(standings, standingsPerCall),
     async read(channel, after, limit) {
       const args = [after.epoch, after.offset, limit]
       const [epoch, offset, entries] = await run<[string, number, StreamEntry[]?]>(
@@ -125,6 +133,23 @@ export function createRedisLogs({ connection, keyPrefix, maxEntries, maxAgeMs }:
     },
   }
 }
+
+type Append = { channel: string; entries: readonly JsonValue[]; marks: readonly Mark[] }
+type AppendAnswer = [isAppended: number, epoch: string, last: number, at: number, ...marks: string[]]
+
+const markArguments = ({ name, min, max, to }: Mark) => [
+  name,
+  min ?? '',
+  max ?? '',
+  to === null ? 'none' : (to ?? ''),
+]
+
+const appendedOf = ([isAppended, epoch, last, at, ...named]: AppendAnswer): AppendedAt => ({
+  position: { epoch, offset: last },
+  isAppended: isAppended === 1,
+  marks: Object.fromEntries(numbersOf(named)),
+  at,
+})
 
 const markPrefix = 'mark:'
 

@@ -1,5 +1,5 @@
 import type { BrokerLimits, Entry, Position } from './broker.ts'
-import type { Page, Push, RedisLogs, Standing } from './broker-redis-log.ts'
+import { headOf, type Page, type Push, pushOf, type RedisLogs, type Standing } from './broker-redis-log.ts'
 
 /** What one node knows of one channel that it follows: its newest entries, kept once for all followers. */
 export type Reader = {
@@ -19,7 +19,8 @@ export type Reader = {
   unwait(wake: () => void): void
   /** Takes in what this node appended; others' pushes that are on their way may come before it. */
   appended(push: Push): void
-  pushed(push: Push): void
+  /** A message of pub/sub, as `pushOf` reads it. */
+  pushed(message: string): void
   /** Takes in what Redis said of the channel: the word that counts, while pushes may be late or lost. */
   sync(standing: Standing): void
 }
@@ -133,7 +134,11 @@ export function createReader({
     },
     unwait: (wake) => void waiting.delete(wake),
     appended: (push) => take(push, false),
-    pushed: (push) => take(push, true),
+    pushed(message) {
+      // Most of what comes was appended here, and is not read a second time.
+      const { epoch, last } = headOf(message)
+      if (!(window?.epoch === epoch && last <= window.end)) take(pushOf(message), true)
+    },
     sync({ position, start }) {
       if (window?.epoch !== position.epoch) {
         reset(position)

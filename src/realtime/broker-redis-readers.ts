@@ -1,6 +1,6 @@
 import type { BrokerLimits } from './broker.ts'
 import type { RedisConnection } from './broker-redis-connection.ts'
-import type { Push, RedisLogs } from './broker-redis-log.ts'
+import type { RedisLogs } from './broker-redis-log.ts'
 import { createReader, type Reader } from './broker-redis-reader.ts'
 
 /** The readers of a node: one per channel that is followed here, however many follow. */
@@ -76,7 +76,7 @@ export function createReaders({ connection, logs, windowEntries, ...limits }: Op
       connection.unsubscribe(name)
     },
     deliver(pushName, message) {
-      readers.get(channelOfPush.get(pushName) ?? '')?.pushed(JSON.parse(message) as Push)
+      readers.get(channelOfPush.get(pushName) ?? '')?.pushed(message)
     },
     async resubscribe() {
       for (const names of chunksOf([...channelOfPush.keys()], channelsPerSubscribe)) await subscribe(names)

@@ -52,57 +52,79 @@ end
 `
 
 /**
- * ARGV: 4 maxEntries, 5 the channel to publish to, 6 the most bytes that a push carries, 7 how many marks, then name,
- * min, max, to of each (empty: left out; to may be `none`), then the entries as JSON. Gives [isAppended, epoch, last,
- * at, name, value, …].
+ * Of many channels at once, in order. ARGV: 4 maxEntries, 5 the most bytes that a push carries, then for each pair of keys
+ * the channel to publish to, how many marks and how many entries, then name, min, max, to of each mark (empty: left out;
+ * to may be `none`), then the entries as JSON. Gives [isAppended, epoch, last, at, name, value, …] for each.
  */
 export const appendScript = `${opening}${aging}
-local meta, log = KEYS[1], KEYS[2]
-local epoch, last = open(meta, log)
-local firstEntry = 8 + 4 * ARGV[7]
-
-local holds = true
-for mark = 8, firstEntry - 1, 4 do
-  local value = tonumber(redis.call('HGET', meta, 'mark:' .. ARGV[mark]) or nil)
-  local min, max = tonumber(ARGV[mark + 1]), tonumber(ARGV[mark + 2])
-  if value and ((min and value < min) or (max and value > max)) then holds = false end
-end
-
 local at = nowMs()
-if holds then
-  for mark = 8, firstEntry - 1, 4 do
-    local field, to = 'mark:' .. ARGV[mark], ARGV[mark + 3]
-    if to == 'none' then redis.call('HDEL', meta, field)
-    elseif to ~= '' then redis.call('HSET', meta, field, to) end
+local place = 6
+
+-- The marks as they are after the append, and whether they let it happen.
+local function moveMarks(meta, first, count)
+  if count == 0 then return true, {} end
+  local fields = {}
+  for index = 1, count do fields[index] = 'mark:' .. ARGV[first + 4 * index - 4] end
+  local values = redis.call('HMGET', meta, unpack(fields))
+  for index = 1, count do
+    local value = tonumber(values[index] or nil)
+    local min, max = tonumber(ARGV[first + 4 * index - 3]), tonumber(ARGV[first + 4 * index - 2])
+    if value and ((min and value < min) or (max and value > max)) then return false, values end
   end
+  local moved = {}
+  for index = 1, count do
+    local to = ARGV[first + 4 * index - 1]
+    if to == 'none' then
+      redis.call('HDEL', meta, fields[index])
+      values[index] = false
+    elseif to ~= '' then
+      table.insert(moved, fields[index])
+      table.insert(moved, to)
+      values[index] = to
+    end
+  end
+  if moved[1] then redis.call('HSET', meta, unpack(moved)) end
+  return true, values
 end
 
-if holds and ARGV[firstEntry] then
-  for entry = firstEntry, #ARGV do
-    last = last + 1
-    redis.call('XADD', log, string.format('%.0f-0', last), 'at', string.format('%.0f', at), 'data', ARGV[entry])
-  end
-  redis.call('HSET', meta, 'last', string.format('%.0f', last))
-  redis.call('XTRIM', log, 'MAXLEN', '=', ARGV[4])
-  dropOld(log, at)
-  -- With the trim above no entry grows older than twice the age.
-  redis.call('PEXPIRE', log, ARGV[3])
+local function append(meta, log)
+  local pushName, markCount, entryCount = ARGV[place], tonumber(ARGV[place + 1]), tonumber(ARGV[place + 2])
+  local firstMark = place + 3
+  local firstEntry = firstMark + 4 * markCount
+  place = firstEntry + entryCount
+  local epoch, last = open(meta, log)
+  local holds, values = moveMarks(meta, firstMark, markCount)
 
-  local head = string.format('{"epoch":"%s","last":%.0f,"at":%.0f', epoch, last, at)
-  local entries = ',"entries":[' .. table.concat(ARGV, ',', firstEntry) .. ']'
-  if #entries > tonumber(ARGV[6]) then entries = '' end
-  redis.call('PUBLISH', ARGV[5], head .. entries .. '}')
+  if holds and entryCount > 0 then
+    for entry = firstEntry, place - 1 do
+      last = last + 1
+      local id = string.format('%.0f-0', last)
+      redis.call('XADD', log, 'MAXLEN', '=', ARGV[4], id, 'at', string.format('%.0f', at), 'data', ARGV[entry])
+    end
+    redis.call('HSET', meta, 'last', string.format('%.0f', last))
+    dropOld(log, at)
+    -- With the trims above no entry grows older than twice the age.
+    redis.call('PEXPIRE', log, ARGV[3])
+
+    local head = string.format('{"epoch":"%s","last":%.0f,"at":%.0f', epoch, last, at)
+    local entries = ',"entries":[' .. table.concat(ARGV, ',', firstEntry, place - 1) .. ']'
+    if #entries > tonumber(ARGV[5]) then entries = '' end
+    redis.call('PUBLISH', pushName, head .. entries .. '}')
+  end
+
+  local answer = { holds and 1 or 0, epoch, last, at }
+  for index = 1, markCount do
+    if values[index] then
+      table.insert(answer, ARGV[firstMark + 4 * index - 4])
+      table.insert(answer, values[index])
+    end
+  end
+  return answer
 end
 
-local answer = { holds and 1 or 0, epoch, last, at }
-for mark = 8, firstEntry - 1, 4 do
-  local value = redis.call('HGET', meta, 'mark:' .. ARGV[mark])
-  if value then
-    table.insert(answer, ARGV[mark])
-    table.insert(answer, value)
-  end
-end
-return answer
+local answers = {}
+for key = 1, #KEYS, 2 do table.insert(answers, append(KEYS[key], KEYS[key + 1])) end
+return answers
 `
 
 /** ARGV: 4 epoch and 5 offset to read after, 6 limit. Gives [epoch, last, entries], without entries where out of reach. */

@@ -66,6 +66,8 @@ export async function createRedisBroker(options: Options): Promise<RedisBroker> 
         readers.find(channel)?.appended({ epoch, last, at, entries })
       return appended
     },
+    // By other nodes, and by readers that come back to this one from elsewhere.
+    isUsed: () => true,
     async position(channel) {
       refuseClosed()
       return (await logs.standing(channel)).position

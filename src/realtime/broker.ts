@@ -32,6 +32,8 @@ export type Broker = {
    * must not be changed afterwards.
    */
   append(channel: string, entries: readonly JsonValue[], marks?: readonly Mark[]): Promise<Appended>
+  /** False where no call has named the channel of late: nobody follows it, and nobody can go on from a place in it. */
+  isUsed(channel: string): boolean
   /** The position of the channel's last entry; offset 0 before the first, which is a place to resume from too. */
   position(channel: string): Promise<Position>
   /**

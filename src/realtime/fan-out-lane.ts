@@ -12,7 +12,7 @@ export type Lane = {
   /** Null until the source was attached, and before the first step of one that begins with a snapshot. */
   steps: Polled<unknown> | null
   cursor: string | null
-  /** The last places, oldest first, each with the bytes that lead there from the one before. */
+  /** The last places, oldest first, each with the bytes that lead there from the one before; empty in a group of one. */
   readonly trail: Place[]
   trailBytes: number
   /** A step that was read, could not be joined to the one before it, and comes next. */
@@ -25,10 +25,13 @@ export type Lane = {
   readonly wake: () => void
 }
 
-/** The lanes of one key; `places` finds them by each cursor of their trails. */
+/**
+ * The readers of one key, `size` of them, and their lanes. `places` finds lanes by each cursor of their trails; null where
+ * there is one reader, as there mostly is, who has nobody to meet and whom a trail would cost something with each event.
+ */
 export type Group = Sharing<unknown> & {
-  readonly places: Map<string, Lane>
-  lanes: number
+  lanes: Lane[]
+  places: Map<string, Lane> | null
   size: number
 }
 
@@ -63,17 +66,39 @@ export function createLane(opener: Member, cursor: string | null, wake: (lane: L
     isClosed: false,
     wake: () => wake(lane),
   }
-  group.lanes += 1
   opener.lane = lane
   opener.cursor = null
-  if (cursor !== null) addPlace(lane, cursor, null)
+  // Room for one, as there mostly is: what a first push makes is for seventeen.
+  if (group.lanes.length === 0) group.lanes = [lane]
+  else group.lanes.push(lane)
+  startTrail(lane)
   return lane
+}
+
+/** The group has one reader more, or one less. */
+export function resize(group: Group, change: 1 | -1): void {
+  group.size += change
+  if (group.size > 1 === (group.places !== null)) return
+  if (group.places) {
+    for (const lane of group.lanes) dropTrail(lane)
+    group.places = null
+  } else {
+    group.places = new Map()
+    for (const lane of group.lanes) startTrail(lane)
+  }
+}
+
+/** The lane that stands at a cursor, or has just passed it. */
+export function laneAt({ places, lanes }: Group, cursor: string): Lane | undefined {
+  if (places) return places.get(cursor)
+  return lanes[0]?.cursor === cursor ? lanes[0] : undefined
 }
 
 export function closeLane(lane: Lane): void {
   if (lane.isClosed) return
   lane.isClosed = true
-  lane.group.lanes -= 1
+  const { lanes } = lane.group
+  lanes.splice(lanes.indexOf(lane), 1)
   dropTrail(lane)
   lane.steps?.close()
 }
@@ -81,7 +106,9 @@ export function closeLane(lane: Lane): void {
 /** Moves the lane on. Gives the other lane of its group that stands there or has just passed, where there is one. */
 export function proceed(lane: Lane, step: Step<unknown>, bytes: Uint8Array | null): Lane | null {
   lane.cursor = step.cursor
-  const other = lane.group.places.get(step.cursor)
+  const { places } = lane.group
+  if (!places) return null
+  const other = places.get(step.cursor)
   if (other && other !== lane) return other
   // Whoever comes from before such a step is to be rechecked, too.
   if (step.recheck !== undefined) dropTrail(lane)
@@ -101,10 +128,14 @@ export const membersToRecheck = (lane: Lane, whose: string): Member[] =>
     whose === everybody ? member !== lane.opener : member.source.userId === whose,
   )
 
+function startTrail(lane: Lane) {
+  if (lane.group.places && lane.cursor !== null) addPlace(lane, lane.cursor, null)
+}
+
 function addPlace(lane: Lane, cursor: string, bytes: Uint8Array | null) {
   const { trail, group } = lane
   trail.push({ cursor, bytes })
-  group.places.set(cursor, lane)
+  group.places?.set(cursor, lane)
   lane.trailBytes += bytes?.length ?? 0
   while (trail.length > 1 && (trail.length > trailMaxSteps || lane.trailBytes > trailMaxBytes)) {
     dropPlace(lane, trail.shift()?.cursor ?? '')
@@ -122,5 +153,6 @@ function dropTrail(lane: Lane) {
 }
 
 function dropPlace(lane: Lane, cursor: string) {
-  if (lane.group.places.get(cursor) === lane) lane.group.places.delete(cursor)
+  const { places } = lane.group
+  if (places?.get(cursor) === lane) places.delete(cursor)
 }

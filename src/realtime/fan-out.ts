@@ -1,13 +1,16 @@
+import { NotFoundError } from '../lib/errors.ts'
 import type { TurnEnd } from '../lib/turn.ts'
 import {
   closeLane,
   createLane,
   type Group,
   type Lane,
+  laneAt,
   type Member,
   membersToRecheck,
   missedAfter,
   proceed,
+  resize,
 } from './fan-out-lane.ts'
 import type { Reader, Sharing, Source, Start, Step } from './fan-out-source.ts'
 
@@ -65,7 +68,7 @@ export function createFanOut(atTurnEnd: TurnEnd): FanOut {
     const { group, lane } = member
     member.lane = null
     if (lane?.members.delete(member) && lane.members.size === 0) closeLane(lane)
-    group.size -= 1
+    resize(group, -1)
     if (group.size === 0) groups.delete(group.key)
     return true
   }
@@ -74,7 +77,10 @@ export function createFanOut(atTurnEnd: TurnEnd): FanOut {
     if (release(member)) member.reader.end()
   }
   const fail = (member: Member, error: unknown) => {
-    if (release(member)) member.reader.fail(error)
+    if (!release(member)) return
+    // What it could follow before is gone, or not its to see any more.
+    if (error instanceof NotFoundError) member.reader.end()
+    else member.reader.fail(error)
   }
 
   /** Gives, and tells whether the member goes on; one that has had enough stands alone at `cursor` then. */
@@ -91,7 +97,7 @@ export function createFanOut(atTurnEnd: TurnEnd): FanOut {
 
   /** Puts a member that stands alone into the lane that is at its place, or opens one. */
   function settle(member: Member, cursor: string) {
-    const lane = member.group.places.get(cursor)
+    const lane = laneAt(member.group, cursor)
     if (lane) enter(lane, member, cursor)
     else void open(member, cursor)
   }
@@ -210,9 +216,9 @@ export function createFanOut(atTurnEnd: TurnEnd): FanOut {
   return {
     join(sharing, source, start, reader) {
       const known = groups.get(sharing.key)
-      const group = known ?? ({ ...sharing, places: new Map(), lanes: 0, size: 0 } as unknown as Group)
+      const group = known ?? ({ ...sharing, lanes: [], places: null, size: 0 } as unknown as Group)
       if (!known) groups.set(sharing.key, group)
-      group.size += 1
+      resize(group, 1)
       const member: Member = {
         source: source as Source<unknown, unknown>,
         group,
@@ -237,8 +243,12 @@ export function createFanOut(atTurnEnd: TurnEnd): FanOut {
     },
     size() {
       const all = [...groups.values()]
-      const total = (of: 'lanes' | 'size') => all.reduce((sum, group) => sum + group[of], 0)
-      return { groups: all.length, lanes: total('lanes'), readers: total('size') }
+      const total = (of: (group: Group) => number) => all.reduce((sum, group) => sum + of(group), 0)
+      return {
+        groups: all.length,
+        lanes: total(({ lanes }) => lanes.length),
+        readers: total(({ size }) => size),
+      }
     },
   }
 }

@@ -18,26 +18,43 @@ export type Delivery<State> =
   | { cursor: string; at: Date; event: FeedEvent }
   | { cursor: string; at: Date; snapshot: Observed<State>; reason: 'START' | 'GAP' }
 
+/** What deliveries ask of their feed; one for all of them. */
+export type Home = {
+  /** A snapshot for a reader that cannot go on from where it is. */
+  observe<State extends StoredState>(
+    sessionId: string,
+    position: Position,
+    read: () => Promise<State>,
+  ): Promise<Observed<State>>
+  /** The reader was told the changes up to here. */
+  told(sessionId: string, revision: number): void
+  /** The reader has gone. */
+  release(sessionId: string): void
+}
+
 type Options<State> = {
+  home: Home
+  sessionId: string
+  read: () => Promise<State>
   following: Following
   start: FeedCursor
   /** The snapshot that the reader begins with. */
   first: Delivery<State> | null
-  /** A snapshot for a reader that cannot go on from where it is. */
-  observe(position: Position): Promise<Observed<State>>
-  /** The reader was told the changes up to here. */
-  told(revision: number): void
-  /** The reader has gone. */
-  release(): void
 }
 
 /**
  * What the feed tells one reader, or those who share one. There are as many of these as idle readers: a class, since it
  * takes a fraction of the memory of closures.
  */
-export class Deliveries<State> implements Polled<Delivery<State>> {
-  private readonly options: Omit<Options<State>, 'start' | 'first'>
-  private seen: FeedCursor
+export class Deliveries<State extends StoredState> implements Polled<Delivery<State>> {
+  private readonly home: Home
+  private readonly sessionId: string
+  private readonly readState: () => Promise<State>
+  private readonly following: Following
+  /** Up to where the reader was told: an epoch, an offset in it, a revision. */
+  private seenEpoch: string
+  private seenOffset: number
+  private seenRevision: number
   /** Let go of once it is given: a reader that waits would keep a whole session. */
   private next: Delivery<State> | null
   private epoch = ''
@@ -48,9 +65,15 @@ export class Deliveries<State> implements Polled<Delivery<State>> {
   private isClosed = false
   private wake: (() => void) | null = null
 
-  constructor({ start, first, ...options }: Options<State>) {
-    this.options = options
-    this.seen = start
+  constructor({ home, sessionId, read, following, start, first }: Options<State>) {
+    const { position, revision } = start
+    this.home = home
+    this.sessionId = sessionId
+    this.readState = read
+    this.following = following
+    this.seenEpoch = position.epoch
+    this.seenOffset = position.offset
+    this.seenRevision = revision
     this.next = first
   }
 
@@ -71,8 +94,8 @@ export class Deliveries<State> implements Polled<Delivery<State>> {
   close(): void {
     if (this.isClosed) return
     this.isClosed = true
-    this.options.release()
-    this.options.following.close()
+    this.home.release(this.sessionId)
+    this.following.close()
     if (this.isObserving) this.wake?.()
   }
 
@@ -89,7 +112,7 @@ export class Deliveries<State> implements Polled<Delivery<State>> {
       if (this.isObserving || this.at < this.entries.length) continue
       this.entries = none
       this.at = 0
-      const item = this.options.following.poll(wake)
+      const item = this.following.poll(wake)
       if (item === null) return null
       if (item.done) return 'ended'
       if (item.value.type === 'gap') void this.snapshotAt(item.value.position)
@@ -100,31 +123,36 @@ export class Deliveries<State> implements Polled<Delivery<State>> {
 
   /** The next entry that is here already; null where there is none, or the reader is told nothing of it. */
   private take(): Delivery<State> | null {
-    const { epoch, seen } = this
+    const { epoch } = this
+    const held = this.seenRevision
     const entry = this.entries[this.at]
     if (!entry) return null
     this.at += 1
     // A snapshot may stand in a newer life of the log than the rest of this batch.
-    if (epoch !== seen.position.epoch || entry.offset <= seen.position.offset) return null
+    if (epoch !== this.seenEpoch || entry.offset <= this.seenOffset) return null
     const event = eventOf(entry)
-    const position = { epoch, offset: entry.offset }
-    const isHeld = 'revision' in event && event.revision <= seen.revision
-    if (!isHeld && !endsFeeds(event) && isAfterHole(event, seen.revision)) {
-      void this.snapshotAt(position)
+    const isHeld = 'revision' in event && event.revision <= held
+    if (!isHeld && !endsFeeds(event) && isAfterHole(event, held)) {
+      void this.snapshotAt({ epoch, offset: entry.offset })
       return null
     }
-    const revision = revisionAfter(event, seen.revision)
-    this.seen = { position, revision }
-    if ('revision' in event) this.options.told(revision)
+    const revision = revisionAfter(event, held)
+    this.seenOffset = entry.offset
+    this.seenRevision = revision
+    if ('revision' in event) this.home.told(this.sessionId, revision)
     if (isHeld && !endsFeeds(event)) return null
-    return { cursor: formatCursor(position, revision), at: new Date(entry.at), event }
+    const cursor = formatCursor({ epoch, offset: entry.offset }, revision)
+    return { cursor, at: new Date(entry.at), event }
   }
 
   private async snapshotAt(position: Position) {
     this.isObserving = true
     try {
-      const snapshot = await this.options.observe(position)
-      this.seen = parseCursor(snapshot.cursor)
+      const snapshot = await this.home.observe(this.sessionId, position, this.readState)
+      const { position: at, revision } = parseCursor(snapshot.cursor)
+      this.seenEpoch = at.epoch
+      this.seenOffset = at.offset
+      this.seenRevision = revision
       this.next = { reason: 'GAP', at: new Date(), cursor: snapshot.cursor, snapshot }
     } catch (error) {
       this.failure = { error }

@@ -20,8 +20,8 @@ export type FeedEvent =
   /** `memory` null: nothing is under the key any more. */
   | { type: 'MemoryChanged'; revision: number; key: string; memory: WireRow | null }
   | { type: 'SessionDeleted'; revision: number; sessionId: string }
-  /** Who is present, or types, from now on; all of them. Nothing of it is stored. */
-  | { type: 'PresenceChanged' | 'TypingChanged'; users: readonly WireRow[] }
+  /** Who is present, or types, from now on; `count` of them, of whom the first ones are named. Nothing of it is stored. */
+  | { type: 'PresenceChanged' | 'TypingChanged'; users: readonly WireRow[]; count: number }
   /** For the feeds of this user, not for their readers. */
   | { type: 'ParticipantRemoved'; revision: number; userId: string }
   /** Something was changed that nobody told: readers take a snapshot. */
@@ -41,8 +41,17 @@ export type ChangeEvent = Exclude<FeedEvent, ReplyEvent | PresenceEvent>
 /** A database row as JSON: stamps are ISO text in fields whose name ends in `At`, decimals are text. */
 export type WireRow = { readonly id: string; readonly [field: string]: JsonValue }
 
-/** Makes a row fit for the wire. */
-export const toWire = (row: { id: string }): WireRow => JSON.parse(JSON.stringify(row)) as WireRow
+/** Makes a row fit for the wire: a copy of its fields, of which only stamps and decimals are no JSON yet. */
+export function toWire(row: { id: string }): WireRow {
+  const wire: Record<string, unknown> = {}
+  for (const [field, value] of Object.entries(row)) if (value !== undefined) wire[field] = toJson(value)
+  return wire as WireRow
+}
+
+const toJson = (value: unknown): unknown =>
+  value !== null && typeof value === 'object' && 'toJSON' in value && typeof value.toJSON === 'function'
+    ? value.toJSON()
+    : value
 
 /** The row again, its stamps as dates. */
 export function fromWire<Row>(wire: WireRow): Row {

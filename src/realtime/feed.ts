@@ -5,6 +5,7 @@ import { formatCursor, parseCursor } from './feed-cursor.ts'
 import {
   Deliveries,
   type Delivery,
+  type Home,
   isAfterHole,
   type Observed,
   revisionAfter,
@@ -13,6 +14,11 @@ import {
 import type { ChangeEvent, FeedEvent, PresenceEvent, ReplyEvent } from './feed-events.ts'
 import { eventOf, fold, isNewerThan } from './feed-fold.ts'
 import { countMark, fenceMark, marksOfEnd, revisionMark, textMark, versionMark } from './feed-marks.ts'
+
+/** A reply that is being written. `fence` is the revision with which its run started: a later start shuts it out. */
+export type ReplyPlace = { sessionId: string; messageId: string; fence: number }
+
+export type Since = { events: FeedEvent[]; cursor: string }
 
 /**
  * The live feed of a session: events in one order, a cursor after each, and a snapshot where a reader starts or where
@@ -27,12 +33,9 @@ import { countMark, fenceMark, marksOfEnd, revisionMark, textMark, versionMark }
  * Hence `read, then follow` is exact: whoever reads the stored state can tell which events it already holds, however
  * commit, announcement and read interleave.
  */
-/** A reply that is being written. `fence` is the revision with which its run started: a later start shuts it out. */
-export type ReplyPlace = { sessionId: string; messageId: string; fence: number }
-
-export type Since = { events: FeedEvent[]; cursor: string }
-
 export type Feed = {
+  /** False where nobody follows the session here or elsewhere, nor has a cursor to go on from. */
+  isHeard(sessionId: string): boolean
   /**
    * Announces committed changes, in the order of their revisions: waits for an earlier one that is still on its way,
    * for a second at most. Rejects where the log cannot be reached.
@@ -145,27 +148,30 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
     return { reason: 'START', at: new Date(), cursor: snapshot.cursor, snapshot }
   }
 
-  /** The followers of a session were told its changes up to here, or the log tells them next. */
-  const raise = (sessionId: string, revision: number) => {
-    const known = followed.get(sessionId)
-    if (known && known.revision < revision) known.revision = revision
-  }
-
-  function join(sessionId: string, revision: number): () => void {
+  function join(sessionId: string, revision: number) {
     const known = followed.get(sessionId)
     if (!known) followed.set(sessionId, { followers: 1, revision })
     else {
       known.followers += 1
       known.revision = Math.min(known.revision, revision)
     }
-    return () => {
+  }
+
+  const home: Home = {
+    observe: (sessionId, position, read) => observeFrom(channelOf(sessionId), position, read),
+    told(sessionId, revision) {
+      const known = followed.get(sessionId)
+      if (known && known.revision < revision) known.revision = revision
+    },
+    release(sessionId) {
       const left = followed.get(sessionId)
       if (left && left.followers > 1) left.followers -= 1
       else followed.delete(sessionId)
-    }
+    },
   }
 
   return {
+    isHeard: (sessionId) => broker.isUsed(channelOf(sessionId)),
     async publish(sessionId, events) {
       const [first] = events
       if (!first) return
@@ -186,7 +192,7 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
         await sleep(waitMs)
       }
     },
-    async tell(place, { count, textLength }, events) {
+    tell(place, { count, textLength }, events) {
       const { fence } = place
       const names = namesOf(place)
       const own: Mark[] = [
@@ -195,9 +201,10 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
         { name: names.text, to: textLength },
       ]
       const entries = events.map((event) => ({ ...event, fence })) as JsonValue[]
-      const { isAppended, marks } = await broker.append(names.channel, entries, own)
-      if (isAppended) return count + events.length
-      return (marks[fenceMark] ?? 0) > fence ? 'overtaken' : (marks[names.count] ?? count)
+      return broker.append(names.channel, entries, own).then(({ isAppended, marks }) => {
+        if (isAppended) return count + events.length
+        return (marks[fenceMark] ?? 0) > fence ? 'overtaken' : (marks[names.count] ?? count)
+      })
     },
     async show(sessionId, event, version) {
       const mark = { name: versionMark(event.type), max: version - 1, to: version }
@@ -216,9 +223,17 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
       return isWhole && told.length > stored.length ? told : stored
     },
     async cursorAt(sessionId, revision) {
-      const { entries, position } = await broker.tail(channelOf(sessionId), maxEntries)
-      const newer = entries.find((entry) => isNewerThan(eventOf(entry), revision))
-      return formatCursor(newer ? { ...position, offset: newer.offset - 1 } : position, revision)
+      // As a rule nothing newer was announced. Else it is looked for back to what is no newer: revisions are in order.
+      for (const limit of [1, shortTail, maxEntries]) {
+        const { entries, position, marks } = await broker.tail(channelOf(sessionId), limit)
+        const announced = marks[revisionMark]
+        if (announced !== undefined && announced <= revision) return formatCursor(position, revision)
+        const isWhole = limit === maxEntries || entries.length < limit
+        if (!isWhole && !entries.some((entry) => isHeldAt(eventOf(entry), revision))) continue
+        const newer = entries.find((entry) => isNewerThan(eventOf(entry), revision))
+        return formatCursor(newer ? { ...position, offset: newer.offset - 1 } : position, revision)
+      }
+      throw new Error('The last tail is whole.')
     },
     async since(sessionId, after) {
       const cursor = parseCursor(after)
@@ -239,14 +254,8 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
       try {
         const first = cursor ? null : await startAt(channel, following.position, read)
         const start = cursor ?? parseCursor(first?.cursor ?? '')
-        return new Deliveries({
-          following,
-          start,
-          first,
-          observe: (position) => observeFrom(channel, position, read),
-          told: (revision) => raise(sessionId, revision),
-          release: join(sessionId, start.revision),
-        })
+        join(sessionId, start.revision)
+        return new Deliveries({ home, sessionId, read, following, start, first })
       } catch (error) {
         following.close()
         throw error
@@ -258,5 +267,7 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
     },
   }
 }
+
+const isHeldAt = (event: FeedEvent, revision: number) => 'revision' in event && event.revision <= revision
 
 const channelOf = (sessionId: string) => `session:${sessionId}`

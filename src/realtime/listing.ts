@@ -23,6 +23,8 @@ export type ListChange = {
   readonly hidden?: readonly string[]
   /** What changed is this user's own. */
   readonly only?: string
+  /** The notices that were stored of it, by which a list knows that it was told. */
+  readonly notices?: readonly string[]
 }
 
 /** Changed sessions of a tenant that are kept while the log is away; more are told as a gap. */
@@ -104,10 +106,12 @@ export function mergeInto(changes: Map<string, ListChange>, change: ListChange):
 function merged(a: ListChange, b: ListChange): ListChange {
   const shown = a.shown === true || b.shown === true ? true : union(a.shown, b.shown)
   const hidden = union(a.hidden, b.hidden)
+  const notices = union(a.notices, b.notices)
   return {
     sessionId: a.sessionId,
     ...(shown && { shown }),
     ...(hidden && { hidden }),
+    ...(notices && { notices }),
     ...(a.only !== undefined && a.only === b.only && { only: a.only }),
   }
 }

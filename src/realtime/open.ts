@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import type { Config } from '../config.ts'
+import type { HoldLedger } from '../lib/holds.ts'
 import type { RateLedger } from '../lib/rates.ts'
 import type { Broker } from './broker.ts'
 import { createMemoryBroker } from './broker-memory.ts'
@@ -12,6 +14,7 @@ export type Shared = {
   readonly presence: PresenceStore
   /** Absent where one node counts for itself. */
   readonly rateLedger: RateLedger | null
+  readonly holdLedger: HoldLedger | null
   readonly kind: 'MEMORY' | 'REDIS'
   /** False while Redis is away. */
   isReachable(): boolean
@@ -28,12 +31,13 @@ export async function openShared({ redis, feed }: Config, log: RedisLog): Promis
   if (!redis.url) {
     const broker = createMemoryBroker(limits)
     const presence = createMemoryPresence({ memoryMs })
-    const parts = { broker, presence, rateLedger: null }
+    const parts = { broker, presence, rateLedger: null, holdLedger: null }
     return { ...parts, kind: 'MEMORY', isReachable: () => true, close: () => closeAll([broker, presence]) }
   }
   // Loaded where they are used: one node alone starts without them.
   const { createRedisBroker } = await import('./broker-redis.ts')
   const { createRedisPresence } = await import('./presence-redis.ts')
+  const { createRedisHoldLedger } = await import('./holds-redis.ts')
   const { createRedisRateLedger } = await import('./rates-redis.ts')
   const address = { url: redis.url, keyPrefix: redis.keyPrefix }
   // That Redis is away, or back, is told by the broker.
@@ -47,7 +51,9 @@ export async function openShared({ redis, feed }: Config, log: RedisLog): Promis
     const broker = keep(await createRedisBroker({ ...limits, ...address, log }))
     const presence = keep(await createRedisPresence({ ...address, memoryMs, log: silent }))
     const rateLedger = keep(await createRedisRateLedger({ ...address, log: silent }))
-    const parts = { broker, presence, rateLedger }
+    const nodeId = randomUUID()
+    const holdLedger = keep(await createRedisHoldLedger({ ...address, nodeId, log: silent }))
+    const parts = { broker, presence, rateLedger, holdLedger }
     return { ...parts, kind: 'REDIS', isReachable: broker.isReachable, close: () => closeAll(opened) }
   } catch (error) {
     await closeAll(opened)

@@ -10,6 +10,11 @@ export type Rooms = {
   enter(place: RoomName, userId: string): () => void
   /** The user types, for some seconds; or does not any more. */
   type(place: RoomName, userId: string, isTyping: boolean): void
+  /**
+   * The user has sent a message, and so types no more. Nothing is done where nobody is in the session or types here: most
+   * sends are such, and what another node was told of typing ends by itself in some seconds.
+   */
+  sent(place: RoomName, userId: string): void
   /** How many sessions have anything to be renewed, ended or told here. */
   size(): number
   start(): void
@@ -36,6 +41,8 @@ export type RoomTimes = {
   typingMs: number
   /** Saying so again within this changes nothing. */
   typingAgainMs: number
+  /** Between two tellings of who is present in a room of many. */
+  manyApartMs: number
 }
 
 export const roomTimes: RoomTimes = {
@@ -44,17 +51,23 @@ export const roomTimes: RoomTimes = {
   graceMs: 3_000,
   typingMs: 6_000,
   typingAgainMs: 2_000,
+  manyApartMs: 1_000,
 }
+
+/** More in one room, and each coming and going is not told by itself: it would cost the square of how many they are. */
+const few = 20
 
 type Room = RoomName & {
   /** How many subscriptions each has here. */
   readonly users: Map<string, number>
   /** Who has none left, and until when its lease is kept. */
   readonly leaving: Map<string, number>
-  /** What the next exchange asks for beyond renewals. */
-  asked: Lease[]
+  /** What the next exchange asks for beyond renewals: of each activity of a user the last that was asked. */
+  readonly asked: Map<string, Lease>
   readonly typedAtMs: Map<string, number>
   readonly told: Record<Activity, number>
+  /** When it was told last who is present. */
+  presentToldAtMs: number
   dueAtMs: number
 }
 
@@ -88,8 +101,16 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
     const known = rooms.get(sessionId)
     if (known) return known
     const room: Room = {
-      ...{ tenantId, sessionId, users: new Map(), leaving: new Map(), asked: [], typedAtMs: new Map() },
+      ...{
+        tenantId,
+        sessionId,
+        users: new Map(),
+        leaving: new Map(),
+        asked: new Map(),
+        typedAtMs: new Map(),
+      },
       told: { present: 0, typing: 0 },
+      presentToldAtMs: Number.NEGATIVE_INFINITY,
       dueAtMs: Number.POSITIVE_INFINITY,
     }
     rooms.set(sessionId, room)
@@ -139,18 +160,20 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
         ],
       }))
       const standings = await store.exchange(updates)
-      const tellings = batch.map((room, index) => newsOf(room, standings[index]))
+      const tellings = batch.map((room, index) => newsOf(room, standings[index]).filter(isDueIn(room, now)))
       const flat = tellings.flat()
       const isTold = flat.length > 0 ? await tell(flat) : []
       for (const [index, { sessionId, activity, version }] of flat.entries()) {
         const room = rooms.get(sessionId)
-        if (room && isTold[index]) room.told[activity] = version
+        if (!room || !isTold[index]) continue
+        room.told[activity] = version
+        if (activity === 'present') room.presentToldAtMs = now
       }
       for (const [index, room] of batch.entries()) settle(room, standings[index])
     } catch (error) {
       onFailure(error)
       for (const [index, room] of batch.entries()) {
-        room.asked.unshift(...(asked[index] ?? []))
+        for (const lease of asked[index] ?? []) if (!room.asked.has(keyOf(lease))) ask(room, lease)
         due(room, performance.now() + retryMs)
       }
     }
@@ -160,9 +183,11 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
     for (const [userId, untilMs] of room.leaving) {
       if (untilMs > now) continue
       room.leaving.delete(userId)
-      room.asked.push(present(userId, 0))
+      ask(room, present(userId, 0))
     }
-    return room.asked.splice(0)
+    const asked = [...room.asked.values()]
+    room.asked.clear()
+    return asked
   }
 
   const newsOf = ({ tenantId, sessionId, told }: Room, standing: Standing | undefined): Telling[] =>
@@ -172,17 +197,22 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
       return { tenantId, sessionId, activity, version, userIds: standing?.[activity] ?? [] }
     })
 
+  const isDueIn =
+    ({ presentToldAtMs }: Room, now: number) =>
+    ({ activity, userIds }: Telling) =>
+      activity === 'typing' || userIds.length <= few || now - presentToldAtMs >= times.manyApartMs
+
   /** Comes back when a lease is to be renewed, may end or was to be ended; forgets a room with nobody in it. */
   function settle(room: Room, standing: Standing | undefined) {
     const now = performance.now()
     const isUntold = newsOf(room, standing).length > 0
-    const isEmpty = room.users.size + room.leaving.size + room.asked.length === 0
+    const isEmpty = room.users.size + room.leaving.size + room.asked.size === 0
     if (isEmpty && !isUntold && !standing?.typing.length) {
       rooms.delete(room.sessionId)
       return
     }
     const endMs = standing?.nextEndMs ?? times.renewMs
-    due(room, now + (isUntold ? retryMs : Math.min(times.renewMs, endMs + 1)))
+    due(room, now + (isUntold ? Math.min(retryMs, times.manyApartMs) : Math.min(times.renewMs, endMs + 1)))
     for (const untilMs of room.leaving.values()) due(room, untilMs)
   }
 
@@ -195,6 +225,17 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
       room.leaving.set(userId, untilMs)
       due(room, untilMs)
     }
+  }
+
+  function type(name: RoomName, userId: string, isTyping: boolean) {
+    const room = open(name)
+    const now = performance.now()
+    if (isTyping && now - (room.typedAtMs.get(userId) ?? -Infinity) < times.typingAgainMs) return
+    if (isTyping) room.typedAtMs.set(userId, now)
+    else room.typedAtMs.delete(userId)
+    ask(room, { activity: 'typing', userId, holder: '', ttlMs: isTyping ? times.typingMs : 0 })
+    due(room, 0)
+    wake()
   }
 
   return {
@@ -212,15 +253,9 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
         isInside = false
       }
     },
-    type(name, userId, isTyping) {
-      const room = open(name)
-      const now = performance.now()
-      if (isTyping && now - (room.typedAtMs.get(userId) ?? -Infinity) < times.typingAgainMs) return
-      if (isTyping) room.typedAtMs.set(userId, now)
-      else room.typedAtMs.delete(userId)
-      room.asked.push({ activity: 'typing', userId, holder: '', ttlMs: isTyping ? times.typingMs : 0 })
-      due(room, 0)
-      wake()
+    type,
+    sent(name, userId) {
+      if (rooms.has(name.sessionId)) type(name, userId, false)
     },
     size: () => rooms.size,
     start() {
@@ -231,10 +266,17 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
       await working
       const updates = [...rooms.values()].map(({ sessionId, users, leaving, asked }) => ({
         place: sessionId,
-        leases: [...asked, ...[...users.keys(), ...leaving.keys()].map((id) => present(id, times.graceMs))],
+        leases: [
+          ...asked.values(),
+          ...[...users.keys(), ...leaving.keys()].map((id) => present(id, times.graceMs)),
+        ],
       }))
       rooms.clear()
       await store.exchange(updates).catch(onFailure)
     },
   }
 }
+
+const keyOf = ({ activity, userId }: Lease) => `${activity} ${userId}`
+
+const ask = (room: Room, lease: Lease) => room.asked.set(keyOf(lease), lease)

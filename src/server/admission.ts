@@ -13,8 +13,8 @@ export type Caller = Pick<Viewer, 'tenantId' | 'userId' | 'role'>
  * anything of it is read.
  */
 export type Admission = {
-  /** One operation of a caller, by whatever door; of nobody known, by where it comes from. */
-  request(caller: Caller | null, address: string): void
+  /** One operation of a caller, by whatever door; of nobody known, by where it comes from, which is asked for then. */
+  request(caller: Caller | null, address: () => string): void
   /** A connection that is to stay open. */
   connection(address: string): void
   addressOf(request: IncomingMessage): string
@@ -43,7 +43,7 @@ export function createAdmission({ rates, limits, trustedProxyHops, log }: Option
   })
   return {
     request(caller, from) {
-      if (caller === null) nobody.take(from)
+      if (caller === null) nobody.take(from())
       else (caller.role === 'SERVICE' ? service : user).take(`${caller.tenantId}:${caller.userId}`)
     },
     connection(from) {

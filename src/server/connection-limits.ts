@@ -1,4 +1,5 @@
 import { LimitError } from '../lib/errors.ts'
+import type { Holds } from '../lib/holds.ts'
 import type { Admission } from './admission.ts'
 
 export type ConnectionLimitOptions = { perNode: number; perTenant: number; perUser: number }
@@ -14,8 +15,8 @@ export type ConnectionLimits = {
    */
   enter(address: string): void
   leave(): void
-  /** Says whose it is; throws a `LimitError` where the user or its tenant has as many as it may. */
-  claim(owner: Owner): void
+  /** Says whose it is; fails with a `LimitError` where the user or its tenant has as many as it may, on all nodes together. */
+  claim(owner: Owner): Promise<void>
   unclaim(owner: Owner): void
   /** All that are open. */
   count(): number
@@ -24,10 +25,10 @@ export type ConnectionLimits = {
 export function createConnectionLimits(
   { perNode, perTenant, perUser }: ConnectionLimitOptions,
   admission: Pick<Admission, 'connection'>,
+  holds: Pick<Holds, 'take' | 'give'>,
 ): ConnectionLimits {
-  const byUser = createCounts()
-  const byTenant = createCounts()
   let open = 0
+  const keysOf = ({ tenantId, userId }: Owner) => [`user:${userId}`, `tenant:${tenantId}`] as const
   return {
     count: () => open,
     enter(address) {
@@ -42,34 +43,20 @@ export function createConnectionLimits(
     leave() {
       open -= 1
     },
-    claim({ tenantId, userId }) {
-      if (byUser.of(userId) >= perUser)
+    async claim(owner) {
+      const [user, tenant] = keysOf(owner)
+      const full = await holds.take([
+        { key: user, atMost: perUser },
+        { key: tenant, atMost: perTenant },
+      ])
+      if (full === 0)
         throw new LimitError(`The user has ${perUser} connections already (CONNECTIONS_PER_USER).`, perUser)
-      if (byTenant.of(tenantId) >= perTenant)
+      if (full === 1)
         throw new LimitError(
           `The tenant has ${perTenant} connections already (CONNECTIONS_PER_TENANT).`,
           perTenant,
         )
-      byUser.add(userId, 1)
-      byTenant.add(tenantId, 1)
     },
-    unclaim({ tenantId, userId }) {
-      byUser.add(userId, -1)
-      byTenant.add(tenantId, -1)
-    },
-  }
-}
-
-/** Counts by key; what is at 0 takes no room. */
-function createCounts() {
-  const counts = new Map<string, number>()
-  const of = (key: string) => counts.get(key) ?? 0
-  return {
-    of,
-    add(key: string, change: number) {
-      const count = of(key) + change
-      if (count > 0) counts.set(key, count)
-      else counts.delete(key)
-    },
+    unclaim: (owner) => holds.give(keysOf(owner)),
   }
 }

@@ -1,4 +1,7 @@
 import type { Socket } from 'node:net'
+import { setImmediate as otherWork } from 'node:timers/promises'
+import { UnauthenticatedError } from '../lib/errors.ts'
+import type { Caller } from './admission.ts'
 
 /** What is kept of an open connection so that one timer can look after all. Times are of `performance.now()`. */
 export type Watched = {
@@ -25,7 +28,7 @@ type Options<Connection> = {
 }
 
 /** A peer that has taken nothing of what waits for it for this long holds memory for nobody. */
-const stalledAfterMs = 10_000
+export const stalledAfterMs = 10_000
 const lookMs = 1_000
 
 /** Looks after all connections of a door, once a second. */
@@ -53,4 +56,27 @@ function isStalled(connection: Watched, nowMs: number): boolean {
     return false
   }
   return nowMs - connection.takenAtMs >= stalledAfterMs
+}
+
+/** So many tokens are proven at a stretch, by a public key some milliseconds' work. */
+const recheckedAtOnce = 100
+
+type Recheck<Connection> = {
+  isMeant: (caller: Caller) => boolean
+  check: (connection: Connection) => Promise<unknown>
+  end: (connection: Connection) => void
+}
+
+/** Ends those of the connections whose token is not accepted any more; where that cannot be told they stay. */
+export async function recheckConnections<Connection extends { caller: Caller | null }>(
+  connections: Iterable<Connection>,
+  { isMeant, check, end }: Recheck<Connection>,
+): Promise<void> {
+  const meant = [...connections].filter(({ caller }) => caller && isMeant(caller))
+  for (const [index, connection] of meant.entries()) {
+    if (index % recheckedAtOnce === recheckedAtOnce - 1) await otherWork()
+    check(connection).catch((error) => {
+      if (error instanceof UnauthenticatedError) end(connection)
+    })
+  }
 }

@@ -1,17 +1,20 @@
 import type { GraphQLSchema } from 'graphql'
 import type { Config } from '../config.ts'
 import type { Context } from '../graphql/context.ts'
+import type { Holds } from '../lib/holds.ts'
+import type { Meter } from '../lib/meter.ts'
 import type { Rates } from '../lib/rates.ts'
 import type { TurnEnd } from '../lib/turn.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Caller, createAdmission } from './admission.ts'
+import { createBodies } from './bodies.ts'
 import { createCompiledOperations } from './compiled.ts'
 import { createConnectionLimits } from './connection-limits.ts'
+import { createCookieSignIn } from './cookies.ts'
 import { createEventStreams } from './event-streams.ts'
-import type { ExportDoor } from './exports.ts'
+import { createExportDoor, type OpenDownload } from './exports.ts'
 import type { Health } from './health.ts'
 import { close, createHttpServer, listen } from './http.ts'
-import { createLargeBodies } from './large-bodies.ts'
 import { createOperations } from './operations.ts'
 import type { Pages } from './pages.ts'
 import type { PersistedOperations } from './persisted-operations.ts'
@@ -25,8 +28,8 @@ export type Doors = {
   open(): Promise<string>
   /** What is open now: sockets and event streams, and operations under way on them. */
   counts(): { connections: number; subscriptions: number }
-  /** Looks anew at the tokens of what is open, of a user or a whole tenant, and ends what is no longer proven. */
-  recheck(whose: { tenantId: string; userId: string | null }): void
+  /** Looks anew at the tokens of what is open, of a user, a whole tenant or all, and ends what is no longer proven. */
+  recheck(whose: { tenantId: string; userId: string | null } | 'all'): void
   /** Tells balancers to send nobody, and lets no new socket or stream in. Requests are answered still. */
   refuse(): void
   /** Sends the sockets and streams elsewhere, spread over `withinMs`, then closes for requests, too. */
@@ -39,10 +42,15 @@ type Options = {
   contextOf: (origin: OperationOrigin) => Promise<Context>
   present: Present
   signIn: SignIn
+  /** Ends what a token is good for. */
+  signOut: (token: string) => Promise<void>
   health: Health
   pages: Pages
-  exports: ExportDoor
+  openDownload: OpenDownload
   rates: Rates
+  meter: Meter
+  /** Counts the connections that are open. */
+  holds: Holds
   /** Absent: every operation of the schema may be asked. */
   persisted: PersistedOperations | null
   /** At which what was written to a connection is sent. */
@@ -56,36 +64,57 @@ const shareOfPool = 0.6
 const requestsEndWithinMs = 2_000
 
 export function createDoors(options: Options): Doors {
-  const { config, schema, present, signIn, health, rates, persisted, atTurnEnd, log } = options
+  const { config, schema, present, signIn, health, rates, persisted, atTurnEnd, meter, log } = options
   const { corsOrigins, host, port, bodyMaxBytes, websocket, connections, trustedProxyHops } = config.server
-  const { requestTimeoutMs } = config.server
+  const { requestTimeoutMs, tcpConnectionsMax, largeBodyMaxBytes, heldBodiesMaxBytes } = config.server
   const contextOf = (origin: OperationOrigin) => {
     origin.context ??= options.contextOf(origin)
     return origin.context
   }
-  const { isProduction } = config
   const { introspection } = config.server
-  const engine = { schema, contextOf, present, isProduction, introspection, corsOrigins, log }
+  const engine = { schema, contextOf, present, introspection, corsOrigins, meter, log }
   const yoga = createGraphqlServer(engine)
-  const compiled = createCompiledOperations({ schema, contextOf, present, yoga })
+  const compiled = createCompiledOperations({ schema, contextOf, present, yoga, meter })
   const openingAtOnce = Math.ceil(config.database.poolSize * shareOfPool)
-  const operations = createOperations({ schema, present, yoga, openingAtOnce })
+  const operations = createOperations({
+    ...{ schema, present, yoga, meter, openingAtOnce },
+    openingWaitMs: requestTimeoutMs,
+  })
   const admission = createAdmission({ rates, limits: config.rates, trustedProxyHops, log })
-  const limits = createConnectionLimits(connections, admission)
-  const staying = { operations, present, signIn, limits, admission, persisted, corsOrigins, atTurnEnd, log }
+  const limits = createConnectionLimits(connections, admission, options.holds)
+  const cookies = config.server.cookieSignIn
+    ? createCookieSignIn({ admission, corsOrigins, signIn, signOut: options.signOut })
+    : null
+  const staying = {
+    operations,
+    present,
+    signIn,
+    limits,
+    admission,
+    persisted,
+    corsOrigins,
+    cookies,
+    atTurnEnd,
+    meter,
+    log,
+  }
   const eventStreams = createEventStreams(staying)
-  const { pages, exports } = options
-  const answering = { yoga, compiled, eventStreams, health, pages, exports }
-  const documentMaxBytes = config.documents.maxBytes
-  const largeBodies = createLargeBodies({ bodyMaxBytes, documentMaxBytes, contextOf })
+  const { pages } = options
+  const exports = createExportDoor(options.openDownload, admission)
+  const answering = { yoga, compiled, operations, eventStreams, health, pages, exports }
+  const { addressOf } = admission
+  const bodies = createBodies({ bodyMaxBytes, largeBodyMaxBytes, heldBodiesMaxBytes, addressOf })
   const server = createHttpServer({
     ...answering,
     persisted,
+    cookies,
     admission,
     contextOf,
     corsOrigins,
     requestTimeoutMs,
-    largeBodies,
+    tcpConnectionsMax,
+    bodies,
+    meter,
     log,
   })
   const sockets = createWebSocketDoor({
@@ -100,9 +129,9 @@ export function createDoors(options: Options): Doors {
       connections: limits.count(),
       subscriptions: sockets.operations() + eventStreams.count(),
     }),
-    recheck({ tenantId, userId }) {
-      const isMeant = (caller: Caller) =>
-        caller.tenantId === tenantId && (userId === null || caller.userId === userId)
+    recheck(whose) {
+      const isMeant = ({ tenantId, userId }: Caller) =>
+        whose === 'all' || (tenantId === whose.tenantId && (whose.userId === null || userId === whose.userId))
       sockets.recheck(isMeant)
       eventStreams.recheck(isMeant)
     },

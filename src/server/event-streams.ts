@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { GraphQLError } from 'graphql'
-import { LimitError, RateLimitedError, UnauthenticatedError } from '../lib/errors.ts'
+import { LimitError, RateLimitedError } from '../lib/errors.ts'
+import { bearerToken } from '../lib/token-header.ts'
 import type { TurnEnd } from '../lib/turn.ts'
 import type { Admission, Caller } from './admission.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
-import { beatOf, type Watched, watchConnections } from './connection-watch.ts'
+import { beatOf, recheckConnections, type Watched, watchConnections } from './connection-watch.ts'
 import { inBatches } from './draining.ts'
 import { createCorks } from './frames.ts'
 import {
@@ -15,7 +16,9 @@ import {
   type OperationDoor,
   resumeOperation,
 } from './live-operations.ts'
-import type { OperationRequest, Operations } from './operations.ts'
+import type { OperationRequest } from './operation-request.ts'
+import type { Operations } from './operations.ts'
+import { corsHeaders } from './origins.ts'
 import { withoutStatus } from './plans.ts'
 import type { SignIn } from './websocket-protocol.ts'
 import type { OperationOrigin, Present } from './yoga.ts'
@@ -25,13 +28,13 @@ import type { OperationOrigin, Present } from './yoga.ts'
  * that is cut off ends without its `complete`, so that clients take it for a failed connection and come back.
  */
 export type EventStreams = {
-  /** Answers a subscription; false for whatever else it is, with nothing sent and nothing run. */
+  /** Answers a subscription, for a request that takes an answer of this kind. */
   handle(
     request: IncomingMessage,
     response: ServerResponse,
-    body: string | null,
+    operation: OperationRequest,
     origin: OperationOrigin,
-  ): Promise<boolean>
+  ): Promise<void>
   /** Those that are open; each carries one operation. */
   count(): number
   /** Ends the streams of these callers whose token is not accepted any more. */
@@ -61,6 +64,16 @@ const comment = Buffer.from(':\n\n')
 const completed = Buffer.from('event: complete\ndata:\n\n')
 const beforeResult = Buffer.from('event: next\ndata: ')
 const afterResult = Buffer.from('\n\n')
+
+/** Whether an answer may be a stream of events: everything may be where nothing is said (RFC 9110, 12.5.1). */
+export const acceptsEvents = (accept = '*/*'): boolean =>
+  accept
+    .toLowerCase()
+    .split(',')
+    .some((range) => /^\s*(\*\/\*|text\/\*|text\/event-stream)\s*(;|$)/.test(range) && !isNever(range))
+
+/** A weight of nothing. */
+const isNever = (range: string) => /;\s*q=0(\.0*)?\s*(;|$)/.test(range)
 
 const headers = {
   'content-type': 'text/event-stream',
@@ -94,12 +107,13 @@ export function createEventStreams({
   /** Counts it as a connection of its user; without one, whatever there is to say the operation says. */
   async function admit(stream: EventStream, { authorization }: OperationOrigin) {
     if (isDraining) throw new LimitError('The server restarts: connect again.', 0)
-    const token = authorization?.replace(/^bearer\s+/i, '')
+    const token = bearerToken(authorization)
     const viewer = token ? await signIn(token).catch(() => null) : null
     if (!viewer || stream.isOver) return
-    limits.claim(viewer)
+    await limits.claim(viewer)
+    if (stream.isOver) return limits.unclaim(viewer)
     stream.caller = viewer
-    stream.token = token ?? ''
+    stream.token = token
     stream.dueAtMs = performance.now() + viewer.expiresAt.getTime() - Date.now()
   }
 
@@ -109,6 +123,7 @@ export function createEventStreams({
       membership: null,
       values: null,
       wake: null,
+      gone: null,
       stream: socket,
       dueAtMs: Number.POSITIVE_INFINITY,
       takenBytes: 0,
@@ -131,9 +146,7 @@ export function createEventStreams({
 
   return {
     count: () => open.size,
-    async handle(request, response, body, origin) {
-      const operation = body === null ? fromUrl(request.url ?? '') : fromBody(body)
-      if (!operation || !operations.isSubscription(operation, origin)) return false
+    async handle(request, response, operation, origin) {
       for (const [name, value] of corsHeaders(request, corsOrigins)) response.setHeader(name, value)
       let stream: EventStream | undefined
       try {
@@ -144,18 +157,12 @@ export function createEventStreams({
         const isTooFast = error instanceof RateLimitedError
         if (isTooFast) response.setHeader('retry-after', error.retryAfterSeconds)
         const status = isTooFast || (stream && !isDraining) ? 429 : 503
-        refuse(response, status, [present(error, origin.requestId)])
-        return true
+        return refuse(response, status, [present(error, origin.requestId)])
       }
       await run(stream, operation, origin)
-      return true
     },
     recheck(isMeant) {
-      for (const stream of open)
-        if (stream.caller && isMeant(stream.caller))
-          signIn(stream.token).catch((error) => {
-            if (error instanceof UnauthenticatedError) cut(stream)
-          })
+      void recheckConnections(open, { isMeant, check: ({ token }) => signIn(token), end: cut })
     },
     refuse() {
       isDraining = true
@@ -231,43 +238,4 @@ function createDoor(atTurnEnd: TurnEnd): OperationDoor<EventStream> & { comment(
       endOperation(stream)
     },
   }
-}
-
-function fromBody(body: string): OperationRequest | null {
-  try {
-    return operationFrom(JSON.parse(body))
-  } catch {
-    return null
-  }
-}
-
-function fromUrl(url: string): OperationRequest | null {
-  try {
-    const { searchParams } = new URL(url, 'http://localhost')
-    const variables = searchParams.get('variables')
-    return operationFrom({
-      query: searchParams.get('query'),
-      operationName: searchParams.get('operationName'),
-      variables: variables === null ? null : JSON.parse(variables),
-    })
-  } catch {
-    return null
-  }
-}
-
-function operationFrom(given: Record<string, unknown>): OperationRequest | null {
-  const { query, operationName = null, variables = null } = given
-  if (typeof query !== 'string' || (operationName !== null && typeof operationName !== 'string')) return null
-  if (typeof variables !== 'object' || Array.isArray(variables)) return null
-  return { query, operationName, variables: variables as Record<string, unknown> | null }
-}
-
-/** The same as for any other answer. */
-export function corsHeaders({ headers: { origin } }: IncomingMessage, corsOrigins: readonly string[]) {
-  if (origin === undefined || !corsOrigins.includes(origin)) return []
-  return [
-    ['access-control-allow-origin', origin],
-    ['access-control-allow-credentials', 'true'],
-    ['vary', 'Origin'],
-  ] as const
 }

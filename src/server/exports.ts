@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { ParleyError } from '../lib/errors.ts'
+import type { Admission } from './admission.ts'
 
 /** A file that is made while it is sent. */
 export type Download = { filename: string; contentType: string; chunks: AsyncIterable<string> }
@@ -12,8 +13,6 @@ export type OpenDownload = (token: string) => Promise<Download>
 export type ExportDoor = (request: IncomingMessage, response: ServerResponse) => false | Promise<void>
 
 const pathPattern = /^\/exports\/([\w.-]{1,2000})$/
-/** A reader that takes nothing for this long has gone, or is not worth its connection. */
-const stallTimeoutMs = 30_000
 
 const headers = {
   'cache-control': 'no-store',
@@ -23,13 +22,18 @@ const headers = {
   'content-security-policy': "default-src 'none'; sandbox",
 }
 
-export function createExportDoor(open: OpenDownload): ExportDoor {
+export function createExportDoor(
+  open: OpenDownload,
+  { request: count, addressOf }: Pick<Admission, 'request' | 'addressOf'>,
+): ExportDoor {
   async function answer(token: string, request: IncomingMessage, response: ServerResponse) {
     response.setHeaders(new Headers(headers))
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD')
       return sendText(response, 405, 'Only GET and HEAD.\n')
     }
+    // What the link claims is proven only by a look into the database.
+    count(null, () => addressOf(request))
     const download = await open(token).catch(unlessKnown)
     if (!download)
       return sendText(
@@ -40,7 +44,6 @@ export function createExportDoor(open: OpenDownload): ExportDoor {
     response.setHeader('content-type', download.contentType)
     response.setHeader('content-disposition', dispositionOf(download.filename))
     if (request.method === 'HEAD') return void response.end()
-    response.setTimeout(stallTimeoutMs, () => response.destroy())
     await pipeline(download.chunks, response).catch((error: unknown) => {
       // The reader sees a body that breaks off, whether it left by itself or lost the right to read on.
       response.destroy()

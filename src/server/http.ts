@@ -1,42 +1,54 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { Readable } from 'node:stream'
+import type { Viewer } from '../auth/viewer.ts'
 import type { Context } from '../graphql/context.ts'
-import { type ErrorCode, ForbiddenError, RateLimitedError } from '../lib/errors.ts'
+import type { Gone } from '../lib/async.ts'
+import { type ErrorCode, ParleyError, RateLimitedError, UnauthenticatedError } from '../lib/errors.ts'
+import type { Meter } from '../lib/meter.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Admission } from './admission.ts'
-import { readText } from './body.ts'
+import type { Bodies } from './bodies.ts'
 import type { CompiledOperations } from './compiled.ts'
-import { corsHeaders, type EventStreams } from './event-streams.ts'
+import { stalledAfterMs } from './connection-watch.ts'
+import type { CookieSignIn } from './cookies.ts'
+import { acceptsEvents, type EventStreams } from './event-streams.ts'
 import type { ExportDoor } from './exports.ts'
 import type { Health } from './health.ts'
-import type { LargeBodies } from './large-bodies.ts'
+import { readOperation } from './operation-request.ts'
+import type { Operations } from './operations.ts'
+import { corsHeaders } from './origins.ts'
 import type { Pages } from './pages.ts'
 import type { PersistedOperations } from './persisted-operations.ts'
 import { newRequestId } from './request-id.ts'
-import { graphqlPath, type OperationOrigin, type Yoga } from './yoga.ts'
+import { graphqlPath, notAcceptable, type OperationOrigin, type Yoga } from './yoga.ts'
 
 type Options = {
   yoga: Yoga
   compiled: CompiledOperations
+  operations: Pick<Operations, 'isSubscription'>
   eventStreams: EventStreams
   /** Without them no answer needs CORS headers, which are Yoga's to give. */
   corsOrigins: readonly string[]
   requestTimeoutMs: number
+  tcpConnectionsMax: number
   health: Health
   pages: Pages
   exports: ExportDoor
-  largeBodies: LargeBodies
+  bodies: Bodies
   persisted: PersistedOperations | null
+  /** Absent: cookies count for nothing. */
+  cookies: CookieSignIn | null
   admission: Admission
   contextOf: (origin: OperationOrigin) => Promise<Context>
+  meter: Meter
   log: Log
 }
 
-/** Routes requests; everything but the body's size is left to who answers. */
+/** Routes requests; what they ask is left to who answers. */
 export function createHttpServer(options: Options): Server {
-  const { yoga, health, pages, largeBodies, admission, log } = options
+  const { yoga, health, pages, bodies, admission, log } = options
 
   async function answer(request: IncomingMessage, response: ServerResponse, requestId: string) {
     const path = request.url?.split('?', 1)[0]
@@ -46,75 +58,84 @@ export function createHttpServer(options: Options): Server {
       if (refusal) return sendError(response, refusal.status, 'BAD_USER_INPUT', refusal.message)
       if (options.persisted && request.method === 'GET')
         return sendError(response, 405, 'FORBIDDEN', 'This server takes operations by POST only.')
-      const origin = { requestId, authorization: request.headers.authorization ?? null }
-      const excess = await excessOf(request, origin)
-      if (excess) return sendTooMany(request, response, excess)
-      const large = largeBodies.isLarge(request) ? await largeBodies.read(request, origin) : null
-      if (large && 'status' in large) return sendError(response, large.status, large.code, large.message)
-      const isForEvents = wantsEvents(request)
-      const isPlain = !isForEvents && isOrdinary(request, options.corsOrigins)
-      const read = large?.body ?? (request.method === 'POST' ? await readText(request) : null)
-      if (read === null && request.method === 'POST')
-        return sendError(response, 400, 'BAD_USER_INPUT', 'The body is not UTF-8.')
-      const body = allowed(read)
-      if (body instanceof ForbiddenError) return sendError(response, 403, body.code, body.message)
-      if (isForEvents && (await options.eventStreams.handle(request, response, body, origin))) return
+      const authorization = request.headers.authorization ?? options.cookies?.authorizationOf(request) ?? null
+      const origin = { requestId, authorization, gone: goneOf(response) }
+      const viewer = await admit(request, origin)
+      const given = request.method === 'POST' ? await bodies.read(request, response, viewer) : null
+      if (given && 'status' in given) return sendError(response, given.status, given.code, given.message)
+      const read = given?.text ?? null
+      const body = options.persisted && read !== null ? options.persisted.resolveBody(read) : read
       const { accept } = request.headers
-      if (isPlain && body !== null && (await options.compiled.handle({ accept, body }, response, origin)))
-        return
+      const operation = body === null && request.method !== 'GET' ? null : readOperation(request, body)
+      const isPlain = operation !== null && isOrdinary(request, options.corsOrigins)
+      if (isPlain && (await options.compiled.handle({ accept, operation }, response, origin))) return
+      // By what it is, not by what it asks for: every other way would let a stream go on with nobody to end it.
+      if (operation && options.operations.isSubscription(operation, origin)) {
+        if (acceptsEvents(accept)) return options.eventStreams.handle(request, response, operation, origin)
+        return sendError(response, 406, 'BAD_USER_INPUT', notAcceptable)
+      }
       // Yoga takes a body that was read before from here; of a text it would list every character first.
-      if (body !== null) Object.assign(request, { body: large ? Readable.from([body]) : body })
+      if (body !== null) Object.assign(request, { body: given?.isLarge ? Readable.from([body]) : body })
       await yoga(request, response, { origin })
       return
     }
-    const answering = pages(request, response) || options.exports(request, response)
+    const answering =
+      options.cookies?.handle(request, response) ||
+      pages(request, response) ||
+      options.exports(request, response)
     if (answering) await answering
     else sendError(response, 404, 'NOT_FOUND', `There is nothing here; the API is at ${graphqlPath}.`)
   }
 
-  /** The body with the operation that it names, where only some are taken. */
-  function allowed(body: string | null): string | null | ForbiddenError {
-    if (!options.persisted || body === null) return body
-    try {
-      return options.persisted.resolveBody(body)
-    } catch (error) {
-      if (error instanceof ForbiddenError) return error
-      throw error
-    }
-  }
-
-  /** Counts the request before it is read; what is wrong with its token is told later, like any other fault. */
-  async function excessOf(request: IncomingMessage, origin: OperationOrigin) {
-    const context = await options.contextOf(origin).catch(() => null)
-    try {
-      admission.request(context?.viewer ?? null, admission.addressOf(request))
+  /** Counts the request before it is read, and refuses one whose token proves nobody; other faults are told later. */
+  async function admit(request: IncomingMessage, origin: OperationOrigin): Promise<Viewer | null> {
+    let fault: unknown
+    const context = await options.contextOf(origin).catch((error: unknown) => {
+      fault = error
       return null
-    } catch (error) {
-      if (error instanceof RateLimitedError) return error
-      throw error
-    }
+    })
+    const viewer = context?.viewer ?? null
+    admission.request(viewer, () => admission.addressOf(request))
+    if (fault instanceof UnauthenticatedError) throw fault
+    return viewer
   }
 
-  function sendTooMany(request: IncomingMessage, response: ServerResponse, excess: RateLimitedError) {
-    for (const [name, value] of corsHeaders(request, options.corsOrigins)) {
-      response.setHeader(name, value)
-      response.setHeader('access-control-expose-headers', 'retry-after')
-    }
-    response.setHeader('retry-after', excess.retryAfterSeconds)
-    sendError(response, 429, excess.code, excess.message, { retryAfterSeconds: excess.retryAfterSeconds })
+  /** What is wrong with a request as a whole, before anything of it is run. */
+  function refuse(request: IncomingMessage, response: ServerResponse, error: ParleyError) {
+    for (const [name, value] of corsHeaders(request, options.corsOrigins)) response.setHeader(name, value)
+    if (!(error instanceof RateLimitedError))
+      return sendError(response, statusOf[error.code] ?? 400, error.code, error.message)
+    const { retryAfterSeconds } = error
+    response.setHeader('access-control-expose-headers', 'retry-after')
+    response.setHeader('retry-after', retryAfterSeconds)
+    sendError(response, 429, error.code, error.message, { retryAfterSeconds })
   }
 
   const server = createServer(timeoutsOf(options.requestTimeoutMs), (request, response) => {
     const requestId = newRequestId(request.headers['x-request-id'])
     response.setHeader('x-request-id', requestId)
+    cutWhereStalled(request.socket, response)
+    response.once('finish', () => options.meter.httpResponse(response.statusCode))
     answer(request, response, requestId).catch((error) => {
+      if (error instanceof ParleyError && !response.headersSent) return refuse(request, response, error)
       log.error({ err: error, requestId }, 'a request failed')
       if (response.headersSent) response.destroy()
       else
         sendError(response, 500, 'INTERNAL_SERVER_ERROR', `Internal server error; request id ${requestId}.`)
     })
   })
+  server.maxConnections = options.tcpConnectionsMax
   return server
+}
+
+/**
+ * An answer waits in memory for whoever asked; one that is still being made, and a reader that is slow, are left alone.
+ * Node looks once in this time whether anything was taken since it last looked.
+ */
+function cutWhereStalled(socket: Socket, response: ServerResponse) {
+  response.setTimeout(stalledAfterMs / 2, () => {
+    if (socket.writableLength > 0) socket.destroy()
+  })
 }
 
 /** How long a request may take to arrive, and how often that is looked at. */
@@ -126,8 +147,20 @@ const timeoutsOf = (requestTimeoutMs: number) => ({
   keepAliveTimeout: 75_000,
 })
 
-const wantsEvents = ({ method, headers }: IncomingMessage) =>
-  (method === 'POST' || method === 'GET') && headers.accept?.includes('text/event-stream') === true
+const statusOf: Partial<Record<ErrorCode, number>> = { UNAUTHENTICATED: 401, FORBIDDEN: 403 }
+
+/** Closed before it was answered, the caller does not wait any more. */
+function goneOf(response: ServerResponse): Gone {
+  let gone: AbortController | undefined
+  return () => {
+    if (gone) return gone.signal
+    const made = new AbortController()
+    gone = made
+    if (response.destroyed) made.abort()
+    else response.once('close', () => made.abort())
+    return made.signal
+  }
+}
 
 /** JSON over POST that wants one answer, from nowhere that CORS has a say in. */
 const isOrdinary = ({ method, headers }: IncomingMessage, corsOrigins: readonly string[]) =>
@@ -154,7 +187,9 @@ function sendError(
   message: string,
   more: object = {},
 ): void {
-  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
+  // Whoever has a new token comes back over the same connection; meanwhile Node reads the body into nothing.
+  const closing = status === 401 ? {} : { connection: 'close' }
+  response.writeHead(status, { 'content-type': 'application/json', ...closing })
   response.end(`${JSON.stringify({ errors: [{ message, extensions: { code, ...more } }] })}\n`)
 }
 

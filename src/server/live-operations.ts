@@ -1,6 +1,7 @@
 import type { GraphQLError } from 'graphql'
 import type { SharedMembership } from '../graphql/shared.ts'
-import type { OperationRequest, Operations } from './operations.ts'
+import type { OperationRequest } from './operation-request.ts'
+import type { Begun, Operations } from './operations.ts'
 import type { OperationOrigin, Present } from './yoga.ts'
 
 /**
@@ -13,7 +14,11 @@ export type LiveOperation = {
   values: AsyncIterator<unknown> | null
   /** Goes on with values that wait for the connection. */
   wake: (() => void) | null
+  /** Aborts where the operation is over before it was begun; there only where somebody asked for it. */
+  gone: AbortController | null
 }
+
+type SharedBegun = Extract<Begun, { type: 'shared' }>
 
 /** What a door does for an operation that is not over. */
 export type OperationDoor<Operation extends LiveOperation> = {
@@ -34,8 +39,17 @@ export function endOperation(operation: LiveOperation): void {
   // It may fail as it ends, which is nobody's concern any more.
   Promise.resolve(operation.values?.return?.()).catch(() => {})
   operation.wake?.()
+  operation.gone?.abort()
   operation.membership = null
   operation.values = null
+  operation.gone = null
+}
+
+/** What aborts when the operation is over. */
+export function goneOf(operation: LiveOperation): AbortSignal {
+  if (operation.isOver) return AbortSignal.abort()
+  operation.gone ??= new AbortController()
+  return operation.gone.signal
 }
 
 /** The connection can take more. */
@@ -76,10 +90,23 @@ export function createOperationRunner<Operation extends LiveOperation>(
     if (!operation.isOver) door.complete(operation)
   }
 
+  function refuse(operation: Operation, error: unknown, requestId: string) {
+    if (!operation.isOver) door.refuse(operation, [present(error, requestId)])
+  }
+
+  /** Apart from what begins an operation, so that a reader that waits keeps nothing of that. */
+  function join(operation: Operation, { stream, sharing }: SharedBegun, requestId: string) {
+    const membership = stream.join(sharing, {
+      take: (bytes) => door.next(operation, bytes),
+      end: () => door.complete(operation),
+      fail: (error) => refuse(operation, error, requestId),
+    })
+    if (operation.isOver) membership.leave()
+    else operation.membership = membership
+  }
+
   return async (operation, request, origin) => {
-    const refuse = (error: unknown) => {
-      if (!operation.isOver) door.refuse(operation, [present(error, origin.requestId)])
-    }
+    const { requestId } = origin
     const begun = await operations.begin(request, origin)
     if (operation.isOver) {
       if (begun.type === 'shared') begun.stream.close()
@@ -91,15 +118,10 @@ export function createOperationRunner<Operation extends LiveOperation>(
     if (begun.type === 'result') {
       door.next(operation, begun.bytes)
       if (!operation.isOver) door.complete(operation)
-    } else if (begun.type === 'values') await iterate(operation, begun.values, begun.render).catch(refuse)
-    else {
-      const membership = begun.stream.join(begun.sharing, {
-        take: (bytes) => door.next(operation, bytes),
-        end: () => door.complete(operation),
-        fail: refuse,
-      })
-      if (operation.isOver) membership.leave()
-      else operation.membership = membership
-    }
+    } else if (begun.type === 'values')
+      await iterate(operation, begun.values, begun.render).catch((error) =>
+        refuse(operation, error, requestId),
+      )
+    else join(operation, begun, requestId)
   }
 }

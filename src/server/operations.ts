@@ -1,5 +1,6 @@
 import {
   createSourceEventStream,
+  type ExecutionArgs,
   type ExecutionResult,
   GraphQLError,
   type GraphQLSchema,
@@ -9,16 +10,13 @@ import { isAsyncIterable } from 'graphql-yoga'
 import { requireAffordable } from '../graphql/complexity.ts'
 import type { Context } from '../graphql/context.ts'
 import { isSharedStream, type SharedRendering, type SharedStream } from '../graphql/shared.ts'
-import { createGate } from '../lib/async.ts'
 import { digestOf } from '../lib/digest.ts'
+import type { Meter } from '../lib/meter.ts'
+import { createTurns } from '../lib/turns.ts'
+import type { OperationRequest } from './operation-request.ts'
+import { outcomeOf } from './outcomes.ts'
 import { createPlans, type Plan, toBytes } from './plans.ts'
 import type { OperationOrigin, Present, Yoga } from './yoga.ts'
-
-export type OperationRequest = {
-  query: string
-  operationName?: string | null
-  variables?: Record<string, unknown> | null
-}
 
 /** What became of an operation. Bytes are the JSON of a result, as every door sends it. */
 export type Begun =
@@ -38,14 +36,28 @@ type Options = {
   schema: GraphQLSchema
   yoga: Yoga
   present: Present
-  /** Subscriptions that are being opened at a time. Each reads the database; a crowd that comes back at once waits in line. */
+  meter: Meter
+  /**
+   * Subscriptions that are being opened at a time. Each reads the database; a crowd that comes back at once waits, tenants
+   * in turn, for `openingWaitMs` at most.
+   */
   openingAtOnce: number
+  openingWaitMs: number
 }
 
 /** Parses, validates and makes the context as for HTTP. */
-export function createOperations({ schema, yoga, present, openingAtOnce }: Options): Operations {
+export function createOperations({ schema, yoga, present, meter, ...options }: Options): Operations {
   const plans = createPlans(schema)
-  const inLine = createGate(openingAtOnce)
+  const openings = createTurns({ atOnce: options.openingAtOnce, waitMs: options.openingWaitMs })
+
+  async function open(args: ExecutionArgs, { viewer }: Context) {
+    await openings.take(viewer?.tenantId ?? '')
+    try {
+      return await createSourceEventStream(args)
+    } finally {
+      openings.done()
+    }
+  }
 
   async function run(request: OperationRequest, origin: OperationOrigin): Promise<Begun> {
     const enveloped = yoga.getEnveloped({ origin, params: request } as never)
@@ -71,9 +83,12 @@ export function createOperations({ schema, yoga, present, openingAtOnce }: Optio
       return { type: 'result', bytes: toBytes(result, (error) => error as GraphQLError) }
     }
     requireAffordable(schema, document, operation, { variables: args.variableValues, context: contextValue })
-    const stream = await inLine(async () => createSourceEventStream(args))
+    const beganMs = performance.now()
+    const stream = await open(args, contextValue)
+    const failures = isAsyncIterable(stream) ? undefined : (stream.errors ?? []).map(presentOne)
+    meter.operation('subscription', outcomeOf(failures), (performance.now() - beganMs) / 1_000)
     if (!isAsyncIterable(stream)) {
-      const [first] = (stream.errors ?? []).map(presentOne)
+      const [first] = failures ?? []
       const { status } = (first?.extensions.http ?? {}) as { status?: number }
       // Without a path it was the request that did not fit.
       return { type: 'result', bytes: bytesOf(stream), status: status ?? (first?.path ? 200 : 400) }
@@ -89,11 +104,11 @@ export function createOperations({ schema, yoga, present, openingAtOnce }: Optio
 
   return {
     async begin(request, origin) {
-      try {
-        return await run(request, origin)
-      } catch (error) {
-        return { type: 'refused', errors: [present(error, origin.requestId)] }
-      }
+      const begun = await run(request, origin).catch(
+        (error): Begun => ({ type: 'refused', errors: [present(error, origin.requestId)] }),
+      )
+      if (begun.type === 'refused') meter.operation('unknown', outcomeOf(begun.errors), 0)
+      return begun
     },
     isSubscription({ query, operationName }, origin) {
       try {

@@ -1,6 +1,8 @@
-import { readFile } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { extname, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { isLoopback } from './origins.ts'
 
 /** Which pages there are, where they come from and what they are told. */
 export type PagesOptions = {
@@ -97,7 +99,10 @@ export function createPages({ directory, endpoint, chat, graphiql, token }: Page
 
   async function sendConfig(request: IncomingMessage, response: ServerResponse) {
     // A site that points its own name at this machine is same-origin with it, but its name shows in the host.
-    const config = { endpoint, token: isLoopback(request.headers.host) ? await token() : null }
+    const config = {
+      endpoint,
+      token: isLoopback(URL.parse(`http://${request.headers.host}`)?.hostname ?? '') ? await token() : null,
+    }
     response.writeHead(200, {
       'content-type': 'application/json; charset=utf-8',
       'cache-control': 'no-store',
@@ -124,24 +129,30 @@ async function sendFile(
   const contentType = contentTypes[extname(file)]
   if (!contentType) return false
   const gzipped = /\bgzip\b/.test(String(request.headers['accept-encoding']))
-    ? await readIfPresent(`${file}.gz`)
+    ? await openIfPresent(`${file}.gz`)
     : undefined
-  const body = gzipped ?? (await readIfPresent(file))
-  if (!body) return false
+  const opened = gzipped ?? (await openIfPresent(file))
+  if (!opened) return false
   response.writeHead(200, {
     'content-type': contentType,
-    'content-length': body.length,
+    'content-length': (await opened.stat()).size,
     'cache-control': cacheControl,
     vary: 'accept-encoding',
     ...(gzipped && { 'content-encoding': 'gzip' }),
   })
-  response.end(body)
+  if (request.method === 'HEAD') {
+    await opened.close()
+    response.end()
+  } else {
+    // As fast as it is read, not all at once; who leaves is no fault, and the file is closed either way.
+    await pipeline(opened.createReadStream(), response).catch(() => response.destroy())
+  }
   return true
 }
 
-async function readIfPresent(file: string) {
+async function openIfPresent(file: string): Promise<FileHandle | undefined> {
   try {
-    return await readFile(file)
+    return await open(file)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
@@ -150,11 +161,4 @@ async function readIfPresent(file: string) {
 
 function sendText(response: ServerResponse, status: number, text: string) {
   response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(text)
-}
-
-function isLoopback(host: string | undefined) {
-  const name = URL.parse(`http://${host}`)?.hostname ?? ''
-  return (
-    name === 'localhost' || name.endsWith('.localhost') || name === '[::1]' || /^127(\.\d+){3}$/.test(name)
-  )
 }

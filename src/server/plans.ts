@@ -9,6 +9,7 @@ import {
   visit,
 } from 'graphql'
 import { compileQuery, isCompiledQuery } from 'graphql-jit'
+import { schemaForCompiler } from '../graphql/compiled-schema.ts'
 import type { Context } from '../graphql/context.ts'
 import { cursorArgument, isSameForAll, schemaOfEvents } from '../graphql/shared.ts'
 
@@ -30,7 +31,7 @@ export type Plans = {
 
 /** Kept as long as the document is, which the parser keeps while it is asked for. */
 export function createPlans(schema: GraphQLSchema): Plans {
-  const eventSchema = schemaOfEvents(schema)
+  const eventSchema = schemaOfEvents(schemaForCompiler(schema))
   const plans = new WeakMap<OperationDefinitionNode, Plan>()
   return {
     of(document, operation) {

@@ -5,7 +5,7 @@ import { type ASTVisitor, GraphQLError, Kind, type SelectionSetNode, type Valida
  * September 2025 edition of the specification forbids it, too.
  */
 export function unconditionalSubscriptions(context: ValidationContext): ASTVisitor {
-  function check(selectionSet: SelectionSetNode, seen: ReadonlySet<string>): void {
+  function check(selectionSet: SelectionSetNode, seen: Set<string>): void {
     for (const selection of selectionSet.selections) {
       const condition = selection.directives?.find(({ name }) => ['include', 'skip'].includes(name.value))
       if (condition)
@@ -17,7 +17,8 @@ export function unconditionalSubscriptions(context: ValidationContext): ASTVisit
       if (selection.kind === Kind.INLINE_FRAGMENT) check(selection.selectionSet, seen)
       if (selection.kind !== Kind.FRAGMENT_SPREAD || seen.has(selection.name.value)) continue
       const fragment = context.getFragment(selection.name.value)
-      if (fragment) check(fragment.selectionSet, new Set([...seen, selection.name.value]))
+      seen.add(selection.name.value)
+      if (fragment) check(fragment.selectionSet, seen)
     }
   }
   return {

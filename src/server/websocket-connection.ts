@@ -34,11 +34,15 @@ export type Connection = Watched & {
   readonly socket: WebSocket
   readonly requestId: string | undefined
   authorization: string
+  /** Of the cookie that it was opened with, until the init has come; else empty. */
+  cookieToken: string
   readonly address: string
   /** Whose connection it counts as, once that is known. */
   caller: Caller | null
   /** When the operations that were begun are paid back at the pace that is allowed; time of `performance.now()`. */
   paidAtMs: number
+  /** The same of its other messages. */
+  heardAtMs: number
   /** An init has come. */
   isGreeted: boolean
   /** The init was acknowledged. */
@@ -73,9 +77,11 @@ export const newConnection = (
   socket,
   requestId,
   authorization: '',
+  cookieToken: '',
   address,
   caller: null,
   paidAtMs: 0,
+  heardAtMs: 0,
   isGreeted: false,
   isReady: false,
   isClosing: false,
@@ -89,6 +95,7 @@ export const newSocketOperation = (connection: Connection, id: string): SocketOp
   membership: null,
   values: null,
   wake: null,
+  gone: null,
   connection,
   id,
   head: `{"id":${JSON.stringify(id)},"type":"${MessageType.Next}","payload":`,

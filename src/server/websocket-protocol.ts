@@ -8,10 +8,11 @@ import {
 import { ExpiredTokenError, RevokedTokenError } from '../auth/jwt.ts'
 import { LimitError, RateLimitedError, UnauthenticatedError } from '../lib/errors.ts'
 import type { Rate } from '../lib/rates.ts'
+import { bearerToken } from '../lib/token-header.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Admission, Caller } from './admission.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
-import { createOperationRunner, endOperation } from './live-operations.ts'
+import { createOperationRunner, endOperation, goneOf } from './live-operations.ts'
 import type { Operations } from './operations.ts'
 import type { PersistedOperations } from './persisted-operations.ts'
 import { newRequestId } from './request-id.ts'
@@ -36,6 +37,9 @@ export type ProtocolOptions = {
 
 const idMaxLength = 255
 
+/** What a message that begins nothing counts as, beside an operation. */
+const shareOf = (data: string) => 0.1 + data.length / 16_384
+
 /** What the messages of graphql-transport-ws do; the rest of a socket's life is the door's. */
 export function createSocketProtocol(
   sender: SocketSender,
@@ -58,12 +62,14 @@ export function createSocketProtocol(
     if (connection.isGreeted) return sender.close(connection, closing.initTwice)
     connection.isGreeted = true
     connection.dueAtMs = Number.POSITIVE_INFINITY
-    const token = tokenOf(payload ?? undefined) ?? ''
+    const token = tokenOf(payload ?? undefined) ?? connection.cookieToken
+    connection.cookieToken = ''
     try {
       const { tenantId, userId, role, expiresAt } = await signIn(token)
       if (connection.isClosing) return
       const caller = { tenantId, userId, role }
-      limits.claim(caller)
+      await limits.claim(caller)
+      if (connection.isClosing) return limits.unclaim(caller)
       connection.caller = caller
       connection.authorization = `Bearer ${token}`
       connection.dueAtMs = performance.now() + expiresAt.getTime() - Date.now()
@@ -92,12 +98,24 @@ export function createSocketProtocol(
       keepPace(connection)
       if (persisted) asked = { ...payload, query: persisted.resolve(payload) }
     } catch (error) {
-      if (error instanceof RateLimitedError && isFarTooFast(connection))
-        return sender.close(connection, closing.tooFast)
       return sender.refuse(operation, [present(error, requestId)])
     }
     connection.operations.set(id, operation)
-    void run(operation, asked, { requestId, authorization: connection.authorization })
+    const { authorization } = connection
+    void run(operation, asked, { requestId, authorization, gone: () => goneOf(operation) })
+  }
+
+  /** Counts so many operations, or messages that cost as much; whether the connection has gone far beyond its pace. */
+  function isFarTooFast(
+    connection: Connection,
+    counter: 'paidAtMs' | 'heardAtMs',
+    operations: number,
+  ): boolean {
+    const { perSecond, burst } = operationRate
+    if (perSecond === 0 || connection.caller?.role === 'SERVICE') return false
+    const nowMs = performance.now()
+    connection[counter] = Math.max(nowMs, connection[counter]) + (operations * 1_000) / perSecond
+    return connection[counter] - nowMs > (2 * burst * 1_000) / perSecond
   }
 
   /** Throws where the connection, or its user by all doors, begins more than it may. */
@@ -107,19 +125,11 @@ export function createSocketProtocol(
       throw new LimitError(message, operationsPerConnection)
     }
     const { perSecond, burst } = operationRate
-    if (perSecond > 0 && connection.caller?.role !== 'SERVICE') {
-      const nowMs = performance.now()
-      // What is refused counts, too: who goes on without a pause is cut in the end.
-      connection.paidAtMs = Math.max(nowMs, connection.paidAtMs) + 1_000 / perSecond
-      const waitMs = connection.paidAtMs - nowMs - (burst * 1_000) / perSecond
-      if (waitMs > 0)
-        throw new RateLimitedError('operations on this connection', waitMs, 'OPERATIONS_PER_SECOND')
-    }
-    admission.request(connection.caller, connection.address)
+    const waitMs = connection.paidAtMs - performance.now() - (burst * 1_000) / perSecond
+    if (waitMs > 0)
+      throw new RateLimitedError('operations on this connection', waitMs, 'OPERATIONS_PER_SECOND')
+    admission.request(connection.caller, () => connection.address)
   }
-
-  const isFarTooFast = ({ paidAtMs }: Connection) =>
-    paidAtMs - performance.now() > (2 * operationRate.burst * 1_000) / operationRate.perSecond
 
   function complete({ operations: open }: Connection, id: string) {
     const operation = open.get(id)
@@ -132,6 +142,12 @@ export function createSocketProtocol(
     connection.isAsked = false
     if (connection.isClosing) return
     const message = read(data)
+    // What is refused counts, too: who goes on without a pause is cut in the end.
+    const isFar =
+      message?.type === MessageType.Subscribe
+        ? isFarTooFast(connection, 'paidAtMs', 1)
+        : isFarTooFast(connection, 'heardAtMs', shareOf(data))
+    if (isFar) return sender.close(connection, closing.tooFast)
     if (message?.type === MessageType.ConnectionInit) void greet(connection, message)
     else if (message?.type === MessageType.Subscribe) subscribe(connection, message)
     else if (message?.type === MessageType.Complete) complete(connection, message.id)
@@ -154,7 +170,7 @@ function read(data: string): Message | null {
 function tokenOf(connectionParams: Readonly<Record<string, unknown>> | undefined): string | null {
   for (const [name, value] of Object.entries(connectionParams ?? {})) {
     if (typeof value !== 'string') continue
-    if (name.toLowerCase() === 'authorization') return value.replace(/^bearer\s+/i, '')
+    if (name.toLowerCase() === 'authorization') return bearerToken(value)
     if (name === 'token') return value
   }
   return null

@@ -4,11 +4,14 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { RateLimitedError, UnauthenticatedError } from '../lib/errors.ts'
+import { RateLimitedError } from '../lib/errors.ts'
+import type { Meter } from '../lib/meter.ts'
 import type { TurnEnd } from '../lib/turn.ts'
 import type { Caller } from './admission.ts'
-import { watchConnections } from './connection-watch.ts'
+import { recheckConnections, watchConnections } from './connection-watch.ts'
+import type { CookieSignIn } from './cookies.ts'
 import { inBatches } from './draining.ts'
+import { originKind } from './origins.ts'
 import {
   type Connection,
   closing,
@@ -33,6 +36,8 @@ export type WebSocketDoor = {
 type Options = ProtocolOptions & {
   server: Server
   corsOrigins: readonly string[]
+  cookies: CookieSignIn | null
+  meter: Meter
   atTurnEnd: TurnEnd
   frameMaxBytes: number
   initTimeoutMs: number
@@ -71,7 +76,8 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
     const connection = connections.get(this)
     if (connection) connection.isAsked = false
   }
-  function onClose(this: WebSocket) {
+  function onClose(this: WebSocket, code: number) {
+    options.meter.socketClosed(code)
     const connection = connections.get(this)
     if (!connection) return
     connections.delete(this)
@@ -85,16 +91,20 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
     const given = request.headers['x-request-id']
     const requestId = typeof given === 'string' ? given : undefined
     const connection = newConnection(socket, stream, requestId, address, options.initTimeoutMs)
+    connection.cookieToken = options.cookies?.tokenOfSocket(request) ?? ''
     connections.set(socket, connection)
     socket.on('message', onMessage).on('pong', onPong).on('close', onClose).on('error', onError)
     if (socket.protocol !== GRAPHQL_TRANSPORT_WS_PROTOCOL) sender.close(connection, closing.badProtocol)
   }
 
   server.on('upgrade', (request: IncomingMessage, stream: Socket, head: Buffer) => {
+    // Node listens to it no more, and `ws` not yet; an error that nobody hears ends the process.
+    stream.on('error', onError)
     const path = request.url?.split('?', 1)[0]
     if (path !== graphqlPath) return refuse(stream, '404 Not Found')
     if (isDraining) return refuse(stream, '503 Service Unavailable')
-    if (!isAllowedOrigin(request, corsOrigins)) return refuse(stream, '403 Forbidden')
+    // A browser names the page that opens a socket; programs name none.
+    if (originKind(request, corsOrigins) === 'foreign') return refuse(stream, '403 Forbidden')
     const address = admission.addressOf(request)
     try {
       limits.enter(address)
@@ -121,11 +131,11 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
   return {
     operations: () => connections.values().reduce((sum, { operations }) => sum + operations.size, 0),
     recheck(isMeant) {
-      for (const connection of connections.values())
-        if (connection.caller && isMeant(connection.caller))
-          signIn(connection.authorization.slice('Bearer '.length)).catch((error) => {
-            if (error instanceof UnauthenticatedError) sender.close(connection, closing.revoked)
-          })
+      void recheckConnections(connections.values(), {
+        isMeant,
+        check: ({ authorization }) => signIn(authorization.slice('Bearer '.length)),
+        end: (connection) => sender.close(connection, closing.revoked),
+      })
     },
     refuse() {
       isDraining = true
@@ -141,12 +151,8 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
   }
 }
 
-/** A browser names the page that opens a socket: ours, or one that CORS_ORIGINS lists. Programs name none. */
-function isAllowedOrigin({ headers }: IncomingMessage, corsOrigins: readonly string[]): boolean {
-  if (headers.origin === undefined) return true
-  return corsOrigins.includes(headers.origin) || URL.parse(headers.origin)?.host === headers.host
-}
-
 function refuse(stream: Duplex, status: string, header = ''): void {
+  // The peer may never close it.
+  stream.once('finish', () => stream.destroy())
   stream.end(`HTTP/1.1 ${status}\r\n${header}Connection: close\r\nContent-Length: 0\r\n\r\n`)
 }

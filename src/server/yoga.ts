@@ -1,48 +1,54 @@
 import { maxAliasesPlugin } from '@escape.tech/graphql-armor-max-aliases'
-import { maxDepthPlugin } from '@escape.tech/graphql-armor-max-depth'
 import { maxDirectivesPlugin } from '@escape.tech/graphql-armor-max-directives'
 import { maxTokensPlugin } from '@escape.tech/graphql-armor-max-tokens'
 import {
   type ExecutionResult,
   GraphQLError,
   type GraphQLSchema,
+  getOperationAST,
   NoSchemaIntrospectionCustomRule,
   type ValidationContext,
   type ValidationRule,
 } from 'graphql'
-import {
-  createYoga,
-  isAsyncIterable,
-  mapAsyncIterator,
-  type Plugin,
-  type YogaServerInstance,
-} from 'graphql-yoga'
+import { createYoga, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga'
 import type { Config } from '../config.ts'
 import { type Context, viewerOf } from '../graphql/context.ts'
+import type { Gone } from '../lib/async.ts'
 import type { ErrorCode } from '../lib/errors.ts'
+import type { Meter } from '../lib/meter.ts'
 import type { Log } from '../telemetry/log.ts'
+import { depthLimit } from './depth-rule.ts'
+import { outcomeOf } from './outcomes.ts'
 import { unconditionalSubscriptions } from './subscription-rule.ts'
 
 /** What the transport knows of an operation before it is run. */
 export type OperationOrigin = {
   readonly requestId: string
   readonly authorization: string | null
+  readonly gone: Gone
   /** Made once, by the first who asks for it. */
   context?: Promise<Context>
 }
 
-/** The GraphQL engine: HTTP and SSE by itself, and what the WebSocket door borrows of it. */
+/** The GraphQL engine: requests that end with their answer, and what the doors of subscriptions borrow of it. */
 export type Yoga = YogaServerInstance<{ origin: OperationOrigin }, Context>
 
 export const graphqlPath = '/graphql'
 
+/** Characters of an operation's text; what is long belongs into variables. */
+export const documentMaxLength = 15_000
+
+/** Said of a subscription whose answer could not be sent. */
+export const notAcceptable =
+  'Subscriptions are answered as server-sent events, which the accept header must allow (text/event-stream), or over a WebSocket.'
+
 type Options = {
   schema: GraphQLSchema
   corsOrigins: readonly string[]
-  isProduction: boolean
   introspection: Config['server']['introspection']
   contextOf: (origin: OperationOrigin) => Promise<Context>
   present: Present
+  meter: Meter
   log: Log
 }
 
@@ -52,10 +58,10 @@ export type Present = (error: unknown, requestId: string) => GraphQLError
 export function createGraphqlServer({
   schema,
   corsOrigins,
-  isProduction,
   introspection,
   contextOf,
   present,
+  meter,
   log,
 }: Options): Yoga {
   return createYoga<{ origin: OperationOrigin }, Context>({
@@ -84,11 +90,13 @@ export function createGraphqlServer({
       }
     },
     plugins: [
-      useErrorPresentation(isProduction ? withoutSuggestions(present) : present),
+      useErrorPresentation(present),
+      useMeter(meter),
+      useNoSubscriptions,
       // Named by the defaults that the security guide of the project states.
-      useDocumentLimit(15_000),
+      useDocumentLimit(documentMaxLength),
       maxTokensPlugin({ n: 1_000 }),
-      maxDepthPlugin({ n: 8, ...reported }),
+      useRule(depthLimit(8)),
       maxAliasesPlugin({ n: 15, allowList: [], ...reported }),
       maxDirectivesPlugin({ n: 10, ...reported }),
       useRule(unconditionalSubscriptions),
@@ -127,18 +135,30 @@ function useErrorPresentation(present: Present): Plugin<Context, { origin: Opera
         if (!isAsyncIterable(result)) setResult(presentAll(result, args.contextValue.requestId))
       },
     }),
-    onSubscribe: ({ args }) => ({
-      onSubscribeResult({ result, setResult }) {
-        const { requestId } = args.contextValue
-        if (!isAsyncIterable(result)) setResult(presentAll(result, requestId))
-        else
-          setResult(
-            mapAsyncIterator(result as AsyncIterable<ExecutionResult>, (each) => presentAll(each, requestId)),
-          )
-      },
-    }),
   }
 }
+
+/** The doors of subscriptions run them without this engine, which knows of no limit and no end of theirs. */
+const useNoSubscriptions: Plugin = {
+  onSubscribe({ setResultAndStopExecution }) {
+    const extensions = { code: 'BAD_USER_INPUT' satisfies ErrorCode, http: { spec: true, status: 406 } }
+    setResultAndStopExecution({ errors: [new GraphQLError(notAcceptable, { extensions })] })
+  },
+}
+
+/** Of what is executed here; it comes after the presentation of errors, and so sees their codes. */
+const useMeter = (meter: Meter): Plugin<Context> => ({
+  onExecute({ args }) {
+    const beganMs = performance.now()
+    const kind = getOperationAST(args.document, args.operationName)?.operation ?? 'unknown'
+    return {
+      onExecuteDone({ result }) {
+        if (!isAsyncIterable(result))
+          meter.operation(kind, outcomeOf(result.errors), (performance.now() - beganMs) / 1_000)
+      },
+    }
+  },
+})
 
 /** Listed like any other fault of a document: what a rule throws would pass by the presentation of errors. */
 const reported = {
@@ -155,17 +175,8 @@ const useDocumentLimit = (maxLength: number): Plugin => ({
   },
 })
 
-/** GraphQL helps with misspelt names by listing those that there are. */
-const withoutSuggestions =
-  (present: Present): Present =>
-  (error, requestId) => {
-    const presented = present(error, requestId)
-    presented.message = presented.message.replace(/ Did you mean .*\?$/s, '')
-    return presented
-  }
-
 /** Names have no other writing, so whatever asks for the schema holds one of these. */
-const asksForSchema = (query: string | undefined) => /\b__(schema|type)\b/.test(query ?? '')
+export const asksForSchema = (query: string | undefined): boolean => /\b__(schema|type)\b/.test(query ?? '')
 
 const useRule = (rule: ValidationRule): Plugin => ({
   onValidate: ({ addValidationRule }) => addValidationRule(rule),

@@ -1,16 +1,14 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { doorNames, openDoors } from '../support/doors.ts'
-import { type Neighbour, openNeighbour } from '../support/neighbour.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 import { openRaw } from '../support/raw.ts'
 
 let app: TestApp
-let neighbour: Neighbour
 beforeAll(async () => {
   app = await startTestApp({ env: { REQUEST_TIMEOUT_MS: '600' } })
-  neighbour = await openNeighbour(app)
-  return () => neighbour.leave()
 })
+besideNeighbour(() => app)
 
 const viewer = '{ viewer { role } }'
 const head = (...more: string[]) =>
@@ -50,7 +48,6 @@ it('row 16: headers that never end and bodies that trickle are cut', async () =>
   }, 50)
   await Promise.all([headers.closed, body.closed])
   clearInterval(trickle)
-  await neighbour.isServed()
 })
 
 it('row 17: requests that proxies read otherwise, and floods of headers, are refused', async () => {
@@ -66,7 +63,6 @@ it('row 17: requests that proxies read otherwise, and floods of headers, are ref
   const body = JSON.stringify({ query: viewer })
   const odd = `${head(`content-length: ${body.length}`, '__proto__: x', 'constructor: y')}\r\n\r\n${body}`
   expect(await statusOf(odd)).toBe(200)
-  await neighbour.isServed()
 })
 
 it('row 18: JSON of any depth and with doubled keys has one meaning, and changes no object', async () => {
@@ -77,7 +73,6 @@ it('row 18: JSON of any depth and with doubled keys has one meaning, and changes
   for (const more of ['', ',"extensions":{}'])
     expect((await post(`{"query":"{ nonsense }","query":"${viewer}"${more}}`)).status).toBe(200)
   expect(({} as { role?: string }).role).toBeUndefined()
-  await neighbour.isServed()
 })
 
 it('row 22: bodies that are no UTF-8, or begin with a mark, are refused', async () => {
@@ -85,7 +80,6 @@ it('row 22: bodies that are no UTF-8, or begin with a mark, are refused', async 
   const { status, text } = await post(new Uint8Array(broken))
   expect([status, text]).toEqual([400, expect.stringContaining('The body is not UTF-8.')])
   expect((await post(`\ufeff{"query":"${viewer}"}`)).status).toBe(400)
-  await neighbour.isServed()
 })
 
 const times = (count: number, one: (index: number) => string) =>
@@ -117,7 +111,6 @@ describe.each(doorNames)('over %s', (name) => {
     expect(answer?.errors?.length).toBeGreaterThan(0)
     expect(answer?.errors?.length).toBeLessThanOrEqual(5)
     for (const { extensions } of answer?.errors ?? []) expect(extensions.code).toBe('BAD_USER_INPUT')
-    await neighbour.isServed()
     doors.close()
   })
 })

@@ -1,11 +1,10 @@
-import { beforeAll, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
-import { type Neighbour, openNeighbour } from '../support/neighbour.ts'
-import { closeCodeIn, frameOf, openRawSocket } from '../support/raw.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
+import { closeCodeIn, frameOf, openRaw, openRawSocket } from '../support/raw.ts'
 import { serverSocketsOf } from '../support/server-sockets.ts'
 
 let app: TestApp
-let neighbour: Neighbour
 let vanished: { freed: Promise<void>; sinceMs: number }
 beforeAll(async () => {
   app = await startTestApp()
@@ -13,9 +12,8 @@ beforeAll(async () => {
   const { sockets } = await serverSocketsOf(app.url, () => openRawSocket(app.url, app.token()))
   const freed = new Promise<void>((resolve) => sockets[0]?.once('close', () => resolve()))
   vanished = { freed, sinceMs: performance.now() }
-  neighbour = await openNeighbour(app)
-  return () => neighbour.leave()
 })
+besideNeighbour(() => app)
 
 it.each<[string, Buffer, number[]]>([
   ['row 42: a frame without a mask', frameOf('{}', { isMasked: false }), [1002]],
@@ -46,7 +44,37 @@ it.each<[string, Buffer, number[]]>([
   raw.write(frame)
   await raw.closed
   expect(codes).toContain(closeCodeIn(raw.received()))
-  await neighbour.isServed()
+})
+
+describe('an upgrade that is refused', () => {
+  const upgrade = (path: string, header = '') =>
+    `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${header}\r\n`
+  const refusals: [status: number, text: string][] = [
+    [404, upgrade('/elsewhere')],
+    [403, upgrade('/graphql', 'Origin: https://elsewhere.example\r\n')],
+    [400, upgrade('/graphql')],
+  ]
+
+  it.each(refusals)('with %i, whose peer resets it, ends itself alone', async (status, text) => {
+    const { result: raw, sockets } = await serverSocketsOf(app.url, () => openRaw(app.url))
+    const freed = new Promise((resolve) => sockets[0]?.once('close', resolve))
+    raw.write(text)
+    expect(await raw.status()).toBe(status)
+    raw.socket.resetAndDestroy()
+    await freed
+    // An error that nobody hears would end the process in the next turn.
+    await new Promise(setImmediate)
+  })
+
+  it.each(refusals)('with %i is let go of, though its peer stays', async (status, text) => {
+    const { result: raw, sockets } = await serverSocketsOf(app.url, () => openRaw(app.url))
+    const freed = new Promise((resolve) => sockets[0]?.once('close', resolve))
+    raw.socket.allowHalfOpen = true
+    raw.write(text)
+    expect(await raw.status()).toBe(status)
+    await freed
+    raw.socket.destroy()
+  })
 })
 
 it('row 40: pings that nobody reads the answers of take no memory', async () => {
@@ -74,7 +102,6 @@ it('row 40: pings that nobody reads the answers of take no memory', async () => 
   clearInterval(watch)
   expect(sockets).toHaveLength(1)
   expect(most).toBeLessThan(2_000_000)
-  await neighbour.isServed()
   raw.socket.destroy()
 })
 
@@ -82,5 +109,4 @@ it('row 44: a peer that vanishes without a word is let go', { timeout: 60_000 },
   await vanished.freed
   // Asked for a sign of life after 20 s, and cut where there is none 20 s later.
   expect(performance.now() - vanished.sinceMs).toBeLessThan(45_000)
-  await neighbour.isServed()
 })

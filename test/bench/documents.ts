@@ -11,6 +11,7 @@ import { pdfOf } from '../support/pdf.ts'
 import { query } from '../support/postgres.ts'
 import { openDatabases } from './database.ts'
 import { freePort } from './server.ts'
+import { found } from './wait.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -72,7 +73,11 @@ async function index(ask: Ask) {
     if (number % Math.ceil(count / 4) === 0) console.log(await state())
   }
   const storedS = (performance.now() - startedAt) / 1_000
-  while ((await state()).indexing > 0) await new Promise((resolve) => setTimeout(resolve, 200))
+  await found(async () => ((await state()).indexing > 0 ? null : true), {
+    everyMs: 200,
+    withinMs: 3_600_000,
+    what: 'The end of the indexing',
+  })
   const totalS = (performance.now() - startedAt) / 1_000
   console.log({ ...(await state()), storedS, totalS, documentsPerSecond: count / totalS })
 }

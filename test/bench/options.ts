@@ -18,9 +18,9 @@ export type Options = {
   sizes: readonly number[]
 }
 
-export type Part = 'http' | 'growth' | 'live' | 'sends' | 'all'
+export type Part = 'http' | 'growth' | 'isolation' | 'neighbours' | 'live' | 'sends' | 'all'
 
-const parts: readonly string[] = ['http', 'growth', 'live', 'sends', 'all']
+const parts: readonly string[] = ['http', 'growth', 'isolation', 'neighbours', 'live', 'sends', 'all']
 
 export function readOptions(args: string[]): Options {
   const { values, positionals } = parseArgs({

@@ -5,6 +5,8 @@
  *
  *   npm run bench -- [http] [--only Q1,Q2,Q3,M1] [--connections 32]
  *   npm run bench -- growth [--sizes 1000,100000] [--only Q1,Q2]
+ *   npm run bench -- isolation
+ *   npm run bench -- neighbours [--connections 32]
  *   npm run bench -- live [--only S1x200,S2x1000,…] [--window 3000]
  *   npm run bench -- sends [--connections 32]
  *   npm run bench -- all
@@ -18,7 +20,9 @@ import { writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { benchHttp } from './http/bench.ts'
 import { benchGrowth } from './http/growth.ts'
+import { benchIsolation } from './isolation/bench.ts'
 import { benchLive } from './live/bench.ts'
+import { benchNeighbours } from './neighbours/bench.ts'
 import { readOptions } from './options.ts'
 import type { Row } from './report.ts'
 import { benchSends } from './sends/bench.ts'
@@ -30,6 +34,8 @@ const rows: Row[] = []
 const wants = (part: string) => options.part === part || options.part === 'all'
 if (wants('http')) rows.push(...(await benchHttp(options)))
 if (wants('growth')) rows.push(...(await benchGrowth(options)))
+if (wants('isolation')) rows.push(...(await benchIsolation(options)))
+if (wants('neighbours')) rows.push(...(await benchNeighbours(options)))
 if (wants('sends')) rows.push(...(await benchSends(options)))
 if (wants('live')) rows.push(...(await benchLive(options)))
 if (options.json) {

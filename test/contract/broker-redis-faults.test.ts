@@ -225,3 +225,22 @@ test('a broker does not begin where it may not push', async () => {
   await expect(begun).rejects.toThrow(/^Redis at .* refused a call: NOPERM/)
   await vi.waitFor(async () => expect(String(await admin.client('LIST'))).not.toContain('user=mute'))
 })
+
+test('what comes in one turn is one call, whatever it is of', async () => {
+  const node = await startNode()
+  const calls = async () => {
+    const stats = await redis().admin.info('commandstats')
+    return Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1])
+  }
+  // The first call may have to load its script.
+  await node.append(channel, ['first'])
+  const before = await calls()
+  const appended = await Promise.all(
+    Array.from({ length: 50 }, (_, index) => node.append(`${channel}-${index % 25}`, [index])),
+  )
+  expect(appended.map(({ position }) => position.offset)).toEqual([
+    ...Array(25).fill(1),
+    ...Array(25).fill(2),
+  ])
+  expect((await calls()) - before).toBe(1)
+})

@@ -50,6 +50,15 @@ export function brokerSuite(
 }
 
 function describeLog(create: CreateHarness) {
+  test('is in use once it was named, as anybody may go on from there', async () => {
+    const { broker } = await create()
+    const { epoch } = await broker.position(channel)
+    expect(broker.isUsed(channel)).toBe(true)
+    await broker.append('another', ['a'])
+    expect(broker.isUsed('another')).toBe(true)
+    expect((await broker.position(channel)).epoch).toBe(epoch)
+  })
+
   test('counts entries from 1 and per channel', async () => {
     const { broker } = await create()
     const start = await broker.position(channel)

@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -141,6 +141,13 @@ describe('local models', () => {
     await unloaded
     expect(textOf(parts)).toBe('It is cold😀!\n\nü')
     expect(await isLoaded()).toBe(false)
+  })
+
+  it('leave nothing on a signal that outlives their loads', async () => {
+    const stopping = new AbortController().signal
+    await provider.store?.load('cold', stopping)
+    await provider.store?.unload('cold', stopping)
+    await expect.poll(() => getEventListeners(stopping, 'abort')).toEqual([])
   })
 
   it('are not available without the package that runs them', async () => {

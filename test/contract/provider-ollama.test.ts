@@ -18,6 +18,7 @@ describe('an Ollama', () => {
       'llava:7b': { capabilities: ['completion', 'vision'], contextLength: 4_096 },
       'small:1b': { parameters: 'stop    "<|end|>"\nnum_ctx    2048', contextLength: 32_768 },
       'nomic-embed-text:latest': { capabilities: ['embedding'], contextLength: 2_048 },
+      'wide:70b': { contextLength: 131_072 },
     })
     await store.load('llama3:8b', neverAborted())
     expect(await provider.list()).toEqual([
@@ -30,6 +31,8 @@ describe('an Ollama', () => {
         contextWindow: 2_048,
         isLoaded: false,
       },
+      // Ollama gives it no more by itself, as far as is known before it is loaded.
+      { name: 'wide:70b', capabilities: ['TEXT'], contextWindow: 4_096, isLoaded: false },
     ])
   })
 

@@ -46,6 +46,28 @@ async function writtenWords(sessionId: string) {
   return wordsIn(session.messages.nodes[0].content)
 }
 
+/** From which cursors the page follows feeds of sessions, and what it is told, in order. */
+async function recordFeed({ page }: ChatPage) {
+  const cursors: string[] = []
+  const asked: (string | null)[] = []
+  const snapshots: string[] = []
+  page.on('websocket', (socket) => {
+    socket.on('framesent', ({ payload }) => {
+      const { type, payload: operation } = JSON.parse(String(payload))
+      if (type === 'subscribe' && operation.query.includes('sessionEvents'))
+        asked.push(operation.variables.after ?? null)
+    })
+    socket.on('framereceived', ({ payload }) => {
+      const event = JSON.parse(String(payload)).payload?.data?.sessionEvents
+      if (event) cursors.push(event.cursor)
+      if (event?.__typename === 'SessionSnapshot') snapshots.push(event.reason)
+    })
+  })
+  // The socket that is open already is not told of.
+  await page.reload()
+  return { cursors, asked, snapshots }
+}
+
 const firstReply = `query ($id: ID!) { session(id: $id) { messages(role: ASSISTANT, first: 1) { nodes { content } } } }`
 const wordsIn = (text: string) => wordsOf(text)?.length ?? 0
 
@@ -54,11 +76,16 @@ const wordsOf = (text: string) => text.match(/[\p{L}\p{N}]+/gu)
 
 it('keeps the text whole when the server is killed in mid-reply and comes back', async () => {
   const chat = await open()
+  const feed = await recordFeed(chat)
   await chat.say('/long 1500 Tell me of the tides.')
   const sessionId = await chat.sessionId()
   await chat.untilReply(/A long reply/)
+  await vi.waitFor(() => expect(feed.cursors.length).toBeGreaterThan(3), waiting)
   await server.end('SIGKILL')
   await chat.page.getByText('Connection lost. Trying again…').waitFor()
+  // Not before: what came last may be told here later than the end of the server.
+  const last = feed.cursors.slice(-3)
+  feed.asked.length = 0
   await chat.say('And what of the moon?')
   // It is tried for some seconds, and again once there is a connection.
   await chat.page.getByRole('alert').getByText('Not sent.').waitFor()
@@ -67,15 +94,21 @@ it('keeps the text whole when the server is killed in mid-reply and comes back',
   await chat.messages.getByText('The server stopped while it was answering').waitFor()
   await vi.waitFor(async () => expect(await chat.replies.count()).toBe(2), waiting)
   await expectInStep(chat, sessionId)
+  // It came back with its cursor, of a log that died with the server: one snapshot for what was missed.
+  expect(last).toContain(feed.asked[0])
+  expect(feed.snapshots).toEqual(['GAP'])
 }, 90_000)
 
 it('goes on where it was when the network comes back, with what was written meanwhile', async () => {
   const chat = await open()
+  const feed = await recordFeed(chat)
   await chat.say('/long 5000 Tell me of the tides.')
   const sessionId = await chat.sessionId()
   await chat.untilReply(/A long reply/)
   await chat.context.setOffline(true)
   await chat.page.getByText('You are offline').waitFor()
+  const last = feed.cursors.slice(-3)
+  feed.asked.length = 0
   const before = await chat.replyText()
   await chat.say('Said without a network')
   await chat.messages.getByText('Said without a network').waitFor()
@@ -93,6 +126,9 @@ it('goes on where it was when the network comes back, with what was written mean
     expect(text.length).toBeGreaterThan(before.length)
     return text
   }, waiting)
+  // It came back with its cursor, and was told all that it had missed, none of it as a snapshot.
+  expect(last).toContain(feed.asked[0])
+  expect(feed.snapshots).toEqual([])
   await chat.field.press('Escape')
   await vi.waitFor(async () => expect(await chat.replies.count()).toBe(2), waiting)
   await expectInStep(chat, sessionId)

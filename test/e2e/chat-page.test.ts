@@ -98,6 +98,20 @@ describe('the page', () => {
     expect(chat.faults).toEqual([])
   })
 
+  it('keeps as many sessions in the list as were loaded, over a reconnect', async () => {
+    const chat = await open()
+    const list = chat.page.getByRole('navigation', { name: 'Conversations' }).getByRole('link')
+    await chat.page.getByRole('button', { name: 'Load more' }).click()
+    await vi.waitFor(async () => expect(await list.count()).toBe(35), waiting)
+    const fewest = await chat.page.evaluateHandle(fewestLinks)
+    await chat.page.context().setOffline(true)
+    await chat.page.getByText('You are offline').waitFor()
+    await app.api({ user: 'mia' }).createSession({ title: 'Begun meanwhile' })
+    await chat.page.context().setOffline(false)
+    await list.filter({ hasText: 'Begun meanwhile' }).waitFor()
+    expect(await fewest.evaluate((seen) => seen.links)).toBe(35)
+  })
+
   it('has its list in a drawer on a phone', async () => {
     const chat = await open('/', { width: 390, height: 800 })
     const list = chat.page.getByRole('navigation', { name: 'Conversations' })
@@ -107,14 +121,67 @@ describe('the page', () => {
     await list.getByRole('link', { name: /A long one/ }).click()
     await chat.messages.getByText('Answer 500.').waitFor()
     await vi.waitFor(async () => expect(await list.isVisible()).toBe(false), waiting)
-    const width = await chat.page.evaluate(() => document.documentElement.scrollWidth)
-    expect(width).toBe(390)
+    expect(await chat.page.evaluate(whatSticksOut)).toEqual([])
+    await chat.page.getByRole('button', { name: 'Show the list of conversations' }).click()
+    // It slides in.
+    await expect.poll(() => list.isVisible(), waiting).toBe(true)
+    await expect.poll(() => chat.page.evaluate(whatSticksOut), waiting).toEqual([])
+    // With the keyboard one is in the list, and afterwards where one was.
+    expect(await list.evaluate((element) => element.contains(document.activeElement))).toBe(true)
+    expect(await chat.page.locator('main').getAttribute('inert')).not.toBeNull()
+    await chat.page.keyboard.press('Escape')
+    await expect.poll(() => list.isVisible(), waiting).toBe(false)
+    expect(await chat.page.evaluate(() => document.activeElement?.ariaLabel)).toBe(
+      'Show the list of conversations',
+    )
+  })
+
+  it('lets arrow keys choose with whom to talk, and goes on to the first message after a click', async () => {
+    const chat = await open()
+    const choices = chat.page.getByRole('group', { name: 'With whom' })
+    await choices.getByRole('radio', { checked: true }).focus()
+    const hasFocus = () => choices.evaluate((element) => element.contains(document.activeElement))
+    for (let step = 0; step < 2; step++) {
+      await chat.page.keyboard.press('ArrowRight')
+      expect(await hasFocus()).toBe(true)
+    }
+    await choices.locator('label').first().click()
+    await expect.poll(hasFocus, waiting).toBe(false)
+    expect(await chat.field.evaluate((field) => field === document.activeElement)).toBe(true)
+  })
+
+  it('counts a message as the server does, by characters', async () => {
+    const chat = await open()
+    await chat.field.fill('👍'.repeat(6_000))
+    expect(await chat.page.getByRole('button', { name: 'Send' }).isEnabled()).toBe(true)
+    await chat.field.fill('👍'.repeat(10_001))
+    await chat.page.getByText('10,001 / 10,000').waitFor()
+    expect(await chat.page.getByRole('button', { name: 'Send' }).isEnabled()).toBe(false)
+  })
+
+  it('copies also where the browser has no clipboard for pages', async () => {
+    const chat = await open()
+    // As on a page over plain HTTP.
+    await chat.page.addInitScript(() =>
+      Object.defineProperty(navigator, 'clipboard', { value: undefined, configurable: true }),
+    )
+    await chat.page.reload()
+    await chat.say('/repeat Take this along')
+    await chat.untilDone()
+    await chat.replies.last().hover()
+    await chat.replies.last().getByRole('button', { name: 'Copy reply' }).click()
+    await chat.replies.last().getByRole('button', { name: 'Copied' }).waitFor()
+    await chat.field.fill('')
+    await chat.field.press('ControlOrMeta+V')
+    expect(await chat.field.inputValue()).toBe('Take this along')
   })
 
   it('asks for a token, says what is wrong with one, and keeps it out of the disk', async () => {
     const { context } = await browser.openProfile()
     const page = await context.newPage()
     await page.goto(app.url)
+    const draft = page.getByRole('textbox', { name: 'Write the first message' })
+    await draft.fill('Nobody else is to read this')
     await page.getByRole('button', { name: 'Account' }).click()
     await page.getByRole('menuitem', { name: 'Sign out' }).click()
     const field = page.getByRole('textbox', { name: 'Token' })
@@ -127,6 +194,7 @@ describe('the page', () => {
     await field.fill(`Bearer ${app.token({ user: 'mia' })}`)
     await page.getByRole('button', { name: 'Sign in', exact: true }).click()
     await page.getByText('mia', { exact: true }).waitFor()
+    expect(await draft.inputValue()).toBe('')
     expect(JSON.stringify(await context.storageState())).not.toContain('eyJ')
   })
 
@@ -152,6 +220,17 @@ describe('the page', () => {
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
+/** Watches for how few links there are in the list of conversations, from now on. */
+function fewestLinks() {
+  const seen = { links: Number.POSITIVE_INFINITY }
+  const count = () => {
+    seen.links = Math.min(seen.links, document.querySelectorAll('nav a').length)
+  }
+  new MutationObserver(count).observe(document.body, { childList: true, subtree: true })
+  count()
+  return seen
+}
+
 /** What axe finds that keeps people out, with where. */
 async function faultsOf(page: Page) {
   // Through the debugger: the page's own policy lets no foreign code in.
@@ -173,6 +252,19 @@ const isInView = (page: Page, text: string) =>
       const { top, bottom } = element.getBoundingClientRect()
       return top >= 0 && bottom <= innerHeight
     })
+
+/** What a person would have to touch or read beyond the edges of the screen. */
+function whatSticksOut() {
+  const shown = [...document.querySelectorAll('button, a, input, textarea, article, h1')].filter((element) =>
+    element.checkVisibility({ visibilityProperty: true }),
+  )
+  return shown
+    .filter((element) => {
+      const { left, right } = element.getBoundingClientRect()
+      return left < 0 || right > innerWidth
+    })
+    .map(({ outerHTML }) => outerHTML.slice(0, 120))
+}
 
 const placeOf = (page: Page, id: string | null) =>
   page.evaluate((id) => document.getElementById(id ?? '')?.getBoundingClientRect().top ?? Number.NaN, id)

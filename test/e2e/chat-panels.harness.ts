@@ -8,9 +8,12 @@ export const waiting = { timeout: 20_000, interval: 50 }
 
 export type PanelWorld = Awaited<ReturnType<typeof startPanelWorld>>
 
-/** A server whose default model cannot be reached, so that one is seen that cannot be chosen; and alice, who has sessions. */
+/**
+ * A server whose default model cannot be reached, so that one is seen that cannot be chosen, and whose documents are smaller
+ * than usual; and alice, who has sessions.
+ */
 export async function startPanelWorld(browser: ReturnType<typeof useBrowser>) {
-  const app = await startTestApp({ env: { DEFAULT_MODEL: 'ollama:llama3.2' } })
+  const app = await startTestApp({ env: { DEFAULT_MODEL: 'ollama:llama3.2', DOCUMENT_MAX_BYTES: '2500000' } })
   const alice = app.api()
   return { app, alice, open, openPanel }
 

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { useBrowser } from '../support/browser.ts'
+import { watchSession } from '../support/session-reader.ts'
 import { openChat, waiting } from './chat.harness.ts'
 
 let app: TestApp
@@ -19,7 +20,7 @@ describe('a conversation', () => {
   it('begins with the first words, and its reply comes word by word', async () => {
     const chat = await open('ada')
     await chat.page.getByText('Nothing here yet').waitFor()
-    await chat.say('/long 60 Why are there tides?')
+    await chat.say('/pace 20 /long 120 Why are there tides?')
     const sessionId = await chat.sessionId()
     const seen = new Set<string>()
     await vi.waitFor(async () => {
@@ -60,6 +61,12 @@ describe('a conversation', () => {
     )
     await chat.untilDone()
     expect(await chat.replies.count()).toBe(2)
+    const again = chat.replies.last()
+    await again.getByRole('button', { name: 'Earlier version' }).click()
+    await again.getByText(/earlier version/).waitFor()
+    expect(await again.getByRole('button', { name: 'Answer again' }).count()).toBe(0)
+    await again.getByRole('button', { name: 'Later version' }).click()
+    await chat.untilDone()
 
     await chat.field.press('ArrowUp')
     const edit = chat.page.getByRole('textbox', { name: 'Edit message' })
@@ -67,8 +74,18 @@ describe('a conversation', () => {
     await edit.press('Enter')
     await chat.messages.getByText('What is a monad?', { exact: true }).waitFor()
     await chat.untilDone()
-    expect((await chat.rows()).join()).not.toContain('What is an index?Copy')
+    expect(await chat.messages.getByText('What is an index?', { exact: true }).count()).toBe(0)
     expect(await chat.replies.count()).toBe(2)
+
+    // The version before, with the reply that it had; from there one can go on, too.
+    const edited = chat.messages.getByRole('article', { name: 'Message' }).last()
+    await edited.getByText('2 / 2').waitFor()
+    await edited.getByRole('button', { name: 'Earlier version' }).click()
+    await edited.getByText('What is an index?', { exact: true }).waitFor()
+    await edited.getByRole('region', { name: 'The reply that it had' }).getByText(/index/).first().waitFor()
+    expect(await edited.getByRole('button', { name: 'Edit message' }).count()).toBe(0)
+    await edited.getByRole('button', { name: 'Later version' }).click()
+    await edited.getByText('What is a monad?', { exact: true }).waitFor()
 
     const before = await chat.sessionId()
     await chat.replies.first().getByRole('button', { name: 'Go on from here in a new conversation' }).click()
@@ -77,7 +94,7 @@ describe('a conversation', () => {
     expect(chat.faults).toEqual([])
   })
 
-  it('shows what waits for its turn, and lets it be withdrawn', async () => {
+  it('shows what waits for its turn, and lets it be moved and withdrawn', async () => {
     const chat = await open('cleo')
     await chat.say('/long 3000 Go on and on.')
     await chat.untilReply(/A long reply/)
@@ -89,6 +106,16 @@ describe('a conversation', () => {
         expect(await queue.getByRole('listitem').allInnerTexts()).toEqual([
           'Second question',
           'Third question',
+        ]),
+      waiting,
+    )
+    expect(await chat.messages.getByText('Second question').count()).toBe(0)
+    await queue.getByRole('button', { name: 'Send earlier: Third question' }).click()
+    await vi.waitFor(
+      async () =>
+        expect(await queue.getByRole('listitem').allInnerTexts()).toEqual([
+          'Third question',
+          'Second question',
         ]),
       waiting,
     )
@@ -130,7 +157,8 @@ describe('a conversation', () => {
     await form.getByRole('button', { name: 'Send and go on' }).click()
     await form.waitFor({ state: 'detached' })
     await vi.waitFor(async () => expect(await chat.replies.count()).toBe(2), waiting)
-    await chat.messages.getByText('Answered').waitFor()
+    await chat.messages.getByText('Answered', { exact: true }).click()
+    await chat.messages.getByText('Booked for eight.', { exact: true }).waitFor()
     await chat.untilDone()
     expect(chat.faults).toEqual([])
   })
@@ -153,6 +181,16 @@ describe('two people', () => {
     await Promise.all([fay.untilDone(), gus.untilDone()])
     expect(await fay.replyText()).toBe(await gus.replyText())
     await fay.messages.getByRole('img', { name: 'gus' }).waitFor()
+
+    // More than have a place in the head.
+    for (const name of ['ann', 'ben', 'cat', 'dan', 'eli']) {
+      await app.api({ user: name }).run('{ viewer { user { id } } }')
+      await app
+        .api({ user: 'fay' })
+        .mutate('addParticipant', { sessionId, externalUserId: name, role: 'VIEWER' })
+      app.socket({ user: name }).watch(watchSession, { sessionId })
+    }
+    await fay.page.getByRole('group', { name: 'Here now' }).getByRole('img', { name: 'and 2 more' }).waitFor()
     expect([...fay.faults, ...gus.faults]).toEqual([])
   })
 

@@ -9,6 +9,7 @@ import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { createParley } from '@parley/client'
 import { chromium, type Page } from 'playwright-core'
 
 const root = join(import.meta.dirname, '../..')
@@ -35,6 +36,26 @@ const scenes: Record<string, (page: Page) => Promise<void>> = {
     await page.getByLabel('Write a message').fill('And of the moon?')
     await page.keyboard.press('Enter')
     await page.getByText('Waiting for this reply').waitFor()
+    await page.getByLabel('Write a message').fill('And of the sun?')
+    await page.keyboard.press('Enter')
+    await page.getByRole('button', { name: 'Send earlier: And of the sun?' }).waitFor()
+  },
+  async versions(page) {
+    await page.getByLabel('Write the first message').fill('/repeat The tide is low.')
+    await page.keyboard.press('Enter')
+    await page.getByRole('button', { name: 'Answer again' }).waitFor()
+    await page.getByLabel('Write a message').press('ArrowUp')
+    await page.getByLabel('Edit message').fill('/repeat The tide is high.')
+    await page.keyboard.press('Enter')
+    await page.getByText('/repeat The tide is high.').waitFor()
+    await page.getByRole('button', { name: 'Earlier version' }).first().click()
+    await page.getByText('earlier version').waitFor()
+  },
+  async passage(page) {
+    await open(page, 'Handbook')
+    await page.getByRole('list', { name: 'Sources' }).getByRole('button').first().click()
+    await page.getByRole('dialog').locator('mark').waitFor()
+    await page.waitForLoadState('networkidle')
   },
   async markdown(page) {
     await page.getByLabel('Write the first message').fill(`/repeat ${sampleMarkdown}`)
@@ -64,6 +85,9 @@ const scenes: Record<string, (page: Page) => Promise<void>> = {
     ]),
   ),
 }
+
+type CreateDocument = { createDocument: { document: { id: string } } }
+type DocumentChanged = { documentChanged: { status: string } }
 
 const sampleMarkdown = `# Tides in brief
 
@@ -136,6 +160,31 @@ for await (const line of createInterface({ input: server.stdout })) {
   if (line.includes('/graphql')) break
 }
 server.stdout.resume()
+
+await askTheHandbook()
+
+/** The demo data has no documents: a conversation that draws on one. */
+async function askTheHandbook() {
+  await using parley = createParley({ url: `${url}/graphql`, token })
+  const steps = [
+    'Fill it with water until the needle stands at one bar.',
+    'Close the tap and wait a minute.',
+    '',
+  ]
+  const text = `# Boilers\n\n## Filling\n\n${steps.join(' ').repeat(9)}\n\n## Noise\n\nA hum at night is the pump, which is harmless. A knock is air: bleed the radiators, the lowest first. ${'Then look at the needle again. '.repeat(14)}\n\n## Help\n\nThe number of the plumber is on the tank.`
+  const { document } = await parley.mutate<CreateDocument, object>(
+    `mutation ($input: CreateDocumentInput!) { createDocument(input: $input) {
+      ... on CreateDocumentPayload { document { id } } ... on Error { code message } } }`,
+    { title: 'Handbook of the boiler.md', mimeType: 'text/markdown', text },
+  )
+  for await (const { documentChanged } of parley.subscribe<DocumentChanged, object>(
+    'subscription ($id: ID!) { documentChanged(id: $id) { status } }',
+    { id: document.id },
+  ))
+    if (documentChanged.status === 'READY') break
+  const session = await parley.createSession({ title: 'Handbook', documentIds: [document.id] })
+  await session.send('Why does the boiler hum at night [1]?').done
+}
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',

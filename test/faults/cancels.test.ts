@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { requireRedis } from '../support/redis.ts'
 import { createRandom } from '../support/session-reader.ts'
-import { cancelRuns } from './cancels.ts'
+import { cancelRuns, eitherEnd } from './cancels.ts'
 import { createWorld, type World } from './world.ts'
 
 const seed = Number(process.env.FAULT_SEED ?? Math.floor(Math.random() * 1_000_000) + 1)
@@ -22,5 +22,5 @@ it(
   {
     timeout: 60_000 + scale * 60_000,
   },
-  () => cancelRuns(world, 12 * scale, random),
+  async () => expect(await cancelRuns(world, 12 * scale, random)).toEqual(eitherEnd),
 )

@@ -1,5 +1,6 @@
 import type { Acknowledged, FeedEvent, Observation, StoredSession } from './history.ts'
 import type { ModelCall } from './model.ts'
+import type { Freeze } from './nodes.ts'
 
 /**
  * Decides, when all is over, whether what was promised was kept: from what readers wrote down, what was acknowledged,
@@ -10,6 +11,8 @@ export type Evidence = {
   acknowledged: readonly Acknowledged[]
   sessions: readonly StoredSession[]
   calls: readonly ModelCall[]
+  /** Of each node. */
+  freezes: readonly (readonly Freeze[])[]
   /** The sessions of the readers, by the name of each. */
   sessionOf: ReadonlyMap<string, string>
   /** Whether readers were there to the end, so that each must hold what is stored. */
@@ -147,8 +150,22 @@ function firstWords(observations: Evidence['observations']): Map<string, number>
   return first
 }
 
+/**
+ * What a node was just asking when it was frozen reaches the model when it wakes: no look before the call can prevent
+ * that, and nothing of the answer is taken.
+ */
+const wasUnderWay = ({ startedAtMs, node }: ModelCall, seenAtMs: number, freezes: Evidence['freezes']) =>
+  freezes[node]?.some(
+    ({ fromMs, toMs }) => fromMs < seenAtMs && toMs <= startedAtMs && startedAtMs < toMs + wakingMs,
+  ) ?? false
+
+const wakingMs = 200
+
 /** One key, one message, one run, and no call of the model after a word of the reply had come. */
-function checkSends({ acknowledged, sessions, calls, observations }: Evidence, found: string[]): void {
+function checkSends(
+  { acknowledged, sessions, calls, freezes, observations }: Evidence,
+  found: string[],
+): void {
   const seenAtMs = firstWords(observations)
   const byKey = Map.groupBy(acknowledged, ({ clientId }) => clientId)
   for (const [clientId, copies] of byKey) {
@@ -165,7 +182,9 @@ function checkSends({ acknowledged, sessions, calls, observations }: Evidence, f
     const runs = session.runs.filter((run) => run.userMessageId === userMessageId)
     if (runs.length !== 1) found.push(`${clientId}: ${runs.length} runs`)
     const seen = seenAtMs.get(assistantMessageId) ?? Infinity
-    const late = calls.filter(({ key, startedAtMs }) => key === clientId && startedAtMs > seen)
+    const late = calls.filter(
+      (call) => call.key === clientId && call.startedAtMs > seen && !wasUnderWay(call, seen, freezes),
+    )
     if (late.length > 0) found.push(`${clientId}: the model was asked again after a word had come`)
   }
 }

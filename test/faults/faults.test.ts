@@ -14,6 +14,7 @@ import {
   partFromRedis,
   restartNode,
 } from './faults.ts'
+import { askAgainTooLate } from './overtaken.ts'
 import { type Fault, torment } from './torment.ts'
 import { createWorld, type World } from './world.ts'
 
@@ -46,6 +47,13 @@ describe(`two nodes, a database and a Redis (FAULT_SEED=${seed})`, () => {
   it('lose no word where connections break (G1, G9)', holds([cutConnections], 100, 20), timeoutMs)
   it('survive the death of a node in mid-reply (G1, G2, G4)', holds([killNode], 400, 1), timeoutMs)
   it('let nobody write who was frozen and taken over (G4, G14)', holds([freezeNode], 500), timeoutMs)
+  it(
+    'ask the model for nothing that was taken over while they slept (G4)',
+    async () => {
+      await askAgainTooLate(world, 'late')
+    },
+    timeoutMs,
+  )
   it(
     'go on while Redis is gone, empty, frozen or cut off (G11)',
     holds([emptyRedis, killRedis, freezeRedis, cutRedis, loseAnswers, partFromRedis], 400),

@@ -17,11 +17,15 @@ export type Node = {
   /** SIGSTOP: it holds its connections and does nothing. */
   freeze(): void
   thaw(): void
+  /** When it was frozen so far, by `performance.now()`. */
+  readonly freezes: readonly Freeze[]
   /** Bytes of memory that it holds. */
   memory(): Promise<number>
   /** Files and sockets that it has open. */
   handles(): Promise<number>
 }
+
+export type Freeze = { fromMs: number; toMs: number }
 
 const startTimeoutMs = 120_000
 
@@ -29,6 +33,7 @@ const startTimeoutMs = 120_000
 export async function createNode(root: string, env: Record<string, string>): Promise<Node> {
   const port = await freePort()
   let child: ChildProcess | undefined
+  const freezes: Freeze[] = []
   const isRunning = () => child !== undefined && child.exitCode === null && child.signalCode === null
 
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
@@ -67,8 +72,16 @@ export async function createNode(root: string, env: Record<string, string>): Pro
       await end('SIGKILL')
     },
     terminate: () => end('SIGTERM'),
-    freeze: () => void child?.kill('SIGSTOP'),
-    thaw: () => void child?.kill('SIGCONT'),
+    freeze() {
+      freezes.push({ fromMs: performance.now(), toMs: Infinity })
+      child?.kill('SIGSTOP')
+    },
+    thaw() {
+      const last = freezes.at(-1)
+      if (last) last.toMs = performance.now()
+      child?.kill('SIGCONT')
+    },
+    freezes,
     async memory() {
       const status = await readFile(`/proc/${child?.pid}/status`, 'utf8')
       return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024

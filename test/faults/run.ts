@@ -3,13 +3,15 @@ import { parseArgs } from 'node:util'
 
 /**
  * The long form of the fault tests: `npm run test:faults -- --minutes 30`, round after round with a new seed, which
- * it prints; `--seed 7` plays one again. The short form runs with all other tests.
+ * it prints; `--seed 7` plays one again. What is at full size with `--size 1` has a tenth of it by default. The short form
+ * runs with all other tests.
  */
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '10' },
     seed: { type: 'string' },
     scale: { type: 'string', default: '4' },
+    size: { type: 'string', default: '0.1' },
   },
 })
 const endAtMs = Date.now() + Number(values.minutes) * 60_000
@@ -18,7 +20,12 @@ let failures = 0
 
 const round = () =>
   new Promise<number>((resolve) => {
-    const env = { ...process.env, FAULT_SEED: String(seed), FAULT_SCALE: values.scale }
+    const env = {
+      ...process.env,
+      FAULT_SEED: String(seed),
+      FAULT_SCALE: values.scale,
+      FAULT_SIZE: values.size,
+    }
     const child = spawn('vitest', ['run', 'test/faults', '--config', 'test/faults/vitest.config.ts'], {
       env,
       stdio: 'inherit',
@@ -29,7 +36,7 @@ const round = () =>
 do {
   const minutesLeft = Math.max(Math.ceil((endAtMs - Date.now()) / 60_000), 0)
   process.stdout.write(
-    `\nFAULT_SEED=${seed} FAULT_SCALE=${values.scale}, ${minutesLeft} min left, ${failures} failed so far\n`,
+    `\nFAULT_SEED=${seed} FAULT_SCALE=${values.scale} FAULT_SIZE=${values.size}, ${minutesLeft} min left, ${failures} failed so far\n`,
   )
   if ((await round()) !== 0) failures += 1
   seed += 1

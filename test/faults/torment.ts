@@ -21,14 +21,17 @@ export type Torment = {
   faults: readonly Fault[]
   /** Milliseconds between the end of one fault and the next. */
   restMs: number
-  /** Milliseconds after the last fault by which everything must have come to its end: what is promised by default. */
+  /**
+   * Milliseconds after the last fault by which everything must have come to its end, beside what those in line take: what
+   * is promised by default.
+   */
   healMs?: number | undefined
 }
 
 const promisedHealMs = 25_000
 
-/** `attachments`: how often readers came, the first time and back. */
-export type Outcome = { violations: string[]; attachments: number }
+/** `attachments`: how often readers came, the first time and back. `statuses`: how the runs ended. */
+export type Outcome = { violations: string[]; attachments: number; statuses: string[] }
 
 /** Lets clients work while faults happen, waits until all is over, and gives what was violated. */
 export async function torment(world: World, asked: Torment, random: () => number): Promise<Outcome> {
@@ -63,7 +66,8 @@ export async function torment(world: World, asked: Torment, random: () => number
     for (let place = 0; place < messages || !areCutEnough(); place += 1) {
       const key = `key-${index}-${place}`
       await writer.send(sessionId, key, question(key, words, paceMs), copies)
-      await sleep(random() * words * paceMs)
+      // Some wait in line for each other; it must not grow for as long as somebody is to be cut.
+      await sleep((random() + (place < messages ? 0 : 1)) * words * paceMs)
     }
   })
   try {
@@ -77,12 +81,19 @@ export async function torment(world: World, asked: Torment, random: () => number
     acknowledged: writers.flatMap(({ writer }) => writer.acknowledged),
     sessions: await Promise.all(writers.map(({ sessionId }) => world.stored(sessionId))),
     calls: world.model.calls,
+    freezes: world.nodes.map(({ freezes }) => freezes),
     sessionOf,
     areReadersComplete: true,
   })
-  const violations = await settled(evidence, asked.healMs ?? promisedHealMs)
+  const open = (await evidence()).sessions.map(
+    ({ runs }) => runs.filter(({ finishedAt }) => !finishedAt).length,
+  )
+  const lineMs = Math.max(0, ...open) * words * paceMs
+  const violations = await settled(evidence, (asked.healMs ?? promisedHealMs) + lineMs)
   await Promise.all(readers.map((reader) => reader.stop()))
-  return { violations, attachments: attached() }
+  const { sessions } = await evidence()
+  const statuses = sessions.flatMap(({ runs }) => runs.map(({ status }) => status))
+  return { violations, attachments: attached(), statuses }
 }
 
 /** What is still wrong when the time to heal is over; nothing, as soon as everything is right. */

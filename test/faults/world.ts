@@ -30,6 +30,7 @@ export type World = {
   readonly model: FaultModel
   /** Kills PostgreSQL, all of its processes; it comes back by itself within some seconds. */
   killPostgres(): Promise<void>
+  token(user: string, role?: 'USER' | 'ADMIN'): string
   writer(user: string): Writer
   /** Through the networks, a random node at each attempt. */
   reader(name: string, user: string, sessionId: string): Reader
@@ -42,8 +43,8 @@ export type World = {
 
 type Options = {
   nodes?: number
-  /** Where the sources are that the nodes run. */
-  root?: string
+  /** Where the sources are that the nodes run; one for all, or one for each. */
+  root?: string | readonly string[]
   /** False: PostgreSQL says that it has committed before it has. */
   isDurable?: boolean | undefined
   env?: Record<string, string>
@@ -75,7 +76,6 @@ export async function createWorld({
     const settings = {
       DATABASE_URL: postgres.url,
       REDIS_URL: `redis://127.0.0.1:${redisNetwork.port}`,
-      COMPATIBLE_BASE_URL: model.url,
       DEFAULT_MODEL: 'compatible:fault',
       OLLAMA_BASE_URL: 'http://127.0.0.1:9',
       RUNS_PER_USER: '1000',
@@ -90,7 +90,8 @@ export async function createWorld({
     const nodes: Node[] = []
     const networks: Network[] = []
     for (let index = 0; index < count; index += 1) {
-      const node = await createNode(root, settings)
+      const sources = typeof root === 'string' ? root : (root[index] ?? checkout)
+      const node = await createNode(sources, { COMPATIBLE_BASE_URL: model.url(index), ...settings })
       opened.push(() => node.kill())
       await node.start()
       const network = await createNetwork(() => node.port)
@@ -99,8 +100,8 @@ export async function createWorld({
       networks.push(network)
     }
     const tokens = createTokens(loadConfig({ NODE_ENV: 'test' }).auth)
-    const token = (subject: string) =>
-      tokens.sign?.({ subject, tenant: 'demo', role: 'USER' }, { expiresIn: 7_200 }) ?? ''
+    const token: World['token'] = (subject, role = 'USER') =>
+      tokens.sign?.({ subject, tenant: 'demo', role }, { expiresIn: 7_200 }) ?? ''
     const nextPort = () => (networks[pick(count)] as Network).port
     // Each has a connection of its own, and the nodes need some, too.
     const inLine = createGate(20)
@@ -108,7 +109,7 @@ export async function createWorld({
       inLine(() => query<Row & Record<string, unknown>>(postgres.url, sql, { values }))
     const writer = (user: string) => createWriter({ token: token(user), nextPort })
     return {
-      ...{ nodes, networks, redis, redisNetwork, model, rows, writer, stop },
+      ...{ nodes, networks, redis, redisNetwork, model, rows, token, writer, stop },
       killPostgres: postgres.kill,
       reader: (name, user, sessionId) => createReader({ name, sessionId, token: token(user), nextPort }),
       async createSession(user) {

@@ -48,8 +48,19 @@ export function createWriter({ token, nextPort, giveUpAfterMs = 60_000 }: Option
     acknowledged,
     run,
     async send(sessionId, clientId, content, copies = 1) {
+      const input = { sessionId, clientId, content }
+      const startedAtMs = performance.now()
+      /** A line that is full is waited for. */
+      const sendOnce = async () => {
+        for (;;) {
+          const { sendMessage: answer } = await run(sendMessage, { input })
+          const isOver = performance.now() - startedAtMs > giveUpAfterMs
+          if (answer.code !== 'LIMIT_EXCEEDED' || isOver) return answer
+          await sleep(200)
+        }
+      }
       const answers = Array.from({ length: copies }, async () => {
-        const { sendMessage: answer } = await run(sendMessage, { input: { sessionId, clientId, content } })
+        const answer = await sendOnce()
         if (answer.__typename !== 'SendMessagePayload') throw new Error(`${clientId}: ${answer.message}`)
         const { userMessage, assistantMessage, run: started } = answer
         acknowledged.push({

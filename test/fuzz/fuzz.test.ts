@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { startTestApp } from '../support/app.ts'
-import { openNeighbour } from '../support/neighbour.ts'
+import { neighbourBeside } from '../support/neighbour.ts'
 import { fuzz } from './fuzz.ts'
 import { createRandom } from './random.ts'
 
@@ -13,7 +13,7 @@ it(`what is made at random from the schema finds no fault, no leak and no end: F
   timeout: (seconds + 60) * 1_000,
 }, async () => {
   const app = await startTestApp()
-  const neighbour = await openNeighbour(app)
+  await neighbourBeside(app)
   const ids = [...(await idsOf('fuzz', 'words')), ...(await idsOf('other', canary))]
 
   async function idsOf(tenant: string, text: string): Promise<string[]> {
@@ -31,6 +31,4 @@ it(`what is made at random from the schema finds no fault, no leak and no end: F
   process.stdout.write(`fuzz: seed ${seed}, ${asked} operations, ${answered} of them answered\n`)
   expect(findings.map((finding) => JSON.stringify(finding).slice(0, 3_000))).toEqual([])
   expect(answered).toBeGreaterThan(asked / 20)
-  await neighbour.isServed()
-  neighbour.leave()
 })

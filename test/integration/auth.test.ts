@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { alice, encode, forge, hs256, now, rsa } from '../support/forge.ts'
 import { openFrames } from '../support/frames.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 import { query } from '../support/postgres.ts'
 
 let app: TestApp
@@ -10,9 +11,11 @@ beforeAll(async () => {
   app = await startTestApp({ env: { AUTO_CREATE_TENANTS: 'false' } })
   await query(
     app.databaseUrl,
-    `INSERT INTO tenants (id, slug, name) VALUES (gen_random_uuid(), 'demo', 'Demo')`,
+    `INSERT INTO tenants (id, slug, name) VALUES (gen_random_uuid(), 'demo', 'Demo'),
+       (gen_random_uuid(), 'neighbours', 'Neighbours')`,
   )
 })
+besideNeighbour(() => app)
 
 const viewer = '{ viewer { user { externalId } tenant { slug } role } }'
 
@@ -22,7 +25,10 @@ async function ask(headers: Record<string, string>, body: object = { query: view
     headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify(body),
   })
-  return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+  const text = await response.text()
+  // A subscription is answered as a stream of events.
+  const json = /^event: next\ndata: (.*)$/m.exec(text)?.[1] ?? text
+  return { status: response.status, body: JSON.parse(json) as Record<string, unknown> }
 }
 
 /** How the socket closes for a token that is not accepted, or the code of the first operation's error. */
@@ -150,7 +156,10 @@ describe('a token', () => {
   })
 
   it('that is refused leaves no user behind', async () => {
-    const users = await query<{ name: string }>(app.databaseUrl, 'SELECT external_id AS name FROM users')
+    const users = await query<{ name: string }>(
+      app.databaseUrl,
+      "SELECT external_id AS name FROM users WHERE external_id <> 'neighbour'",
+    )
     expect(users).toEqual([{ name: 'alice' }])
   })
 })

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { newId } from '../../src/lib/ids.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { doorNames, openDoors } from '../support/doors.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 
 let app: TestApp
 let sessionId: string
@@ -15,6 +16,7 @@ beforeAll(async () => {
   const sent = await alice.sendMessage({ sessionId, content: 'Hello', wait: true })
   replyId = sent.assistantMessage.id
 })
+besideNeighbour(() => app)
 
 const list = `query ($first: Int, $after: Cursor, $last: Int, $before: Cursor, $offset: Int, $orderBy: SessionOrder! = { field: CREATED_AT }, $filter: SessionFilter) {
   sessions(first: $first, after: $after, last: $last, before: $before, offset: $offset, orderBy: $orderBy, filter: $filter) {
@@ -61,7 +63,14 @@ describe.each(doorNames)('over %s', (door) => {
       [operation, { id: sessionId, first: 2 ** 31 }, 'first'],
       [operation, { id: sessionId, first: '2' }, 'first'],
       [operation, { id: sessionId, first: 1.5 }, 'first'],
-      [operation, { id: sessionId, offset: -1 }, 'offset: -1 is out of range; allowed is 0 and above'],
+      ...[-1, 1_000_001, 2 ** 31 - 1].map(
+        (offset) =>
+          [
+            operation,
+            { id: sessionId, offset },
+            `offset: ${offset} is out of range; allowed is 0 to 1000000`,
+          ] as [string, Record<string, unknown>, string],
+      ),
       [operation, { id: sessionId, first: 1, last: 1 }, 'last: cannot be combined with first'],
     ]
     await refused([...sizes(list, 100), ...sizes(messages, 200), ...sizes(observed, 200)])
@@ -170,6 +179,17 @@ describe.each(doorNames)('over %s', (door) => {
         ),
       ),
       [list, { filter: { agent: 'agent_x' } }, 'filter.agent: "agent_x" is not an id'],
+      [list, { filter: { agent: '' } }, 'filter.agent: is empty'],
+      [
+        'query ($filter: SearchFilter) { search(query: "x", filter: $filter) { totalCount } }',
+        { filter: { agent: '' } },
+        'filter.agent: is empty',
+      ],
+      [
+        'query ($id: ID!) { session(id: $id) { messages(author: "") { nodes { id } } } }',
+        { id: sessionId },
+        'author: "" is not an id',
+      ],
       [list, { filter: { title: 'x'.repeat(10_000) } }, 'filter.title: has 10000 characters; at most 255'],
       [list, { filter: { tags: Array(21).fill('x') } }, 'filter.tags: has more than 20 entries'],
       ...['createdAfter', 'createdBefore', 'lastMessageAfter', 'lastMessageBefore'].map(

@@ -3,6 +3,7 @@ import { digestOf } from '../../src/lib/digest.ts'
 import { encodeId, newId } from '../../src/lib/ids.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { doorNames, openDoors } from '../support/doors.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 import { query } from '../support/postgres.ts'
 import { badInputs, malformedIds } from './bad-input.cases.ts'
 import { type Ids, matrix, ofEachType } from './tenancy.matrix.ts'
@@ -14,13 +15,16 @@ beforeAll(async () => {
   sessionId = await app.api().createSession({ title: 'Kept' })
   await app.api().sendMessage({ sessionId, content: 'Hello', wait: true })
 })
+besideNeighbour(() => app)
 
 /** Everything that these tests must leave alone. */
 const stored = () =>
   query(
     app.databaseUrl,
-    `SELECT (SELECT count(*) FROM messages) AS messages, (SELECT count(*) FROM runs) AS runs,
-       (SELECT json_agg(s ORDER BY id) FROM sessions s) AS sessions`,
+    `SELECT (SELECT count(*) FROM messages WHERE tenant_id = t.id) AS messages,
+       (SELECT count(*) FROM runs WHERE tenant_id = t.id) AS runs,
+       (SELECT json_agg(s ORDER BY id) FROM sessions s WHERE tenant_id = t.id) AS sessions
+     FROM tenants t WHERE slug = 'demo'`,
   )
 
 const mutation = (

@@ -1,4 +1,4 @@
-import { gql } from '@apollo/client'
+import { type DocumentNode, gql } from '@apollo/client'
 import { createParleyApollo, parleyOf } from '@parley/client/apollo'
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
@@ -82,6 +82,75 @@ describe('the cache', () => {
     const key = client.cache.identify(message)
     client.cache.writeFragment({ id: key, fragment, data: { content: 'Mess', status: 'STREAMING' } })
     expect(read().nodes[0]).toMatchObject({ content: 'Message 2', status: 'COMPLETE' })
+  })
+})
+
+describe('what is read in parts', () => {
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  const read = (client: ReturnType<typeof connect>, query: DocumentNode): any => client.readQuery({ query })
+
+  it('is joined where an object has no id of its own', async () => {
+    const client = connect('dan')
+    const id = await app.api({ user: 'dan' }).createSession()
+    const parts = [
+      gql`{ viewer { role } }`,
+      gql`{ viewer { user { id externalId } } }`,
+      gql`query { session(id: "${id}") { id usage { inputTokens } } }`,
+      gql`query { session(id: "${id}") { id usage { cost } } }`,
+    ]
+    for (const query of parts) await client.query({ query })
+    expect(read(client, gql`{ viewer { role user { externalId } } }`)).toMatchObject({
+      viewer: { role: 'USER', user: { externalId: 'dan' } },
+    })
+    const usage = gql`query { session(id: "${id}") { id usage { inputTokens cost } } }`
+    expect(read(client, usage).session.usage).toMatchObject({ inputTokens: 0, cost: '0' })
+  })
+
+  it('stays known of people who take part, where others ask for less or somebody leaves', async () => {
+    const client = connect('pam')
+    const api = app.api({ user: 'pam' })
+    const id = await api.createSession()
+    const { viewer } = await app.api({ user: 'quinn' }).run('{ viewer { user { id } } }')
+    await api.mutate('addParticipant', { sessionId: id, externalUserId: 'quinn', role: 'EDITOR' })
+    const whole = gql`query { session(id: "${id}") { id participants { role since user { id externalId } } } }`
+    const less = gql`query { session(id: "${id}") { id participants { role user { id } } } }`
+    await client.query({ query: whole })
+    await client.query({ query: less, fetchPolicy: 'network-only' })
+    const known = () =>
+      read(client, whole)?.session.participants.map(
+        ({ role, since, user }: { role: string; since: string; user: { externalId: string } }) =>
+          since && `${user.externalId} ${role}`,
+      )
+    expect(known()).toEqual(['pam OWNER', 'quinn EDITOR'])
+    await api.mutate('removeParticipant', { sessionId: id, userId: viewer.user.id })
+    await client.query({ query: less, fetchPolicy: 'network-only' })
+    expect(known()).toEqual(['pam OWNER'])
+  })
+
+  it('is found by its id, whatever list it came with', async () => {
+    const client = connect('eli')
+    const id = await app.api({ user: 'eli' }).createSession({ title: 'Listed' })
+    await client.query({ query: listQuery })
+    const byId = gql`query { session(id: "${id}") { id title } }`
+    expect(read(client, byId)).toMatchObject({ session: { title: 'Listed' } })
+  })
+
+  it('has calls of tools by their message, and no author until it was asked for', async () => {
+    const client = connect('fin')
+    const fragment = gql`fragment Calls on Message { id author { id } toolCalls { id name } }`
+    const calls = [
+      ['one', 'tide_at'],
+      ['two', 'wind_at'],
+    ] as const
+    for (const [id, name] of calls)
+      client.cache.writeFragment({
+        fragment: gql`fragment Told on Message { id toolCalls { id name } }`,
+        data: { __typename: 'Message', id, toolCalls: [{ __typename: 'ToolCall', id: 'call_1', name }] },
+      })
+    const stored = calls.map(([id]) => client.cache.readFragment({ fragment, id: `Message:${id}` }))
+    expect(stored).toMatchObject(
+      calls.map(([id, name]) => ({ id, author: null, toolCalls: [{ id: 'call_1', name }] })),
+    )
   })
 })
 

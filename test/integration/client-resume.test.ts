@@ -109,6 +109,76 @@ describe.each([
   })
 })
 
+/** A network that says everything twice: each frame again after the next, so that what comes again is also out of its order. */
+class EchoingSocket extends WebSocket {
+  override set onmessage(listener: ((event: MessageEvent) => void) | null) {
+    let last: MessageEvent | undefined
+    super.onmessage = (event: MessageEvent) => {
+      listener?.(event)
+      if (last) listener?.(last)
+      last = String(event.data).includes('"type":"next"') ? event : undefined
+    }
+  }
+}
+
+/** The same over SSE. */
+const echoingFetch: typeof fetch = async (...request) => {
+  const response = await fetch(...request)
+  if (!response.headers.get('content-type')?.startsWith('text/event-stream')) return response
+  let rest = ''
+  let last = ''
+  const echo = new TransformStream<string, string>({
+    transform(chunk, stream) {
+      const blocks = (rest + chunk).split('\n\n')
+      rest = blocks.pop() ?? ''
+      for (const block of blocks) {
+        stream.enqueue(`${block}\n\n${last}`)
+        last = block.includes('event: next') ? `${block}\n\n` : ''
+      }
+    },
+  })
+  const body = response.body?.pipeThrough(new TextDecoderStream()).pipeThrough(echo)
+  return new Response(body?.pipeThrough(new TextEncoderStream()) ?? null, response)
+}
+
+it.each(['websocket', 'sse'] as const)('gives no event twice that comes twice over %s', async (transport) => {
+  await using parley = openClient(app, { transport, webSocket: EchoingSocket, fetch: echoingFetch })
+  const session = await parley.createSession()
+  const cursors: string[] = []
+  let text = ''
+  for await (const event of session.events()) {
+    if (event.__typename === 'SessionSnapshot') await session.send('/long 30').sent
+    if (event.__typename === 'TextDelta') text += event.text
+    cursors.push(event.cursor)
+    if (event.__typename === 'RunFinished') break
+  }
+  expect(cursors.length).toBeGreaterThan(20)
+  expect(cursors).toEqual([...new Set(cursors)])
+  expect((await session.read()).messages[1]?.content).toBe(text)
+})
+
+it('lets a reader that is slow take its time: what it cannot hold is left at the server', async () => {
+  let asked = 0
+  class CountingSocket extends WebSocket {
+    override send(data: string) {
+      if (data.includes('"type":"subscribe"')) asked++
+      super.send(data)
+    }
+  }
+  await using parley = openClient(app, { webSocket: CountingSocket })
+  const session = await parley.createSession()
+  let text = ''
+  for await (const event of session.events()) {
+    // All of it is written before the first word of it is read.
+    if (event.__typename === 'SessionSnapshot')
+      await app.api().sendMessage({ sessionId: session.id, content: '/pace 2000 /long 2500', wait: true })
+    if (event.__typename === 'TextDelta') text += event.text
+    if (event.__typename === 'RunFinished') break
+  }
+  expect((await session.read()).messages[1]?.content).toBe(text)
+  expect(asked).toBeGreaterThan(1)
+})
+
 describe('a client whose server stops', () => {
   it('goes on with the next one: a text is whole, a send arrives once', async () => {
     await using parley = open('websocket')

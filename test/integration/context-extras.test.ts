@@ -103,6 +103,45 @@ describe('summaries', () => {
   }, 60_000)
 })
 
+describe('what there is no room for', () => {
+  const long = (name: string) => ({ role: 'USER', content: `${name} ${'w '.repeat(140)}` })
+  const shownIn = (
+    { parts }: { parts: { kind: string; message: { content: string } | null }[] },
+    of: string,
+  ) => parts.flatMap(({ kind, message }) => (kind === of && message ? message.content.split(' ')[0] : []))
+
+  it('is summarised, even where it is among the last messages', async () => {
+    const contextPolicy = { kind: 'SUMMARIZE', tokens: 500, keepLast: 50 }
+    const messages = ['A', 'B', 'C', 'D', 'E', 'F', 'G', 'H'].map(long)
+    const { api, sessionId } = await sessionWith(app, messages, { contextPolicy }, 'uma')
+    const before = summaries.length
+    await ask(api, sessionId, 'First')
+    await vi.waitFor(
+      async () => expect((await preview(api, sessionId, { content: 'x' })).dropped.turns).toBe(0),
+      { timeout: 20_000 },
+    )
+    const shown = await preview(api, sessionId, { content: 'x' })
+    const told = summaries.slice(before).map(({ messages }) => messages[1]?.content.match(/\b[A-H](?= w)/g))
+    expect([...told.flat(), ...shownIn(shown, 'MESSAGE')]).toEqual([
+      ...['A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'First', 'Reply'],
+    ])
+    expect(shownIn(shown, 'MESSAGE').length).toBeGreaterThan(3)
+  })
+
+  it('is looked through for passages, even where it is among the last messages', async () => {
+    const contextPolicy = { kind: 'RETRIEVAL', tokens: 400, keepLast: 20 }
+    const messages = [
+      { role: 'USER', content: 'Secrets: the password of the harbour is swordfish' },
+      ...['A', 'B', 'C', 'D', 'E'].map(long),
+      { role: 'USER', content: 'Recent: the harbour has no other password' },
+    ]
+    const { api, sessionId } = await sessionWith(app, messages, { contextPolicy }, 'vera')
+    const shown = await preview(api, sessionId, { content: 'What is the password of the harbour?' })
+    expect(shownIn(shown, 'PASSAGE')).toEqual(['Secrets:'])
+    expect(shownIn(shown, 'MESSAGE')).toEqual(['B', 'C', 'D', 'E', 'Recent:'])
+  })
+})
+
 describe('passages', () => {
   it('come from what the person may see, and from nobody else', async () => {
     const contextPolicy = { kind: 'RETRIEVAL', keepLast: 2, passages: 5 }
@@ -172,5 +211,20 @@ describe('what is remembered', () => {
     await query(app.databaseUrl, `UPDATE memories SET expires_at = now() WHERE value = '"of Rosa"'`)
     await ask(robot, sessionId, 'Hello')
     expect(JSON.stringify(requests.at(-1))).not.toContain('of Rosa')
+  })
+
+  it('goes along as far as there is room, whatever value is too large', async () => {
+    const contextPolicy = { kind: 'HIERARCHICAL', tokens: 400 }
+    const { api, sessionId } = await sessionWith(app, [], { contextPolicy }, 'tess')
+    const save = (key: string, value: string) => api.mutate('saveMemory', { scope: 'USER', key, value })
+    for (const key of ['a', 'b', 'c', 'd']) await save(key, `small ${key} ${'z'.repeat(150)}`)
+    await save('huge', 'x'.repeat(2_000))
+    await save('last', 'of all')
+    const shown = await preview(api, sessionId, { content: 'Hello' })
+    await ask(api, sessionId, 'Hello')
+    expect(sentMessages(requests.at(-1))).toEqual(messagesOf(shown))
+    const memories = sentMessages(requests.at(-1)).find(({ content }) => content.startsWith('<memories>'))
+    const keys = memories?.content.match(/(?<="key":")\w+/g)
+    expect(keys).toEqual(['c', 'd', 'last'])
   })
 })

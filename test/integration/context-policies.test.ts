@@ -108,19 +108,19 @@ describe('the preview is what the model gets', () => {
       role: null,
       content: expect.stringContaining('look'),
     })
-    expect(shown.dropped).toMatchObject({ turns: 1 })
+    expect(shown.dropped).toMatchObject({ turns: 1, reason: 'MESSAGES' })
   })
 })
 
 describe('what does not fit', () => {
   it('is left out in whole turns, the oldest first, and told', async () => {
     const { api, sessionId } = await sessionWith(app, talk(10))
-    await app.api().run('{ models { id } }')
     const shown = await preview(api, sessionId, { content: 'Now', model: 'wide:small' })
     await ask(api, sessionId, 'Now', { model: 'wide:small' })
     expect(sentMessages(requests.at(-1))).toEqual(messagesOf(shown))
     expect(shown).toMatchObject({ limit: 300, countedBy: expect.stringMatching(/RATIO/) })
     expect(shown.dropped.turns).toBeGreaterThan(4)
+    expect(shown.dropped.reason).toBe('ROOM')
     expect(shown.dropped.tokens).toBeGreaterThan(300)
     expect(contentsOf(requests.at(-1)).slice(0, 2)).toEqual([
       'Be kind.',

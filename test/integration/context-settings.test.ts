@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
-import { createWideProvider, sessionWith, talk } from './context.harness.ts'
+import { createWideProvider, preview, sessionWith, talk } from './context.harness.ts'
+import { readyDocument } from './documents.harness.ts'
 import { ask } from './messages.harness.ts'
 
 const { provider } = createWideProvider()
@@ -140,4 +141,25 @@ describe('settings', () => {
     const stranger = await app.api({ user: 'vera' }).send(asked, { id: sessionId })
     expect(stranger).toEqual({ data: { session: null } })
   })
+})
+
+it('a preview shows a send with its documents', async () => {
+  const alice = app.api()
+  const owls = await readyDocument(alice, { title: 'Owls', text: 'Owls eat mice.' })
+  const frogs = await readyDocument(alice, { title: 'Frogs', text: 'Frogs eat flies.' })
+  const sessionId = await alice.createSession({ documentIds: [owls] })
+  const shownOf = async (documentIds?: string[]) =>
+    JSON.stringify(await preview(alice, sessionId, { content: 'What do they eat?', documentIds }))
+  expect(await shownOf()).toContain('Owls eat mice.')
+  expect(await shownOf([frogs])).toContain('Frogs eat flies.')
+  expect(await shownOf([frogs])).not.toContain('Owls')
+  expect(await shownOf([])).not.toContain('Owls')
+  const bob = app.api({ user: 'bob' })
+  const foreign = await readyDocument(bob, { title: 'Bats', text: 'Bats eat moths.' })
+  const { errors } = await alice.send(
+    `query ($id: ID!, $documentIds: [ID!]) { session(id: $id) {
+      contextPreview(content: "x", documentIds: $documentIds) { limit } } }`,
+    { id: sessionId, documentIds: [foreign] },
+  )
+  expect(errors?.[0]?.extensions.code).toBe('NOT_FOUND')
 })

@@ -1,4 +1,4 @@
-import type { ModelRequest, Provider } from '../../src/llm/provider.ts'
+import type { FinishReason, ModelRequest, Provider } from '../../src/llm/provider.ts'
 import { isSummaryRequest } from '../../src/llm/summary-request.ts'
 import type { Api } from '../support/api.ts'
 import type { TestApp } from '../support/app.ts'
@@ -8,6 +8,9 @@ import { addMessages } from './messages.harness.ts'
 export function createWideProvider() {
   const requests: ModelRequest[] = []
   const summaries: ModelRequest[] = []
+  /** What an answer waits for before it ends. */
+  const waits: { reply?: Promise<void>; summary?: Promise<void> } = {}
+  const summaryEnd: { finishReason: FinishReason } = { finishReason: 'stop' }
   const provider: Provider = {
     name: 'wide',
     list: async () => [
@@ -23,14 +26,15 @@ export function createWideProvider() {
         type: 'text-delta',
         text: isSummary ? `Summary ${summaries.length}` : `Reply ${requests.length}`,
       }
+      await (isSummary ? waits.summary : waits.reply)
       yield {
         type: 'usage',
         usage: { inputTokens: inputTokens(request), outputTokens: 5, cachedInputTokens: 0 },
       }
-      yield { type: 'end', finishReason: 'stop' }
+      yield { type: 'end', finishReason: isSummary ? summaryEnd.finishReason : 'stop' }
     },
   }
-  return { provider, requests, summaries }
+  return { provider, requests, summaries, waits, summaryEnd }
 }
 
 /** As many as the server takes for granted. */
@@ -38,13 +42,15 @@ export const inputTokens = ({ messages }: ModelRequest): number =>
   Math.ceil(messages.reduce((sum, { content }) => sum + content.length, 0) / 4)
 
 export const previewFields = `parts { kind role content tokens message { id content } } totalTokens limit
-  dropped { turns tokens } countedBy`
+  dropped { turns tokens reason } countedBy`
 
 // biome-ignore lint/suspicious/noExplicitAny: answers are as free in shape as the queries of the tests
 export async function preview(api: Api, id: string, args: Record<string, unknown> = {}): Promise<any> {
   const { session } = await api.run(
-    `query ($id: ID!, $content: String, $model: String, $contextPolicy: ContextPolicyInput) { session(id: $id) {
-      contextPreview(content: $content, model: $model, contextPolicy: $contextPolicy) { ${previewFields} } } }`,
+    `query ($id: ID!, $content: String, $model: String, $contextPolicy: ContextPolicyInput,
+      $documentIds: [ID!]) { session(id: $id) {
+      contextPreview(content: $content, model: $model, contextPolicy: $contextPolicy,
+      documentIds: $documentIds) { ${previewFields} } } }`,
     { id, ...args },
   )
   return session.contextPreview

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Api } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { addMessages } from './messages.harness.ts'
 
 const create = `mutation ($input: CreateSessionInput!) { createSession(input: $input) {
   __typename
@@ -177,5 +178,23 @@ describe('a title', () => {
     const sent = await alice.sendMessage({ sessionId: session.id, content })
     expect(sent.userMessage.content).toBe(content)
     expect(await titleOf(alice, session.id)).toEqual({ title: expected, titleSource: 'FIRST_MESSAGE' })
+  })
+
+  it('is cut to what a title may have, which is no more than can be stored', async () => {
+    const small = await startTestApp({ env: { CHAT_TITLE_MAX_LENGTH: '20' } })
+    const alice = small.api()
+    const content = 'More words than a title may have here'
+    for (const how of ['addMessages', 'sendMessage']) {
+      const { session } = await createBy(alice, {})
+      if (how === 'sendMessage') await alice.sendMessage({ sessionId: session.id, content })
+      else await addMessages(alice, session.id, [{ role: 'USER', content }])
+      expect((await titleOf(alice, session.id)).title).toBe('More words than a…')
+    }
+    const large = (await startTestApp({ env: { CHAT_TITLE_MAX_LENGTH: '800' } })).api()
+    // Which no compression makes smaller.
+    const title = Array.from({ length: 800 }, () =>
+      String.fromCharCode(0x4e00 + Math.floor(Math.random() * 20_000)),
+    ).join('')
+    expect((await createBy(large, { title })).session).toMatchObject({ title })
   })
 })

@@ -70,16 +70,8 @@ describe.each(operations)('the operations of $page', ({ named }) => {
 /** What a recipe leaves to its reader. */
 const uses: Record<string, string> = {
   Relay: `
-    const execute = (operationKind: string, text: string, variables: Variables = {}) =>
-      environment.getNetwork().execute(
-        { name: 'Recipe', operationKind, text, id: null, metadata: {} } as never, variables as never, {})
-    const { data } = await execute('mutation',
-      'mutation { createSession(input: {}) { ... on CreateSessionPayload { session { id } } } }').toPromise() as any
-    const sessionId = data.createSession.session.id
-    const first = await new Promise<any>((next, error) => execute('subscription',
-      'subscription ($sessionId: ID!, $after: Cursor) { sessionEvents(sessionId: $sessionId, after: $after) { __typename } }',
-      { sessionId }).subscribe({ next, error }))
-    if (first.data.sessionEvents.__typename !== 'SessionSnapshot') throw new Error('It has no feed.')
+    import { useRelay } from '../../test/relay/use-relay.ts'
+    await useRelay(environment)
     parley.close()`,
 }
 

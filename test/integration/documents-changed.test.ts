@@ -1,3 +1,4 @@
+import { Client } from 'pg'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Api } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
@@ -49,6 +50,27 @@ describe('a document that is watched', () => {
     expect([overSocket.failure, overSse.failure]).toEqual([undefined, undefined])
   })
 
+  it('ends, and does not fail, where it goes while it is told', async () => {
+    const id = await readyDocument(alice, { title: 'Going', text: 'x' })
+    const watched = watch(id)
+    await watched.at(0)
+    // Whoever reads the users waits.
+    const holder = new Client({ connectionString: app.databaseUrl })
+    await holder.connect()
+    await holder.query('BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE')
+    await holder.query(`UPDATE documents SET title = 'Gone', updated_at = now() WHERE title = 'Going'`)
+    await holder.query('COMMIT; BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE')
+    const waiting = `SELECT count(*)::int AS count FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+      AND datname = current_database()`
+    await expect
+      .poll(async () => (await holder.query(waiting)).rows, { timeout: 8_000 })
+      .toEqual([{ count: 1 }])
+    await holder.query(`DELETE FROM documents WHERE title = 'Gone'; COMMIT`)
+    await holder.end()
+    await watched.ended
+    expect(watched.failure).toBeUndefined()
+  })
+
   it('tells why it cannot be read', async () => {
     const base64 = Buffer.from('%PDF-1.7 and no more').toString('base64')
     const id = await createDocument(alice, { mimeType: 'application/pdf', base64 })
@@ -69,8 +91,9 @@ describe('a document that is watched', () => {
     const shared = watch(id, 'bob')
     expect(await shared.at(0)).toMatchObject({ title: 'Shared', status: 'READY' })
     await alice.mutate('updateSession', { sessionId, documentIds: [] })
-    await alice.mutate('updateDocument', { documentId: id, title: 'Mine alone' })
+    const endedAtMs = performance.now()
     await shared.ended
-    expect(JSON.stringify(shared.events)).not.toContain('Mine alone')
+    expect(performance.now() - endedAtMs).toBeLessThan(5_000)
+    expect([shared.events.length, shared.failure]).toEqual([1, undefined])
   })
 })

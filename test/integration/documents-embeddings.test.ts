@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { createJobs } from '../../src/jobs/queue.ts'
 import { decodeId } from '../../src/lib/ids.ts'
+import type { Provider } from '../../src/llm/provider.ts'
 import type { Api } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { createEmbeddingServer, type EmbeddingServer, embedByMeaning } from '../support/embedding-server.ts'
@@ -84,6 +85,28 @@ it('goes by the words alone while the model is away, and catches up later', asyn
   expect(await retrieve(alice, 'automobile', { documentIds: [id] })).toHaveLength(1)
 })
 
+it('comes to every document in time, however many never get their vectors', async () => {
+  const like = await readyDocument(alice, { text: 'A house.' })
+  // Without a content they are never done, and so many are all that one sweep takes.
+  await query(
+    app.databaseUrl,
+    `INSERT INTO documents (tenant_id, id, user_id, title, mime_type, bytes, status)
+     SELECT tenant_id, lpad(n::text, 32, '0')::uuid, user_id, 'Stuck', mime_type, 1, 'READY'
+     FROM documents, generate_series(1, 1000) AS n WHERE id = $1`,
+    { values: [decodeId(like).uuid] },
+  )
+  server.fail(503)
+  const id = await readyDocument(app.api({ user: 'carol' }), { text: 'A white house.' })
+  server.fail(null)
+  await vi.waitFor(
+    async () => {
+      await sweep()
+      expect(await vectorsOf(id)).toMatchObject({ vectors: 1 })
+    },
+    { timeout: 25_000, interval: 1_000 },
+  )
+})
+
 it.each([
   ['before there was a model', {}],
   ['another model', { EMBEDDING_MODEL: 'compatible:test' }],
@@ -116,3 +139,18 @@ async function sweep({ databaseUrl } = app): Promise<void> {
   await jobs.send('document-sweep', {})
   await jobs.stop()
 }
+
+it('reckons what vectors take where their provider does not tell it', async () => {
+  const provider: Provider = {
+    name: 'silent',
+    list: async () => [],
+    async *stream() {},
+    embed: async ({ texts }) => ({ vectors: texts.map(embed), inputTokens: 0 }),
+  }
+  const silent = await startTestApp({ providers: [provider], env: { EMBEDDING_MODEL: 'silent:test' } })
+  const api = silent.api()
+  await readyDocument(api, { text: 'The automobile is blue.' })
+  const { usage } = await api.run(`{ usage(from: "2020-01-01T00:00:00Z", to: "2100-01-01T00:00:00Z",
+    interval: MONTH, groupBy: MODEL) { key inputTokens } }`)
+  expect(usage).toEqual([{ key: 'silent:test', inputTokens: 6 }])
+})

@@ -183,6 +183,26 @@ it('indexing that a stop cut off goes on after the next start', async () => {
   expect(await retrieve(second.api(), 'entry1999', { documentIds: [id] })).toHaveLength(1)
 })
 
+it('one document of a user does not wait for the many of others', async () => {
+  const busy = await startTestApp()
+  const [ann, ben, cem] = ['ann', 'ben', 'cem'].map((user) => busy.api({ user })) as [Api, Api, Api]
+  const readyCount = async (api: Api) =>
+    (await api.run('{ documents(first: 100, filter: { status: READY }) { totalCount } }')).documents
+      .totalCount
+  const text = longText(60)
+  for (let batch = 0; batch < 10; batch += 1)
+    await Promise.all(
+      [ann, ben].flatMap((api) => Array.from({ length: 10 }, () => createDocument(api, { text }))),
+    )
+  const before = (await readyCount(ann)) + (await readyCount(ben))
+  const id = await createDocument(cem, { text })
+  await indexed(cem, id)
+  const after = (await readyCount(ann)) + (await readyCount(ben))
+  // Four are at work at a time. Those and the next four, and as many while the answers were on their way.
+  expect(after - before).toBeLessThanOrEqual(16)
+  expect(after).toBeLessThan(200)
+}, 60_000)
+
 /** Keeps chunks from being stored while `work` is done. */
 async function whileHeld(mode: string, work: () => Promise<void>): Promise<void> {
   const client = new Client({ connectionString: app.databaseUrl })

@@ -3,7 +3,8 @@ import { createDemoProvider } from '../../src/llm/demo.ts'
 import type { ModelRequest, Provider } from '../../src/llm/provider.ts'
 import type { Api } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
-import { readyDocument } from './documents.harness.ts'
+import { messagesOf, preview } from './context.harness.ts'
+import { indexed, readyDocument } from './documents.harness.ts'
 
 const demo = createDemoProvider({ tokensPerSecond: 2_000 })
 const requests: ModelRequest[] = []
@@ -98,6 +99,31 @@ describe('a reply in a session with documents', () => {
     expect(await citationsOf(alice, reply.id)).toEqual(reply.citations)
   })
 
+  it('has as many passages as there is room for, and cites no others', async () => {
+    const paragraph = (n: number) => `Herons of lake ${n} fish. ${`They stand still at ${n}. `.repeat(30)}`
+    const text = Array.from({ length: 6 }, (_, index) => paragraph(index + 1)).join('\n\n')
+    const herons = await readyDocument(alice, { title: 'Herons', text })
+    const contextPolicy = { kind: 'TOKEN_BUDGET', tokens: 2_000 }
+    const sessionId = await alice.createSession({ documentIds: [herons], contextPolicy })
+    const content = 'Where do herons fish?'
+    const shown = await preview(alice, sessionId, { content })
+    const { citations } = await ask(sessionId, content)
+    const unmarked = (prompt: string) => prompt.replaceAll(/[0-9a-f]{16}/g, 'mark')
+    expect(messagesOf(shown).map(({ content }) => unmarked(content))).toEqual([
+      unmarked(systemPrompt()),
+      content,
+    ])
+    expect(citations.length).toBeGreaterThan(2)
+    expect(citations.length).toBeLessThan(6)
+    const excerpts = systemPrompt().match(/^\[\d\] Herons$/gm)
+    expect(excerpts).toEqual(citations.map(({ marker }: { marker: number }) => `[${marker}] Herons`))
+    for (const { passage } of citations) expect(systemPrompt()).toContain(passage.text)
+
+    await alice.mutate('updateSession', { sessionId, contextPolicy: { kind: 'TOKEN_BUDGET', tokens: 200 } })
+    expect(await ask(sessionId, content)).toMatchObject({ status: 'COMPLETE', citations: [] })
+    expect(systemPrompt()).toBe('')
+  })
+
   it('keeps what it was given when the document changes, and loses it when that is erased', async () => {
     const id = await readyDocument(alice, { title: 'Newts', text: 'Newts are shy.' })
     const sessionId = await alice.createSession({ documentIds: [id] })
@@ -123,6 +149,69 @@ describe('a reply in a session with documents', () => {
     ])
     expect(await citationsOf(alice, reply.id)).toMatchObject([{ document: { title: 'Frogs' } }])
     expect(await citationsOf(app.api({ user: 'carol' }), reply.id)).toBeUndefined()
+  })
+})
+
+describe('the text around a passage', () => {
+  const askContext = (api: Api, id: string, length = 300) =>
+    api.send(
+      `query ($id: ID!, $length: Int!) { message(id: $id) {
+        citations { passage { text context(length: $length) { before after } } } } }`,
+      { id, length },
+    )
+  const contextOf = async (api: Api, id: string, length?: number) => {
+    const { data } = await askContext(api, id, length)
+    return data?.message.citations[0].passage
+  }
+  /** Some 3,500 characters, in which every word stands once. */
+  const text = Array.from({ length: 400 }, (_, n) => `word${n}${n % 60 === 59 ? '.\n\n' : ''}`).join(' ')
+
+  it('is that of the document, without a word missing or doubled, as far as is asked for', async () => {
+    const id = await readyDocument(alice, { title: 'Words', text })
+    const sessionId = await alice.createSession({ documentIds: [id] })
+    const reply = await ask(sessionId, 'word210')
+    const passage = await contextOf(alice, reply.id, 900)
+    const words = (part: string) => part.match(/\w+/g)
+    const { before, after } = passage.context
+    const at = text.indexOf(passage.text)
+    expect(passage.text).toContain('word210')
+    expect(words(before + passage.text + after)).toEqual(
+      words(text.slice(Math.max(0, at - 900), at + passage.text.length + 900)),
+    )
+    expect([before.length, after.length]).toEqual([900, 900])
+    const short = (await contextOf(alice, reply.id)).context
+    expect(short).toEqual({ before: before.slice(-300), after: after.slice(0, 300) })
+    expect((await contextOf(alice, reply.id, 0)).context).toEqual({ before: '', after: '' })
+
+    await alice.mutate('updateDocument', { documentId: id, text: text.replaceAll('word', 'term') })
+    await indexed(alice, id)
+    expect((await contextOf(alice, reply.id)).context).toBeNull()
+  })
+
+  it('is not for those who do not see the document any more, and has a bound', async () => {
+    await app.api({ user: 'bea' }).run('{ viewer { role } }')
+    const id = await readyDocument(alice, {
+      title: 'Toads',
+      text: `Toads hide. ${'They croak. '.repeat(200)}`,
+    })
+    const sessionId = await alice.createSession({ documentIds: [id] })
+    await alice.mutate('addParticipant', { sessionId, externalUserId: 'bea', role: 'VIEWER' })
+    const reply = await ask(sessionId, 'Do toads hide?')
+    const bea = app.api({ user: 'bea' })
+    expect((await contextOf(bea, reply.id)).context.after).toContain('They croak.')
+    await alice.mutate('updateSession', { sessionId, documentIds: [] })
+    expect(await contextOf(bea, reply.id)).toMatchObject({
+      text: expect.stringContaining('Toads'),
+      context: null,
+    })
+    expect((await contextOf(alice, reply.id)).context).not.toBeNull()
+    for (const [length, fault] of [
+      [1_001, /length: is above 1000/],
+      [-1, /length: is below 0/],
+    ] as const)
+      expect((await askContext(alice, reply.id, length)).errors).toMatchObject([
+        { message: expect.stringMatching(fault), extensions: { code: 'BAD_USER_INPUT' } },
+      ])
   })
 })
 

@@ -50,7 +50,10 @@ export async function startChild(
   const first = once(lines, 'line')
   const closed = once(lines, 'close')
   const answer = JSON.parse((await first)[0]) as Answer
-  lines.on('line', (line) => acknowledged.push(Number(line)))
+  // It may live to say that it lost its database.
+  lines.on('line', (line) => {
+    if (/^\d+$/.test(line)) acknowledged.push(Number(line))
+  })
   return { child, answer, acknowledged, closed }
 }
 

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { decodeId, encodeId, newId } from '../../src/lib/ids.ts'
 import { type Identity, startTestApp, type TestApp } from '../support/app.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 import { query } from '../support/postgres.ts'
 
 const bob: Identity = { user: 'bob' }
@@ -11,6 +12,7 @@ let app: TestApp
 beforeAll(async () => {
   app = await startTestApp({ env: { MAX_SESSIONS_PER_AGENT: '100' } })
 })
+besideNeighbour(() => app)
 
 const sql = (text: string, values: unknown[] = []) => query(app.databaseUrl, text, { values })
 

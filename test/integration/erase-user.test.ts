@@ -241,6 +241,7 @@ it('knows every column that names a user', async () => {
   // A new one must be erased, too: add it to src/features/retention/erasure.ts and then here.
   expect(columns.map(({ name }) => name)).toEqual([
     'documents.user_id',
+    'list_notices.user_id',
     'memories.user_id',
     'messages.author_id',
     'participants.user_id',
@@ -249,4 +250,20 @@ it('knows every column that names a user', async () => {
     'sessions.user_id',
     'templates.author_id',
   ])
+})
+
+it('leaves what another person answered to calls below its question, but not what a program did', async () => {
+  const carol: Identity = { user: 'carol' }
+  const robot: Identity = { user: 'robot', role: 'SERVICE' }
+  const session = await app.api(bob).createSession({ title: 'Tools' })
+  await share(session, bob, carol, 'EDITOR')
+  const add = (as: Identity, ...messages: object[]) =>
+    app.api(as).mutate('addMessages', { sessionId: session, messages }, 'messages { id }')
+  const toolCalls = ['a', 'b'].map((id) => ({ id, name: 'look', arguments: {} }))
+  await add(carol, { role: 'USER', content: 'Look' }, { role: 'ASSISTANT', content: 'I do', toolCalls })
+  await add(bob, { role: 'TOOL', toolCallId: 'a', content: 'By Bob' })
+  await add(robot, { role: 'TOOL', toolCallId: 'b', content: 'By a program' })
+  expect(await erase(await userId(carol))).toMatchObject({ messages: 3 })
+  const { nodes } = (await messagesOf(session, bob)).messages
+  expect(nodes.map(({ content }: { content: string }) => content)).toEqual(['By Bob'])
 })

@@ -6,6 +6,7 @@ let app: TestApp
 beforeAll(async () => {
   app = await startTestApp()
   await app.api({ user: 'bob' }).createSession()
+  await app.api({ user: 'bob' }).mutate('createTemplate', { name: 'Review' })
 })
 
 type Part = Record<string, unknown>
@@ -93,6 +94,7 @@ const cost = fc
 const session = fc.record({
   title: fc.option(said),
   agent: fc.constantFrom('primary', 'research', null),
+  template: fc.constantFrom('Review', null),
   model: fc.constantFrom('demo:chat', null),
   systemPrompt: fc.option(text({ maxLength: 50 })),
   parameters: fc.constantFrom({}, { temperature: 0.5, stop: ['\n'] }),

@@ -58,6 +58,22 @@ describe('a link', () => {
     expect((await exports.open(url)).status).toBe(404)
   })
 
+  it.each(['user', 'token'])('leads nowhere once the %s that asked for it is revoked', async (what) => {
+    const sessionId = await exports.conversation()
+    const admin = exports.app.api({ user: 'root', role: 'ADMIN' })
+    const caller = { user: `leaver-${what}`, role: 'ADMIN' } as const
+    const token = exports.app.token(caller)
+    const api = createApi(exports.app.url, token)
+    const { viewer } = await api.run('{ viewer { user { id } } }')
+    const { url } = await api.mutate('exportSession', { sessionId, format: 'JSON' }, 'url')
+    const kept = await exports.link(sessionId, { user: 'root', role: 'ADMIN' })
+    expect((await exports.open(url)).status).toBe(200)
+    const { jti } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
+    await admin.mutate('revokeTokens', what === 'user' ? { userId: viewer.user.id } : { tokenId: jti })
+    expect((await exports.open(url)).status).toBe(404)
+    expect((await exports.open(kept.url)).status).toBe(200)
+  })
+
   it('leads nowhere when anything of it is changed', async () => {
     const mine = await exports.link(await exports.conversation())
     const others = await exports.link(await exports.conversation({ tenant: 'other' }), { tenant: 'other' })

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Door, doorNames, openDoors } from '../support/doors.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 
 const production = { NODE_ENV: 'production', JWT_SECRET: 's'.repeat(32), AUTO_CREATE_TENANTS: 'true' }
 
@@ -12,6 +13,7 @@ beforeAll(async () => {
   live = await startTestApp({ env: production })
   closed = await startTestApp({ env: { ...production, INTROSPECTION: 'nobody' } })
 })
+besideNeighbour(() => app)
 
 const times = (count: number, one: (index: number) => string) =>
   Array.from({ length: count }, (_, i) => one(i)).join(' ')
@@ -26,6 +28,11 @@ function nested(levels: number): string {
 
 const withinLimits: [string, string][] = [
   ['seven fields deep', `{ ${nested(7)} }`],
+  [
+    'a fragment that is spread often, each time at seven fields',
+    `{ ${nested(4)} b: sessions(first: 1) { nodes { ...A ...A ... on Session { ...A } } } c: sessions(first: 1) { nodes { ...A } } }
+     fragment A on Session { messages(first: 1) { nodes { ...B ...B } } } fragment B on Message { author { name ... on User { email } } }`,
+  ],
   ['15 aliases', `{ ${times(15, (i) => `a${i}: viewer { role }`)} }`],
   ['10 directives', `{ viewer { ${times(10, () => 'role @include(if: true)')} } }`],
   ['lists of default size', '{ sessions { nodes { messages { nodes { id content author { name } } } } } }'],
@@ -98,10 +105,53 @@ describe.each(doorNames)('over %s', (name) => {
     expect(answer?.errors?.map(({ message }) => message).join()).toContain(says)
   })
 
+  it('what is cheap with small pages is refused with large ones', async () => {
+    const operation = `query ($first: Int, $last: Int = 1) {
+      sessions(first: $first) { nodes { messages(last: $last) { nodes { id } } } }
+    }`
+    for (const sizes of [{ first: 1 }, { first: 100 }, { first: 10, last: 50 }, { first: 1 }])
+      expect(await door(operation, sizes)).not.toHaveProperty('errors')
+    for (const sizes of [
+      { first: 100, last: 200 },
+      { first: 100, last: null },
+    ]) {
+      const answer = await door(operation, sizes)
+      expect(answer?.errors?.[0]).toMatchObject({
+        message: expect.stringContaining('costs'),
+        extensions: { code: 'BAD_USER_INPUT' },
+      })
+    }
+  })
+
+  it('the places of a hundred feeds are asked once, and not ten times over', async () => {
+    const names = 'abcdefghij'.split('')
+    const cursors = (count: number) =>
+      `{ sessions(first: 100) { nodes { ${names.slice(0, count).map((name) => `${name}: cursor`)} } } }`
+    expect(await door(cursors(1))).not.toHaveProperty('errors')
+    expect(await door(cursors(10))).toMatchObject({
+      errors: [{ message: expect.stringContaining('costs'), extensions: { code: 'BAD_USER_INPUT' } }],
+    })
+  })
+
+  it('what is cheap for one id is refused for a hundred', async () => {
+    const operation = `query ($ids: [ID!]!) {
+      nodes(ids: $ids) { ... on Session { messages(first: 200) { nodes { id content } } } }
+    }`
+    const ids = (count: number) => ({ ids: Array(count).fill('session_01h455vb4pex5vsknk084sn02q') })
+    for (const count of [1, 5, 1]) expect(await door(operation, ids(count))).not.toHaveProperty('errors')
+    expect(await door(operation, ids(100))).toMatchObject({
+      errors: [{ message: expect.stringContaining('costs'), extensions: { code: 'BAD_USER_INPUT' } }],
+    })
+  })
+
   it('fragments that fan out are refused or answered at once', async () => {
-    const fan = times(40, (i) => `fragment F${i} on Viewer { ...F${i + 1} ...F${i + 1} }`)
+    const fanOn = (type: string) =>
+      times(40, (i) => `fragment F${i} on ${type} { ...F${i + 1} ...F${i + 1} }`)
     const startedAt = performance.now()
-    await door(`query { viewer { ...F0 } } ${fan} fragment F40 on Viewer { role }`)
+    await door(`query { viewer { ...F0 } } ${fanOn('Viewer')} fragment F40 on Viewer { role }`)
+    await door(
+      `subscription { ...F0 } ${fanOn('Subscription')} fragment F40 on Subscription { sessionChanged { kind } nothing }`,
+    )
     expect(performance.now() - startedAt).toBeLessThan(2_000)
   })
 
@@ -141,6 +191,8 @@ describe.each(doorNames)('over %s', (name) => {
       ['{ sessions(orderBy: { feild: TITLE }) { totalCount } }'],
       ['query ($o: SessionOrder!) { sessions(orderBy: $o) { totalCount } }', { o: { field: 'TITEL' } }],
       ['query ($o: SessionOrder!) { sessions(orderBy: $o) { totalCount } }', { o: { feild: 'TITLE' } }],
+      ['subscription ($f: SessionFilter) { sessionChanged(filter: $f) { kind } }', { f: { titel: 'x' } }],
+      ['subscription { sessionChanged(filter: { titel: "x" }) { kind } }'],
     ]
     for (const [operation, variables] of misspelt) {
       const answer = JSON.stringify(await strict(operation, variables))

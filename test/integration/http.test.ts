@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers'
 import { serverAudits } from 'graphql-http'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 
 let app: TestApp
 let authorization: string
@@ -12,6 +13,7 @@ beforeAll(async () => {
   app = await startTestApp({ env: { HTTP_BODY_MAX_BYTES: '20000' } })
   authorization = `Bearer ${app.token()}`
 })
+besideNeighbour(() => app)
 
 const json = { 'content-type': 'application/json' }
 const viewer = '{ viewer { role } }'
@@ -88,6 +90,16 @@ describe('a body', () => {
       'content-length: 99999999',
     ]
     expect(await sendRaw(head)).toBe(413)
+  })
+
+  it('is not waited for where the token is bad', async () => {
+    const head = [
+      'POST /graphql HTTP/1.1',
+      'host: x',
+      'content-type: application/json',
+      'content-length: 9999',
+    ]
+    expect(await sendRaw([...head, 'authorization: Bearer x.y.z'])).toBe(401)
   })
 
   it('says how long it is, and is not packed', async () => {
@@ -172,6 +184,14 @@ describe('GET', () => {
 
   it('reads', async () => {
     expect(await get(viewer)).toMatchObject({ status: 200, body: told })
+  })
+
+  it.each(['variables', 'extensions'])('with %s that are no JSON is refused', async (name) => {
+    expect(await send(`/graphql?query=${encodeURIComponent(viewer)}&${name}={`)).toMatchObject({
+      status: 400,
+      body: { errors: [{ message: `${name}: is not JSON`, extensions: { code: 'BAD_USER_INPUT' } }] },
+    })
+    expect(await send(`/graphql?query=${encodeURIComponent(viewer)}&${name}=`)).toMatchObject({ status: 200 })
   })
 
   it('changes nothing', async () => {

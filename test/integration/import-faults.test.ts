@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import { query } from '../support/postgres.ts'
 import { documentOf, hello, type Imports, startImports } from './import.harness.ts'
 
 let imports: Imports
@@ -70,6 +71,12 @@ describe('an import', () => {
       documentOf([{ role: 'TOOL', toolCallId: 'c' }, call]),
       'content.messages.0.toolCallId',
       /no tool call/,
+    ],
+    [
+      'two calls by one id in a message',
+      documentOf([{ ...call, toolCalls: [...call.toolCalls, ...call.toolCalls] }]),
+      'content.messages.0.toolCalls.1.id',
+      /earlier call/,
     ],
     ['a result of nothing', documentOf([{ role: 'TOOL' }]), 'content.messages.0.toolCallId', /is missing/],
     [
@@ -191,5 +198,44 @@ describe('an import', () => {
     const refused = await imports.importInto({ content: documentOf(Array(30_000).fill(0)) })
     expect(refused.fields).toHaveLength(21)
     expect(refused.fields[20].message).toBe('and 29980 more faults')
+  })
+
+  const two = (second: string) =>
+    `[${documentOf([hello])}, ${documentOf([{ role: 'USER', content: second }])}]`
+
+  it('stores none of several conversations where the database refuses one', async () => {
+    const { app, importInto, countSessions, send } = imports
+    await query(app.databaseUrl, `ALTER TABLE messages ADD CHECK (content <> 'refused by the database')`)
+    const before = await countSessions()
+    const { errors } = await send(two('refused by the database'))
+    expect(errors?.[0]?.extensions.code).toBe('INTERNAL_SERVER_ERROR')
+    expect(await countSessions()).toBe(before)
+    expect((await importInto({ content: two('kept') })).sessions).toHaveLength(2)
+  })
+
+  it('stores none of several conversations where the key of a later one is in use', async () => {
+    const { app, importInto, countSessions } = imports
+    await app.api().createSession({ clientId: 'history/1' })
+    const before = await countSessions()
+    expect(await importInto({ content: two('second'), clientId: 'history' })).toMatchObject({
+      code: 'CONFLICT',
+      message: 'clientId: "history/1" was used before to create another session.',
+    })
+    expect(await countSessions()).toBe(before)
+  })
+
+  it('repeated, brings back what was purged of it and nothing else', async () => {
+    const { app, importInto } = imports
+    const input = { content: two('second'), clientId: 'purged' }
+    const [first, second] = (await importInto(input)).sessions
+    await app
+      .api()
+      .run(`mutation ($input: PurgeSessionInput!) { purgeSession(input: $input) { __typename } }`, {
+        input: { sessionId: second.id },
+      })
+    const again = (await importInto(input)).sessions
+    expect(again[0]).toEqual(first)
+    expect(again[1].id).not.toBe(second.id)
+    expect(again).toHaveLength(2)
   })
 })

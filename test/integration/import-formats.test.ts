@@ -62,6 +62,37 @@ describe('an import of ChatGPT', () => {
   })
 })
 
+describe('an import of ChatGPT, where a tool says more than one thing,', () => {
+  it('has all of it as the result of the call, and nothing of other tools', async () => {
+    const say = (role: string, text: string, more: object = {}) => ({
+      content: { parts: [text] },
+      author: { role, ...(role === 'tool' && { name: 'python' }) },
+      ...more,
+    })
+    const said = [
+      say('user', 'Count'),
+      say('assistant', 'print(1)', { recipient: 'python' }),
+      say('tool', 'one'),
+      say('tool', 'nobody asked', { author: { role: 'tool', name: 'browser' } }),
+      say('tool', 'two'),
+      say('assistant', 'Done'),
+      say('tool', 'too late'),
+    ]
+    const mapping = Object.fromEntries(
+      said.map((message, at) => [`n${at}`, { parent: at > 0 ? `n${at - 1}` : null, message }]),
+    )
+    const content = JSON.stringify({ current_node: `n${said.length - 1}`, mapping })
+    const { session } = await imports.importInto({ content })
+    const messages = await imports.messagesOf(session.id)
+    expect(messages.map((each: Record<string, unknown>) => [each.role, each.content])).toEqual([
+      ['USER', 'Count'],
+      ['ASSISTANT', null],
+      ['TOOL', 'one\ntwo'],
+      ['ASSISTANT', 'Done'],
+    ])
+  })
+})
+
 describe('an import of LibreChat', () => {
   it('reads a flat list to its last message, with calls, results and system prompt', async () => {
     const stored = await imports.importInto({
@@ -83,6 +114,23 @@ describe('an import of LibreChat', () => {
         finishReason: 'STOP',
       },
     ])
+  })
+
+  it('tells the calls of all replies apart where the file has no ids', async () => {
+    const look = (output: string) => ({ type: 'tool_call', tool_call: { name: 'look', args: '{}', output } })
+    const messages = ['Stars', 'Moon'].map((output, at) => ({
+      messageId: `m${at}`,
+      parentMessageId: at > 0 ? `m${at - 1}` : null,
+      isCreatedByUser: false,
+      content: [look(output)],
+    }))
+    const { session } = await imports.importInto({
+      content: JSON.stringify({ conversationId: 'x', messages }),
+    })
+    const [one, stars, two, moon] = await imports.messagesOf(session.id)
+    expect([stars, moon]).toMatchObject([{ content: 'Stars' }, { content: 'Moon' }])
+    expect([stars.toolCallId, moon.toolCallId]).toEqual([one.toolCalls[0].id, two.toolCalls[0].id])
+    expect(two.toolCalls[0].id).not.toBe(one.toolCalls[0].id)
   })
 
   it('reads nested children', async () => {

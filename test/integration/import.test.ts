@@ -91,6 +91,29 @@ describe('an import', () => {
     })
   })
 
+  it('may be for one who has never signed in, whose record is made once the file is known to be sound', async () => {
+    const service = { user: 'svc', role: 'SERVICE' } as const
+    const input = { content: documentOf([hello]), externalUserId: 'newcomer' }
+    const users = async () => {
+      const found = 'SELECT external_id FROM users WHERE external_id = $1'
+      return (await query(imports.app.databaseUrl, found, { values: [input.externalUserId] })).length
+    }
+    expect(await imports.importInto(input, { user: 'mallory' })).toMatchObject({ code: 'FORBIDDEN' })
+    expect(await imports.importInto({ ...input, content: '{' }, service)).toMatchObject({
+      code: 'BAD_USER_INPUT',
+    })
+    expect(await users()).toBe(0)
+    const owned = { sessions: [{ user: { externalId: 'newcomer' } }] }
+    expect(await imports.importInto(input, service)).toMatchObject(owned)
+    const { viewer } = await imports.app.api({ user: 'newcomer' }).run('{ viewer { user { id } } }')
+    expect(await imports.importInto({ ...input, userId: viewer.user.id }, service)).toMatchObject({
+      message: 'externalUserId: cannot be combined with userId',
+    })
+    expect(await imports.importInto({ ...input, externalUserId: '' }, service)).toMatchObject({
+      fields: [{ path: 'externalUserId' }],
+    })
+  })
+
   it('forgets a model that is not to be had here', async () => {
     const stored = await imports.importInto({ content: documentOf([hello], { model: 'elsewhere:large' }) })
     expect(stored.sessions).toMatchObject([{ model: null }])

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { PgBoss } from 'pg-boss'
 import { afterAll, expect, inject, it, onTestFinished, vi } from 'vitest'
 import { createJobs, type Jobs } from '../../src/jobs/queue.ts'
 import { query, startFreshPostgres, withParts } from '../support/postgres.ts'
@@ -84,6 +85,80 @@ it('does the job of another group before what the greedy one has in line', async
   await vi.waitFor(() => expect(begun).toContain('other'), { timeout: 15_000, interval: 20 })
   expect(begun.indexOf('other')).toBeLessThanOrEqual(4)
 })
+
+it('begins first what has the fewest ahead', async () => {
+  const jobs = node(await newDatabase())
+  const release = Promise.withResolvers<void>()
+  const begun: string[] = []
+  jobs.work<{ mark: string }>('test', async ({ mark }) => {
+    begun.push(mark)
+    if (begun.length <= 4) await release.promise
+  })
+  // Two groups have all four places, and the next ones that become free, by the order in which they came.
+  for (let ahead = 0; ahead < 10; ahead += 1)
+    for (const group of ['one', 'two']) await jobs.send('test', { mark: group }, { group, ahead })
+  await vi.waitFor(() => expect(begun.length).toBe(4), { timeout: 10_000, interval: 20 })
+  await jobs.send('test', { mark: 'modest' }, { group: 'modest' })
+  release.resolve()
+  await vi.waitFor(() => expect(begun).toHaveLength(21), { timeout: 20_000, interval: 20 })
+  expect(begun.indexOf('modest')).toBeLessThan(8)
+})
+
+it('counts what waits, is at work and failed', async () => {
+  const url = await newDatabase()
+  const jobs = node(url)
+  const release = Promise.withResolvers<void>()
+  jobs.work<{ mark: string }>('test', async ({ mark }) => {
+    await release.promise
+    if (mark === 'broken') throw new Error('It is broken.')
+  })
+  jobs.work('idle', async () => {})
+  expect(await jobs.counts()).toBeNull()
+  for (let count = 0; count < 5; count += 1) await jobs.send('test', { mark: 'whole' })
+  await jobs.send('test', { mark: 'later' }, { startAfter: new Date(Date.now() + 3_600_000) })
+  const none = { waiting: 0, active: 0, failed: 0 }
+  const expectCounts = (test: object) =>
+    vi.waitFor(
+      async () => expect(await jobs.counts()).toEqual(new Map(Object.entries({ test, idle: none }))),
+      {
+        timeout: 10_000,
+        interval: 50,
+      },
+    )
+  await expectCounts({ waiting: 1, active: 4, failed: 0 })
+  release.resolve()
+  await expectCounts(none)
+
+  await jobs.send('test', { mark: 'broken' })
+  const broken = "name = 'test' AND data ->> 'mark' = 'broken'"
+  await vi.waitFor(
+    async () => {
+      // It would wait for longer and longer.
+      await query(url, `UPDATE jobs.job SET start_after = now() WHERE state = 'retry' AND ${broken}`)
+      expect(await query(url, `SELECT state::text FROM jobs.job WHERE ${broken}`)).toEqual([
+        { state: 'failed' },
+      ])
+    },
+    { timeout: 40_000, interval: 100 },
+  )
+  // What it does about every minute.
+  const boss = new PgBoss({
+    connectionString: url,
+    schema: 'jobs',
+    supervise: false,
+    schedule: false,
+    monitorIntervalSeconds: 1,
+  })
+  await boss.start()
+  await vi.waitFor(
+    async () => {
+      await boss.supervise('test')
+      expect((await jobs.counts())?.get('test')).toEqual({ ...none, failed: 1 })
+    },
+    { timeout: 10_000, interval: 200 },
+  )
+  await boss.stop({ graceful: false })
+}, 60_000)
 
 it('gives jobs without a key to whoever is free, each once', async () => {
   const url = await newDatabase()

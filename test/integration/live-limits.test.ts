@@ -1,9 +1,12 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import { startTestApp } from '../support/app.ts'
+import { startTestApp, type TestApp } from '../support/app.ts'
 import { openFrames } from '../support/frames.ts'
+import { neighbourBeside } from '../support/neighbour.ts'
+import { openRaw } from '../support/raw.ts'
+import { requireRedis, startRedis } from '../support/redis.ts'
 import { watchSession } from '../support/session-reader.ts'
 import { openEventStream } from '../support/sse.ts'
 
@@ -12,6 +15,7 @@ const viewerQuery = '{ viewer { role } }'
 describe('SUBSCRIPTIONS_PER_CONNECTION', () => {
   it('is 50: one more fails alone, and what ends makes room', async () => {
     const app = await startTestApp()
+    await neighbourBeside(app)
     const sessionId = await app.api().createSession()
     const frames = await openFrames(app.url, { params: { authorization: `Bearer ${app.token()}` } })
     const isOf = (id: string) => (frame: { id?: string }) => frame.id === id
@@ -37,19 +41,59 @@ describe('SUBSCRIPTIONS_PER_CONNECTION', () => {
 
   it('counts what is open: thousands that ended are as nothing', async () => {
     const app = await startTestApp({ env: { SUBSCRIPTIONS_PER_CONNECTION: '3' } })
+    await neighbourBeside(app)
     const frames = await openFrames(app.url, { params: { authorization: `Bearer ${app.token()}` } })
-    for (let index = 0; index < 2_000; index += 1) {
+    const before = frames.received.length
+    for (let index = 0; index < 10_002; index += 1) {
       frames.subscribe(`q${index}`, viewerQuery)
       if (index % 3 === 2) await frames.until(({ id, type }) => id === `q${index}` && type === 'complete')
     }
-    expect(frames.received.filter(({ type }) => type === 'error')).toEqual([])
+    const outcomes = frames.received.slice(before).map(({ type }) => type)
+    expect(outcomes.filter((type) => type === 'next')).toHaveLength(10_002)
+    expect(outcomes.filter((type) => type === 'error')).toEqual([])
     frames.socket.terminate()
+  })
+})
+
+describe('CONNECTIONS_PER_USER of two nodes on one Redis', () => {
+  if (!requireRedis()) return
+
+  it('counts sockets and streams of both, and each its own while Redis is away', async () => {
+    const redis = await startRedis()
+    const env = { REDIS_URL: redis.url, CONNECTIONS_PER_USER: '3' }
+    const one = await startTestApp({ env })
+    const two = await startTestApp({ env, databaseUrl: one.databaseUrl })
+    const token = one.token({ user: 'roamer' })
+    const params = { authorization: `Bearer ${token}` }
+    const sessionId = await one.api({ user: 'roamer' }).createSession()
+    const stream = openEventStream(one.url, token, watchSession, { sessionId })
+    await stream.at(0)
+    const open = [await openFrames(one.url, { params }), await openFrames(two.url, { params })]
+    const refused = async (app: TestApp) => {
+      const more = await openFrames(app.url)
+      more.send({ type: 'connection_init', payload: params })
+      return (await more.closed).reason
+    }
+    for (const app of [one, two])
+      expect(await refused(app)).toBe('The user has 3 connections already (CONNECTIONS_PER_USER).')
+    expect((await openEventStream(two.url, token, watchSession, { sessionId }).response).status).toBe(429)
+    const neighbour = await neighbourBeside(two)
+
+    stream.cut()
+    await vi.waitFor(async () => open.push(await openFrames(two.url, { params })), { timeout: 5_000 })
+    await neighbour.isServed()
+    neighbour.leave()
+    await redis.kill()
+    for (let count = 0; count < 2; count += 1) open.push(await openFrames(one.url, { params }))
+    expect(await refused(one)).toBe('The user has 3 connections already (CONNECTIONS_PER_USER).')
+    for (const { socket } of open) socket.terminate()
   })
 })
 
 describe('CONNECTIONS_PER_USER', () => {
   it('is 10: sockets and streams beyond are turned away, those that are open stay', async () => {
     const app = await startTestApp({ env: { CONNECTIONS_PER_USER: '' } })
+    await neighbourBeside(app)
     const params = { authorization: `Bearer ${app.token()}` }
     const sessionId = await app.api().createSession()
     const open = []
@@ -98,7 +142,8 @@ describe('CONNECTIONS_PER_USER', () => {
 
 describe('CONNECTIONS_PER_NODE', () => {
   it('refuses sockets and streams beyond before anything of them is read', async () => {
-    const app = await startTestApp({ env: { CONNECTIONS_PER_NODE: '2' } })
+    const app = await startTestApp({ env: { CONNECTIONS_PER_NODE: '3' } })
+    await neighbourBeside(app)
     const sessionId = await app.api().createSession()
     const open = [await openFrames(app.url), await openFrames(app.url)]
     const more = new WebSocket(`${app.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws')
@@ -133,6 +178,24 @@ describe('CONNECTIONS_PER_NODE', () => {
   })
 })
 
+describe('TCP_CONNECTIONS_PER_NODE', () => {
+  it('is what the network may open; more are closed, and those that are open are served', async () => {
+    const app = await startTestApp({ env: { TCP_CONNECTIONS_PER_NODE: '3' } })
+    const ask = `GET /health HTTP/1.1\r\nHost: ${new URL(app.url).host}\r\n\r\n`
+    const open = [await openRaw(app.url), await openRaw(app.url), await openRaw(app.url)]
+    const more = await openRaw(app.url)
+    more.write(ask)
+    await more.closed
+    expect(more.received()).toBe('')
+    for (const raw of open) {
+      raw.write(ask)
+      expect(await raw.status()).toBe(200)
+      raw.socket.destroy()
+    }
+    await expect.poll(() => fetch(`${app.url}/health`).then(({ status }) => status, String)).toBe(200)
+  })
+})
+
 describe('what is no message of the protocol', () => {
   it.each([
     ['a binary frame', Buffer.from(JSON.stringify({ type: 'ping' }))],
@@ -143,6 +206,7 @@ describe('what is no message of the protocol', () => {
     ['a result', { id: '1', type: 'next', payload: {} }],
   ])('closes the socket with 4400: %s', async (_what, frame) => {
     const app = await startTestApp()
+    await neighbourBeside(app)
     const frames = await openFrames(app.url, { params: { authorization: `Bearer ${app.token()}` } })
     if (Buffer.isBuffer(frame)) frames.socket.send(frame)
     else frames.send(frame as never)

@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { decodeId } from '../../src/lib/ids.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { query } from '../support/postgres.ts'
+import { createRecordingProvider, end, recordedModel as model, say } from '../support/recording-provider.ts'
 import { watchSession } from '../support/session-reader.ts'
+import { runEvents } from './stateless.harness.ts'
 
 /** As a node that dies between the commit and its announcement leaves it. */
 const commitUntold = (app: TestApp, sessionId: string, assignment: string) =>
@@ -79,6 +81,52 @@ describe('a change that was committed and never announced', async () => {
     await watch.until((event) => event.session?.title === 'end')
     expect(watch.events.filter(isGap)).toEqual([])
     expect(watch.events).toHaveLength(1 + titles.length + 1)
+  })
+})
+
+describe('the feed of a run', async () => {
+  const recording = createRecordingProvider()
+  // The node that has the run is not to notice what happens to it.
+  const env = { RUN_CHECKPOINT_MS: '60000', RUN_LEASE_MS: '600000' }
+  const app = await startTestApp({ env, providers: [recording.provider] })
+  const begun = async () => {
+    const sessionId = await app.api().createSession()
+    const coming = recording.call(recording.calls.length)
+    const { run } = await app.api().sendMessage({ sessionId, content: 'hello', model })
+    const call = await coming
+    call.tell(say('Half'))
+    const watch = app.socket().watch(runEvents, { id: run.id })
+    const isHalf = ({ text, messages }: { text?: string; messages?: { content: string }[] }) =>
+      text === 'Half' || messages?.at(-1)?.content === 'Half'
+    const { cursor } = await watch.until(isHalf)
+    return { sessionId, run, call, watch, cursor }
+  }
+
+  it('tells an end that was committed and is not announced to whoever comes back', async () => {
+    const { sessionId, run, watch, cursor } = await begun()
+    watch.stop()
+    await query(
+      app.databaseUrl,
+      `WITH r AS (UPDATE runs SET status = 'INTERRUPTED', finished_at = now(), attempt = attempt + 1
+        WHERE session_id = $1) UPDATE sessions SET revision = revision + 1 WHERE id = $1`,
+      { values: [decodeId(sessionId).uuid] },
+    )
+    const back = app.socket().watch(runEvents, { id: run.id, after: cursor })
+    await back.ended
+    expect(back.events).toMatchObject([{ reason: 'GAP', run: { status: 'INTERRUPTED' } }])
+  })
+
+  it('ends for who has the end, whatever came after it', async () => {
+    const { sessionId, run, call, watch } = await begun()
+    call.tell(end)
+    await watch.ended
+    const { cursor } = watch.events.at(-1)
+    await rename(app, sessionId, 'told')
+    await commitUntold(app, sessionId, "title = 'untold'")
+    const back = app.socket().watch(runEvents, { id: run.id, after: cursor })
+    await rename(app, sessionId, 'told again')
+    await back.ended
+    expect(back.events.filter((event) => event.__typename === 'RunFinished')).toEqual([])
   })
 })
 

@@ -1,12 +1,15 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { decodeId } from '../../src/lib/ids.ts'
+import { createRedisPresence } from '../../src/realtime/presence-redis.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { query } from '../support/postgres.ts'
 import { requireRedis, startRedis, type TestRedis } from '../support/redis.ts'
 import { createServerProcess } from '../support/server-process.ts'
 import type { Watch } from '../support/watch.ts'
 
 const feed = `subscription ($sessionId: ID!) { sessionEvents(sessionId: $sessionId) {
   __typename cursor
-  ... on PresenceChanged { present { externalId } }
+  ... on PresenceChanged { present { externalId } presentCount }
   ... on TypingChanged { typing { externalId } } } }`
 
 type Activity = 'present' | 'typing'
@@ -64,6 +67,33 @@ describe('presence at two nodes with one Redis', () => {
       .api()
       .run('query ($id: ID!) { session(id: $id) { present { externalId } } }', { id: sessionId })
     expect(session.present).toEqual([{ externalId: 'alice' }])
+  })
+
+  it('names a hundred, and counts all', async () => {
+    const sessionId = await share()
+    const { uuid } = decodeId(sessionId)
+    const crowd = await query<{ id: string }>(
+      one.databaseUrl,
+      `INSERT INTO users (tenant_id, id, external_id) SELECT s.tenant_id, gen_random_uuid(), 'crowd' || n
+        FROM sessions s, generate_series(1, 120) n WHERE s.id = $1 RETURNING id`,
+      { values: [uuid] },
+    )
+    const store = await createRedisPresence({
+      ...{ url: redis.url, keyPrefix: 'parley:', memoryMs: 60_000 },
+      log: { info() {}, warn() {} },
+    })
+    onTestFinished(() => store.close())
+    const leases = crowd.map(
+      ({ id }) => ({ activity: 'present', userId: id, holder: 'x', ttlMs: 20_000 }) as const,
+    )
+    await store.exchange([{ place: uuid, leases }])
+    const alice = await open(one, sessionId)
+    const told = await alice.until(({ presentCount }) => presentCount === 121)
+    expect(told.present).toHaveLength(100)
+    const { session } = await other
+      .api()
+      .run('query ($id: ID!) { session(id: $id) { present { id } presentCount } }', { id: sessionId })
+    expect([session.present.length, session.presentCount]).toEqual([100, 121])
   })
 
   it('ends with a node that is killed, what was typed there first', { timeout: 60_000 }, async () => {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 import {
   bySeq,
   createRandom,
@@ -18,6 +19,7 @@ beforeAll(async () => {
   // Every token is an event of its own, so that there are many places to be cut at.
   app = await startTestApp({ env: { RUN_COALESCE_MS: '0' } })
 })
+besideNeighbour(() => app)
 
 type Connection = { watch: Watch; cut(): void }
 type Connect = (sessionId: string, after: string | null) => Connection

@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Frames, openFrames } from '../support/frames.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 import { serverSocketsOf } from '../support/server-sockets.ts'
 import { bySeq, createSessionReader, storedMessages, watchSession } from '../support/session-reader.ts'
 
@@ -10,6 +11,7 @@ let app: TestApp
 beforeAll(async () => {
   app = await startTestApp({ env: { CHAT_MESSAGE_MAX_LENGTH: '200000' } })
 })
+besideNeighbour(() => app)
 
 const addMessages = `mutation ($input: AddMessagesInput!) {
   addMessages(input: $input) { __typename ... on Error { message } }
@@ -138,4 +140,49 @@ describe('a reader that stops', () => {
     expect(most).toBeLessThan(12 * mib)
     frames.socket.terminate()
   })
+})
+
+describe('an answer over HTTP', () => {
+  /** Asks for 15 MB, and takes nothing but its first bytes. */
+  async function askForMuch() {
+    const sessionId = await app.api().createSession()
+    await write(sessionId)
+    const { hostname, port, host } = new URL(app.url)
+    const { result: client, sockets } = await serverSocketsOf(app.url, async () => {
+      const socket = connect({ host: hostname, port: Number(port) })
+      const query = 'query ($id: ID!) { session(id: $id) { messages(last: 150) { nodes { content } } } }'
+      const body = JSON.stringify({ query, variables: { id: sessionId } })
+      const head = `POST /graphql HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\n`
+      const proof = `authorization: Bearer ${app.token()}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n`
+      socket.write(`${head}${proof}\r\n${body}`)
+      await once(socket, 'readable')
+      return socket
+    })
+    const served = sockets.find(({ remotePort }) => remotePort === client.localPort)
+    if (!served) throw new Error('The server saw no connection.')
+    return { client, served }
+  }
+
+  it('that nobody takes is kept for 10 s at most', async () => {
+    const { client, served } = await askForMuch()
+    expect(served.writableLength).toBeGreaterThan(mib)
+    await expect.poll(() => served.destroyed, { timeout: 12_000, interval: 200 }).toBe(true)
+    client.destroy()
+  }, 60_000)
+
+  it('that is taken slowly is sent whole', async () => {
+    const { client } = await askForMuch()
+    const startedAt = performance.now()
+    let taken = 0
+    const pauses = setInterval(() => (client.isPaused() ? client.resume() : client.pause()), 80)
+    const slowly = () => performance.now() - startedAt < 14_000
+    client.on('data', ({ length }: Buffer) => {
+      taken += length
+      if (slowly()) client.pause()
+    })
+    await expect.poll(() => taken, { timeout: 40_000, interval: 200 }).toBeGreaterThan(15_000_000)
+    clearInterval(pauses)
+    expect(slowly()).toBe(false)
+    client.destroy()
+  }, 60_000)
 })

@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import { decodeId } from '../../src/lib/ids.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { query } from '../support/postgres.ts'
 import { createRandom } from '../support/session-reader.ts'
 import type { Watch } from '../support/watch.ts'
 
@@ -130,6 +132,32 @@ describe('tokenStream', () => {
     await failing.ended
     expect(failing.events.at(-1)).toMatchObject({ status: 'FAILED', finishReason: 'ERROR' })
     expect(textOf(failing.events).split(/\s+/).length).toBeGreaterThan(5)
+  })
+
+  it('ends with a reply whose end was never told, however many messages came since', async () => {
+    const { sessionId, messageId } = await send('/pace 20 /long 900')
+    const live = watch(messageId)
+    await live.at(0)
+    // As a node leaves it that dies between the commit and its announcement.
+    const end = `WITH over AS (UPDATE messages SET status = 'COMPLETE', finish_reason = 'STOP', content = 'the end'
+        WHERE id = $1 RETURNING run_id, session_id),
+      run AS (UPDATE runs r SET status = 'COMPLETED', finished_at = now(), lease_until = NULL FROM over WHERE r.id = over.run_id)
+      UPDATE sessions s SET revision = revision + 1 FROM over WHERE s.id = over.session_id`
+    await query(app.databaseUrl, end, { values: [decodeId(messageId).uuid] })
+    const messages = Array.from({ length: 60 }, (_, index) => ({ role: 'USER', content: `note ${index}` }))
+    await app.api().mutate('addMessages', { sessionId, messages })
+    await live.ended
+    expect(live.failure).toBeUndefined()
+    expect(live.events.at(-1)).toMatchObject({ offset: 0, text: 'the end', status: 'COMPLETE' })
+  })
+
+  it('ends where the reply is taken back', async () => {
+    const { sessionId, messageId } = await send('/pace 20 /long 900')
+    const live = watch(messageId)
+    await live.at(0)
+    await app.api().sendMessage({ sessionId, content: 'instead', onBusy: 'ROLLBACK' })
+    await live.ended
+    expect([live.failure, live.events.at(-1).status]).toEqual([undefined, 'STREAMING'])
   })
 
   it('is not for strangers', async () => {

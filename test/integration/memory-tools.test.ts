@@ -192,6 +192,48 @@ describe('a model that may remember', () => {
     expect((await ended()).run.status).toBe('CANCELLED')
   })
 
+  const late: [title: string, text: string, status: string][] = [
+    [
+      'another node has its run',
+      `UPDATE runs SET attempt = attempt + 1, lease_until = now() WHERE id = $1`,
+      'INTERRUPTED',
+    ],
+    [
+      'its session is deleted',
+      'UPDATE sessions SET deleted_at = now() WHERE id = (SELECT session_id FROM runs WHERE id = $1)',
+      'CANCELLED',
+    ],
+    ['it is to be cancelled', 'UPDATE runs SET cancel_requested_at = now() WHERE id = $1', 'CANCELLED'],
+  ]
+  it.each(late)('changes nothing where %s', async (title, text, status) => {
+    const user = `late ${title}`
+    const { api, watch, run, call } = await begin('keeper', user)
+    await api.mutate('saveMemory', { scope: 'USER', key: 'kept', value: 1 })
+    const first = await call()
+    first.tell(say('Hm'))
+    await vi.waitFor(async () => {
+      const [row] = await query(app.databaseUrl, 'SELECT has_begun FROM runs WHERE id = $1', {
+        values: [decodeId(run.id).uuid],
+      })
+      expect(row?.has_begun).toBe(true)
+    })
+    await query(app.databaseUrl, text, { values: [decodeId(run.id).uuid] })
+    first.tell(
+      ...calling(
+        ['a', 'memory_save', { key: 'k', value: 1 }],
+        ['b', 'memory_save', { key: 'k', value: 1, scope: 'session' }],
+        ['c', 'memory_delete', { key: 'kept' }],
+      ),
+    )
+    const read = 'SELECT status FROM runs WHERE id = $1'
+    await vi.waitFor(async () => {
+      const [row] = await query(app.databaseUrl, read, { values: [decodeId(run.id).uuid] })
+      expect(row?.status).toBe(status)
+    }, 15_000)
+    expect(await memoriesOf(user)).toEqual([{ key: 'kept', value: 1, source: 'CLIENT' }])
+    expect(watch.events.filter(({ __typename }) => __typename === 'MemoryChanged')).toEqual([])
+  })
+
   it('goes on after its node was gone between two replies', async () => {
     const own = createRecordingProvider()
     const gone = await startTestApp({ providers: [own.provider], databaseUrl: app.databaseUrl })

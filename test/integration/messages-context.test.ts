@@ -58,6 +58,27 @@ describe('what a model is sent', () => {
     ])
   })
 
+  it('has each result with the nearest call before it, where ids are used again', async () => {
+    const alice = app.api()
+    const sessionId = await alice.createSession()
+    await addMessages(alice, sessionId, [
+      { role: 'USER', content: 'Look' },
+      { role: 'ASSISTANT', content: 'Wait', toolCalls: [call('a')] },
+      { role: 'USER', content: 'Look again' },
+      { role: 'ASSISTANT', toolCalls: [call('a')] },
+      { role: 'TOOL', toolCallId: 'a', content: 'Stars' },
+    ])
+    await ask(alice, sessionId, 'Go on')
+    expect(lastAsked()).toEqual([
+      { role: 'user', content: 'Look' },
+      { role: 'assistant', content: 'Wait', toolCalls: [] },
+      { role: 'user', content: 'Look again' },
+      { role: 'assistant', content: '', toolCalls: [call('a')] },
+      { role: 'tool', content: 'Stars', toolCallId: 'a' },
+      { role: 'user', content: 'Go on' },
+    ])
+  })
+
   it('has nothing that was replaced, deleted or came later', async () => {
     const alice = app.api()
     const sessionId = await alice.createSession()

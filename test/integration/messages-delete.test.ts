@@ -129,6 +129,23 @@ describe('a deleted message', () => {
     expect(contents(await read(alice, sessionId))).toEqual(['Look', null, 'C'])
   })
 
+  it('leaves the results of later calls that have the same id', async () => {
+    const alice = app.api()
+    const sessionId = await alice.createSession()
+    const toolCalls = [{ id: 'a', name: 'look', arguments: {} }]
+    const messages = await addMessages(alice, sessionId, [
+      { role: 'ASSISTANT', toolCalls },
+      { role: 'TOOL', toolCallId: 'a', content: 'First' },
+      { role: 'USER', content: 'Again' },
+      { role: 'ASSISTANT', toolCalls },
+      { role: 'TOOL', toolCallId: 'a', content: 'Second' },
+    ])
+    const { deletedMessageIds } = await remove(messages[0].id)
+    expect(deletedMessageIds).toEqual(messages.slice(0, 2).map(({ id }) => id))
+    expect(contents(await read(alice, sessionId))).toEqual(['Again', null, 'Second'])
+    expect((await remove(messages[3].id)).session.messageCount).toBe(1)
+  })
+
   it('is stopped first where it is being written', async () => {
     const alice = app.api()
     const sessionId = await alice.createSession()

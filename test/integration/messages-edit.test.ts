@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { createDemoProvider } from '../../src/llm/demo.ts'
 import type { ModelRequest, Provider } from '../../src/llm/provider.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 import {
   addMessages,
   applied,
@@ -29,6 +30,7 @@ let app: TestApp
 beforeAll(async () => {
   app = await startTestApp({ providers: [recorder] })
 })
+besideNeighbour(() => app)
 
 const history = `query ($id: ID!) { message(id: $id) {
   content replacedAt editedAt replaces { id } replacedBy { id } versions { id }

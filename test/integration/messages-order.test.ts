@@ -56,3 +56,39 @@ describe('50 writers at once', () => {
     })
   })
 })
+
+describe('messages with keys', () => {
+  const said = (content: string, clientId?: string) => ({ role: 'USER', content, clientId })
+
+  it('are refused beside one without, which a repetition could not tell', async () => {
+    const alice = app.api()
+    const sessionId = await alice.createSession()
+    const messages = [said('Q', 'a'), { role: 'ASSISTANT', content: 'new' }]
+    const refused = await mutate(alice, 'addMessages', { sessionId, messages })
+    expect(refused).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      message: 'messages.1.clientId: is missing; where one message has a key, each of them needs one',
+    })
+    expect((await read(alice, sessionId)).messageCount).toBe(0)
+  })
+
+  it('are given in the order in which they are repeated', async () => {
+    const alice = app.api()
+    const sessionId = await alice.createSession()
+    const [a, b] = await addMessages(alice, sessionId, [said('first', 'a'), said('second', 'b')])
+    expect(await addMessages(alice, sessionId, [said('first', 'a'), said('second', 'b')])).toEqual([a, b])
+    expect(await addMessages(alice, sessionId, [said('second', 'b'), said('first', 'a')])).toEqual([b, a])
+  })
+
+  it('are refused where some are stored and others are not, which are named', async () => {
+    const alice = app.api()
+    const sessionId = await alice.createSession()
+    await addMessages(alice, sessionId, [said('old', 'a')])
+    const messages = [said('old', 'a'), said('new', 'b')]
+    expect(await mutate(alice, 'addMessages', { sessionId, messages })).toMatchObject({
+      code: 'CONFLICT',
+      message: 'clientId: "a" is the key of a stored message and "b" is not; send what is new by itself.',
+    })
+    expect((await read(alice, sessionId)).messageCount).toBe(1)
+  })
+})

@@ -37,6 +37,7 @@ describe('messages that a program stores', () => {
     ['a result without its call', [{ role: 'TOOL', content: 'x', toolCallId: 'nobody' }], 'no tool call'],
     ['a result that names no call', [{ role: 'TOOL', content: 'x' }], 'toolCallId: is missing'],
     ['a call by a user', [{ role: 'USER', content: 'x', toolCalls: [call] }], 'role ASSISTANT only'],
+    ['two calls by one id', [{ role: 'ASSISTANT', toolCalls: [call, call] }], 'messages.0.toolCalls.1.id'],
     ['a result by a user', [{ role: 'USER', content: 'x', toolCallId: 'call_1' }], 'role TOOL only'],
     ['an overlong key', [{ role: 'USER', content: 'x', clientId: 'x'.repeat(256) }], 'clientId'],
     [

@@ -1,8 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { ProviderError } from '../../src/llm/provider.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { type Identity, startTestApp, type TestApp } from '../support/app.ts'
 import { createOllamaServer, type OllamaServer } from '../support/ollama-server.ts'
 import { createRecordingProvider, end, recordedModel as model, say } from '../support/recording-provider.ts'
@@ -14,6 +10,7 @@ const query = `query ($id: String!) { model(id: $id) { ${fields} } }`
 let app: TestApp
 let ollama: OllamaServer
 const seedless = createRecordingProvider()
+const store = { load: async () => {}, unload: async () => {} }
 beforeAll(async () => {
   ollama = await createOllamaServer({
     'llama3:8b': { capabilities: ['completion', 'tools'] },
@@ -25,7 +22,10 @@ beforeAll(async () => {
     ANTHROPIC_API_KEY: 'none',
     ANTHROPIC_BASE_URL: 'http://127.0.0.1:9',
   }
-  app = await startTestApp({ env, providers: [{ ...seedless.provider, lacks: ['seed'], temperatureMax: 1 }] })
+  app = await startTestApp({
+    env,
+    providers: [{ ...seedless.provider, lacks: ['seed'], temperatureMax: 1, store }],
+  })
   return () => ollama.close()
 })
 
@@ -47,7 +47,7 @@ describe('a model', () => {
       id: 'ollama:llama3:8b',
       provider: 'ollama',
       name: 'llama3:8b',
-      contextWindow: 131_072,
+      contextWindow: 4_096,
       capabilities: ['TEXT', 'TOOLS'],
       status: 'AVAILABLE',
       defaultParameters: {},
@@ -108,6 +108,13 @@ describe('a model', () => {
       code: 'MODEL_UNAVAILABLE',
       message: 'There is no model "ollama:wrong" here; pullModel fetches models.',
     })
+  })
+
+  it('that is not in a folder of models is put there by hand', async () => {
+    const { message } = await act('loadModel', 'recorded:none')
+    expect(message).toBe(
+      'There is no model "recorded:none" here; files are put into its provider\'s folder by hand.',
+    )
   })
 
   it('of a provider that keeps its models elsewhere cannot be moved', async () => {
@@ -180,6 +187,10 @@ describe('settings of a tenant', () => {
       code: 'BAD_USER_INPUT',
       message: 'parameters.temperature: is above 2',
     })
+    expect(await set({ model: 'demo:chat', parameters: { maxOutputTokens: 128_001 } })).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      message: 'parameters.maxOutputTokens: is above 128000, the context window of "demo:chat"',
+    })
     expect(await set({ model: 'demo:chat', parameters: { tone: 1 } })).toMatchObject({
       code: 'BAD_USER_INPUT',
     })
@@ -213,6 +224,43 @@ describe('settings of a tenant', () => {
     expect(next.request.parameters).toEqual({})
   })
 
+  it('go for the model that is there already where parameters come alone', async () => {
+    const [api, boss] = [app.api(user), app.api({ ...admin, tenant: 'acme' })]
+    const refused = {
+      code: 'BAD_USER_INPUT',
+      message: `parameters.seed: is not taken by "${model}"; leave it out`,
+    }
+    const parameters = { seed: 4 }
+    const key = 'seedless'
+    const { agent } = await boss.mutate('createAgent', { key, name: key, model }, 'agent { id }')
+    expect(await boss.mutate('updateAgent', { agentId: agent.id, parameters })).toEqual(refused)
+    const given = { name: key, model }
+    const { template } = await boss.mutate('createTemplate', given, 'template { id }')
+    expect(await boss.mutate('updateTemplate', { templateId: template.id, parameters })).toEqual(refused)
+
+    expect(await api.mutate('createSession', { agent: key, parameters })).toEqual(refused)
+    const update = (input: object) => api.mutate('updateSession', { parameters, ...input }, '__typename')
+    const [own, agents, neither] = [
+      await api.createSession({ model }),
+      await api.createSession({ agent: key }),
+      await api.createSession(),
+    ]
+    expect(await update({ sessionId: own })).toEqual(refused)
+    expect(await update({ sessionId: agents })).toEqual(refused)
+    expect(await update({ sessionId: neither, agent: key })).toEqual(refused)
+    // Nobody chose one: it is that of the server.
+    expect(await update({ sessionId: neither, parameters: { maxOutputTokens: 128_001 } })).toEqual({
+      code: 'BAD_USER_INPUT',
+      message: 'parameters.maxOutputTokens: is above 128000, the context window of "demo:chat"',
+    })
+    for (const input of [
+      { sessionId: neither },
+      { sessionId: own, model: null },
+      { sessionId: agents, agent: null },
+    ])
+      expect(await update(input)).not.toHaveProperty('code')
+  })
+
   it('take a model from the tenant, and from it alone', async () => {
     const model = 'ollama:spare:1b'
     const api = app.api(user)
@@ -243,59 +291,5 @@ describe('settings of a tenant', () => {
     await set({ model, isAllowed: true })
     const { run } = await api.sendMessage({ sessionId: before, content: 'Hi', wait: true })
     expect(run.status).toBe('COMPLETED')
-  })
-})
-
-describe("an operator's prices", () => {
-  it('are told, and reckoned by', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'parley-prices-'))
-    onTestFinished(() => rm(folder, { recursive: true }))
-    const path = join(folder, 'prices.json')
-    await writeFile(path, '{"demo:chat": {"input": 1000000, "output": 0}}')
-    const own = await startTestApp({ env: { MODEL_PRICES_FILE: path } })
-    onTestFinished(() => own.stop())
-    const api = own.api()
-    const { model } = await api.run('{ model(id: "demo:chat") { pricing { input output cachedInput } } }')
-    expect(model.pricing).toEqual({ input: '1000000', output: '0', cachedInput: '1000000' })
-    const sessionId = await api.createSession({ systemPrompt: '' })
-    const { run } = await api.sendMessage({ sessionId, content: 'One two three', wait: true })
-    const { session } = await api.run(
-      'query ($id: ID!) { session(id: $id) { usage { cost inputTokens } } }',
-      {
-        id: sessionId,
-      },
-    )
-    expect(Number(session.usage.cost)).toBe(run.usage.inputTokens)
-    expect(run.usage.inputTokens).toBeGreaterThan(0)
-  })
-})
-
-describe('a provider that is down', () => {
-  it('is shown so, and its sends fail at once without asking it', async () => {
-    const recording = createRecordingProvider()
-    let asked = 0
-    const provider = {
-      ...recording.provider,
-      list: async () => {
-        asked += 1
-        throw new ProviderError('connection', 'recorded did not answer', { isUnreached: true })
-      },
-    }
-    const own = await startTestApp({ providers: [provider], env: { DEFAULT_MODEL: model } })
-    onTestFinished(() => own.stop())
-    const api = own.api()
-    const sessionId = await api.createSession()
-    const listed = await api.run(query, { id: model })
-    expect(listed.model.status).toBe('UNAVAILABLE')
-    expect(await api.sendMessage({ sessionId, content: 'Hi' })).toEqual({
-      code: 'MODEL_UNAVAILABLE',
-      message: `"recorded" cannot be reached now, so "${model}" is not available.`,
-    })
-    expect(asked).toBe(1)
-    expect(recording.calls).toHaveLength(0)
-    const { session } = await api.run('query ($id: ID!) { session(id: $id) { messageCount } }', {
-      id: sessionId,
-    })
-    expect(session.messageCount).toBe(0)
   })
 })

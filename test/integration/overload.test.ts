@@ -3,7 +3,7 @@ import { Client } from 'pg'
 import { beforeAll, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { doorNames, openDoors } from '../support/doors.ts'
-import { openNeighbour } from '../support/neighbour.ts'
+import { neighbourBeside } from '../support/neighbour.ts'
 
 // Statements wait for a lock here, as long as a slow machine may take.
 const small = { DATABASE_POOL_SIZE: '2', DATABASE_STATEMENT_TIMEOUT_MS: '60000' }
@@ -41,7 +41,8 @@ it("a tenant's flood does not make another wait behind it", async () => {
 
 it('what is too much at once is refused by every door, as something to try again', async () => {
   const doors = await openDoors(app.url, app.token())
-  const neighbour = await openNeighbour(app)
+  // Refused like everybody while the pool is taken; what it follows is not cut.
+  await neighbourBeside(app, { isQuiet: true })
   for (const door of doorNames) await doors[door](list)
   const lock = await hold(app)
   const held = [app.api().send(list), app.api().send(list)]
@@ -58,8 +59,6 @@ it('what is too much at once is refused by every door, as something to try again
     }
   await lock.end()
   for (const answer of await Promise.all(held)) expect(answer.errors).toBeUndefined()
-  await neighbour.isServed()
-  neighbour.leave()
   doors.close()
 })
 

@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Api } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
+import { openEventStream } from '../support/sse.ts'
 
 let app: TestApp
 let alice: Api
@@ -10,6 +12,7 @@ beforeAll(async () => {
   alice = app.api()
   bob = app.api({ user: 'bob' })
 })
+besideNeighbour(() => app)
 
 type Person = { id: string; externalId: string }
 const viewerOf = async (api: Api): Promise<Person> =>
@@ -102,45 +105,52 @@ describe('the participants of a session', () => {
 })
 
 describe('removal', () => {
-  it('ends the live feeds of that user at once, and no others', async () => {
-    const id = await alice.createSession()
-    const { user } = await share(id, 'bob', 'VIEWER')
-    await share(id, 'carol', 'VIEWER')
-    const subscriptions = [
-      watchSession,
-      'subscription ($sessionId: ID!) { messageAdded(sessionId: $sessionId) { id } }',
-    ]
-    const open = (name: string) =>
-      subscriptions.map((query) => app.socket({ user: name }).watch(query, { sessionId: id }))
-    const [bobs, carols, alices] = [open('bob'), open('carol'), open('alice')]
-    for (const [feed] of [bobs, carols, alices]) await feed?.until(() => true)
-    // The other door has no first event: a message shows that it is open.
-    await alice.mutate('addMessages', { sessionId: id, messages: [{ role: 'USER', content: 'All here?' }] })
-    for (const [, door] of [bobs, carols, alices]) await door?.until(() => true)
+  it.each(['socket', 'event stream'])(
+    'ends the live feeds of that user at once, and no others (%s)',
+    async (way) => {
+      const id = await alice.createSession()
+      const { user } = await share(id, 'bob', 'VIEWER')
+      await share(id, 'carol', 'VIEWER')
+      const subscriptions = [
+        watchSession,
+        'subscription ($sessionId: ID!) { messageAdded(sessionId: $sessionId) { id } }',
+      ]
+      const open = (user: string) =>
+        subscriptions.map((query) =>
+          way === 'socket'
+            ? app.socket({ user }).watch(query, { sessionId: id })
+            : openEventStream(app.url, app.token({ user }), query, { sessionId: id }),
+        )
+      const [bobs, carols, alices] = [open('bob'), open('carol'), open('alice')]
+      for (const [feed] of [bobs, carols, alices]) await feed?.until(() => true)
+      // The other door has no first event: a message shows that it is open.
+      await alice.mutate('addMessages', { sessionId: id, messages: [{ role: 'USER', content: 'All here?' }] })
+      for (const [, door] of [bobs, carols, alices]) await door?.until(() => true)
 
-    const startedMs = Date.now()
-    await alice.mutate('removeParticipant', { sessionId: id, userId: user.id })
-    for (const feed of bobs) await feed.ended
-    expect(Date.now() - startedMs).toBeLessThan(5_000)
-    const updated = await carols[0]?.until(
-      (event) => event.__typename === 'SessionUpdated' && event.session.participants.length === 2,
-    )
-    expect(updated.session.viewerRole).toBe('VIEWER')
-    await alice.mutate('addMessages', { sessionId: id, messages: [{ role: 'USER', content: 'Secret' }] })
-    for (const [, door] of [carols, alices]) {
-      const count = door?.events.length ?? 0
-      await door?.until((event) => door.events.indexOf(event) >= Math.max(1, count - 1))
-    }
-    expect(bobs[1]?.events).toHaveLength(1)
-    const told = bobs[0]?.events.map(({ __typename }) => __typename) ?? []
-    // Who comes and goes is told, too, in its own time.
-    expect(told.filter((name) => name !== 'PresenceChanged')).toEqual([
-      'SessionSnapshot',
-      'MessageAdded',
-      'SessionUpdated',
-    ])
-    for (const feed of [...carols, ...alices]) feed.stop()
-  })
+      const startedMs = Date.now()
+      await alice.mutate('removeParticipant', { sessionId: id, userId: user.id })
+      for (const feed of bobs) await feed.ended
+      expect(Date.now() - startedMs).toBeLessThan(5_000)
+      const updated = await carols[0]?.until(
+        (event) => event.__typename === 'SessionUpdated' && event.session.participants.length === 2,
+      )
+      expect(updated.session.viewerRole).toBe('VIEWER')
+      await alice.mutate('addMessages', { sessionId: id, messages: [{ role: 'USER', content: 'Secret' }] })
+      for (const [, door] of [carols, alices]) {
+        const count = door?.events.length ?? 0
+        await door?.until((event) => door.events.indexOf(event) >= Math.max(1, count - 1))
+      }
+      expect(bobs[1]?.events).toHaveLength(1)
+      const told = bobs[0]?.events.map(({ __typename }) => __typename) ?? []
+      // Who comes and goes is told, too, in its own time.
+      expect(told.filter((name) => name !== 'PresenceChanged')).toEqual([
+        'SessionSnapshot',
+        'MessageAdded',
+        'SessionUpdated',
+      ])
+      for (const feed of [...carols, ...alices]) feed.stop()
+    },
+  )
 
   it('takes every right, resuming included, whatever the cursor says', async () => {
     const id = await alice.createSession()

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openFrames } from '../support/frames.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 import { requireRedis, startRedis } from '../support/redis.ts'
 import { watchSession } from '../support/session-reader.ts'
 import { openEventStream } from '../support/sse.ts'
@@ -27,6 +28,7 @@ let app: TestApp
 beforeAll(async () => {
   app = await startTestApp({ env })
 })
+besideNeighbour(() => app, { user: 'neighbour', tenant: 'neighbours', role: 'SERVICE' })
 
 type Asked = { token?: string; headers?: Record<string, string>; body?: object; url?: string }
 
@@ -143,6 +145,20 @@ it('sends are counted by user, in every session, and copies of a send are not', 
   expect(sent).toHaveProperty('run')
 })
 
+it('sends of a tenant are counted together, and those of others are not held up', async () => {
+  const few = await startTestApp({ env: { SENDS_PER_MINUTE_PER_TENANT: '2' } })
+  const send = async (user: string, tenant: string) => {
+    const api = few.api({ user, tenant })
+    return api.sendMessage({ sessionId: await api.createSession(), content: 'Hello', wait: true })
+  }
+  for (const user of ['one', 'two']) expect(await send(user, 'noisy')).toHaveProperty('run')
+  expect(await send('three', 'noisy')).toEqual({
+    code: 'RATE_LIMITED',
+    message: expect.stringMatching(/^Too many sends of the tenant; .* \(SENDS_PER_MINUTE_PER_TENANT\)\.$/),
+  })
+  expect(await send('one', 'quiet')).toHaveProperty('run')
+})
+
 describe('a WebSocket', () => {
   const open = (user: string, address: string) =>
     openFrames(app.url, {
@@ -172,6 +188,29 @@ describe('a WebSocket', () => {
     await app.api({ user: 'quiet' }).sendMessage({ sessionId, content: 'Hello' })
     await neighbour.until(({ payload }) => payload?.data?.sessionEvents?.__typename === 'RunFinished')
     neighbour.socket.terminate()
+  })
+
+  it('is closed with 1013 where it goes on though it has no place left', async () => {
+    const full = await startTestApp({ env: { ...env, SUBSCRIPTIONS_PER_CONNECTION: '1' } })
+    const frames = await openFrames(full.url, { params: { authorization: `Bearer ${full.token()}` } })
+    frames.subscribe('watch', watchSession, { sessionId: await full.api().createSession() })
+    await frames.until(({ id }) => id === 'watch')
+    for (let index = 0; index < 20; index += 1) frames.subscribe(`q${index}`, viewer)
+    expect(await frames.closed).toMatchObject({ code: 1013 })
+  })
+
+  it.each([
+    ['before it is greeted', false],
+    ['once it is greeted', true],
+  ])('is closed with 1013 where messages that begin nothing never end, %s', async (_when, isGreeted) => {
+    const params = { authorization: `Bearer ${app.token({ user: 'talker' })}` }
+    const frames = await openFrames(app.url, {
+      ...(isGreeted && { params }),
+      headers: { 'x-forwarded-for': '198.51.100.9' },
+    })
+    for (let index = 0; index < 100; index += 1)
+      frames.send(index % 2 === 0 ? { type: 'ping' } : { id: 'none', type: 'complete' })
+    expect(await frames.closed).toMatchObject({ code: 1013 })
   })
 
   it('is refused before it is opened, where too many come from one address', async () => {

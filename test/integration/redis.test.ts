@@ -6,6 +6,7 @@ import { loadConfig } from '../../src/config.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { startTestApp } from '../support/app.ts'
 import { requireRedis, startRedis, type TestRedis } from '../support/redis.ts'
+import { watchSession } from '../support/session-reader.ts'
 
 const isInstalled = requireRedis()
 let redis: TestRedis
@@ -36,6 +37,28 @@ it('a reply that one node writes is seen live through another', async () => {
   await writer.stop()
   const clients = String(await redis.admin.client('LIST'))
   expect(clients).not.toMatch(/ name=parley/)
+})
+
+it('a server keeps to its REDIS_KEY_PREFIX, in keys and channels', async () => {
+  const shared = await startRedis()
+  // What is counted stays there while the test runs.
+  const limits = { REQUESTS_PER_SECOND: '0.01', REQUESTS_BURST: '40', CONNECTIONS_PER_USER: '10' }
+  const env = { REDIS_URL: shared.url, REDIS_KEY_PREFIX: 'mine:', ...limits }
+  const app = await startTestApp({ env })
+  const sessionId = await app.api().createSession()
+  const watch = app.socket().watch(watchSession, { sessionId })
+  await watch.at(0)
+  await app.api().mutate('setTyping', { sessionId, isTyping: true })
+  await app.api().sendMessage({ sessionId, content: 'Hello' })
+  await watch.until(({ __typename }) => __typename === 'RunFinished')
+  const keys = await shared.admin.keys('*')
+  const channels = (await shared.admin.pubsub('CHANNELS')) as string[]
+  for (const names of [keys, channels]) {
+    expect(names.length).toBeGreaterThan(1)
+    expect(names.filter((name) => !name.startsWith('mine:'))).toEqual([])
+  }
+  for (const kind of [/:rate:/, /:held:/, /:nodes$/, /:log$/, /:meta$/, /:who$/])
+    expect(keys).toContainEqual(expect.stringMatching(kind))
 })
 
 it('an outage makes a node degraded, not unready, and is survived', async () => {

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { readRun } from '../support/runs.ts'
 import { createServerProcess, type ServerProcess } from '../support/server-process.ts'
 import { bySeq, createSessionReader, watchSession } from '../support/session-reader.ts'
+import { complete, user } from './stateless.harness.ts'
 
 // Servers start and stop here, on whatever machine.
 vi.setConfig({ testTimeout: 60_000 })
@@ -41,6 +42,8 @@ describe('a server that is killed in the middle of replies', () => {
     const one = await startReply()
     const alice = server.api()
     const queued = await alice.sendMessage({ sessionId: one.sessionId, content: 'the next in line' })
+    const asked = { clientId: 'stateless', messages: [user('/pace 40 /long 2400')] }
+    const stateless = await complete(alice, asked)
     const others = await Promise.all(
       Array.from({ length: 10 }, async (_, index) => {
         const sessionId = await alice.createSession({ title: `session ${index}` })
@@ -62,6 +65,11 @@ describe('a server that is killed in the middle of replies', () => {
       error: { code: 'INTERNAL_SERVER_ERROR' },
       assistantMessage: { status: 'INTERRUPTED' },
     })
+    const cut = await readRun(back, stateless.run.id)
+    expect(cut).toMatchObject({ status: 'INTERRUPTED', assistantMessage: { status: 'INTERRUPTED' } })
+    expect(cut.assistantMessage.content.length).toBeGreaterThan(20)
+    // Asked again, it is the same run: no second call of the model.
+    expect((await complete(back, asked)).run).toMatchObject({ id: stateless.run.id, status: 'INTERRUPTED' })
     const { content } = interrupted.assistantMessage
     expect(content.length).toBeGreaterThan(20)
     expect(seen.slice(0, content.length)).toBe(content)

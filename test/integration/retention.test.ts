@@ -33,7 +33,7 @@ async function withRetention<T>(afterDays: number, use: (retention: Retention) =
   const log = createLog({ level: 'fatal' }, false)
   const broker = createMemoryBroker({ maxEntries: 100, maxAgeMs: 60_000, batchSize: 10 })
   const feed = createFeed(broker, { maxEntries: 100 })
-  const changes = createChanges({ feed, listing: createListing(broker, log), rooms: { type() {} }, log })
+  const changes = createChanges({ feed, listing: createListing(broker, log), rooms: { sent() {} }, log })
   try {
     return await use(
       createRetention({
@@ -42,6 +42,7 @@ async function withRetention<T>(afterDays: number, use: (retention: Retention) =
         afterDays,
         statelessHours: 24,
         auditDays: 365,
+        tokenDays: 30,
         log,
       }),
     )
@@ -251,4 +252,12 @@ it('finds old sessions among 100,000 by an index', async () => {
   expect(JSON.stringify(plans[0])).toContain('sessions_active_by_update')
   expect(JSON.stringify(plans[1])).toContain('sessions_deleted')
   expect(JSON.stringify(plans)).not.toContain('Seq Scan')
+})
+
+it('forgets what was revoked once no token can live that long any more', async () => {
+  const root = app.api({ user: 'root', role: 'ADMIN' })
+  for (const tokenId of ['old', 'young']) await root.mutate('revokeTokens', { tokenId })
+  await sql("UPDATE token_revocations SET revoked_at = now() - interval '31 days' WHERE token_id = 'old'")
+  await sweep()
+  expect(await sql('SELECT token_id FROM token_revocations')).toEqual([{ token_id: 'young' }])
 })

@@ -1,9 +1,9 @@
 import { beforeAll, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openFrames } from '../support/frames.ts'
+import { openLiveDoors } from '../support/live-doors.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 import { query } from '../support/postgres.ts'
-import { watchSession } from '../support/session-reader.ts'
-import { openEventStream } from '../support/sse.ts'
 
 // Two nodes that share nothing but the database.
 let one: TestApp
@@ -12,6 +12,7 @@ beforeAll(async () => {
   one = await startTestApp()
   two = await startTestApp({ databaseUrl: one.databaseUrl })
 })
+besideNeighbour(() => one)
 
 const viewer = '{ viewer { user { id } role } }'
 
@@ -22,23 +23,16 @@ async function statusOf(url: string, token: string) {
   return { status: response.status, ...((await response.json()) as { errors?: { message: string }[] }) }
 }
 
-/** Opens what stays open, as this token: a socket with a subscription, and an event stream. */
-async function openBoth(app: TestApp, token: string, sessionId: string) {
-  const frames = await openFrames(app.url, { params: { authorization: `Bearer ${token}` } })
-  frames.subscribe('1', watchSession, { sessionId })
-  await frames.until(({ id }) => id === '1')
-  const stream = openEventStream(app.url, token, watchSession, { sessionId })
-  await stream.at(0)
-  return { frames, stream }
-}
-
 const admin = { user: 'root', role: 'ADMIN' } as const
 const idIn = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).jti
 
 it('row 62: revoked tokens of a user are refused, and end what is open with them, on every node', async () => {
   const sessionId = await one.api().createSession()
   const token = one.token()
-  const open = [await openBoth(one, token, sessionId), await openBoth(two, token, sessionId)]
+  const open = [
+    await openLiveDoors(one.url, token, sessionId),
+    await openLiveDoors(two.url, token, sessionId),
+  ]
   const bob = await openFrames(two.url, { params: { authorization: `Bearer ${two.token({ user: 'bob' })}` } })
   const { viewer: alice } = await one.api().run(viewer)
 
@@ -73,7 +67,10 @@ it('row 62: revoked tokens of a user are refused, and end what is open with them
 it('row 62: one token is refused by its id, and the others of its user are not', async () => {
   const [lost, kept] = [one.token({ user: 'carol' }), one.token({ user: 'carol' })]
   const sessionId = await one.api({ user: 'carol' }).createSession()
-  const open = [await openBoth(two, lost, sessionId), await openBoth(two, kept, sessionId)] as const
+  const open = [
+    await openLiveDoors(two.url, lost, sessionId),
+    await openLiveDoors(two.url, kept, sessionId),
+  ] as const
   await one.api(admin).mutate('revokeTokens', { tokenId: idIn(lost) })
   expect((await open[0].frames.closed).code).toBe(4403)
   await expect.poll(() => open[0].stream.failure).toBeDefined()

@@ -62,6 +62,7 @@ const fill = (t: Tenant) => `
   INSERT INTO model_settings (tenant_id, model, is_allowed) VALUES ('${t.id}', 'demo:chat', false);
   INSERT INTO token_revocations (tenant_id, id, user_id) VALUES ('${t.id}', '${t.template}', '${t.user}');
   INSERT INTO audit_entries (tenant_id, id, action, actor_id, actor_role) VALUES ('${t.id}', '${t.template}', 'eraseUser', '${t.user}', 'ADMIN');
+  INSERT INTO list_notices (tenant_id, id, user_id) VALUES ('${t.id}', '${t.template}', '${t.user}');
   INSERT INTO read_marks (tenant_id, session_id, user_id, last_read_seq) VALUES ('${t.id}', '${t.session}', '${t.user}', 2);
   INSERT INTO usage_records (tenant_id, run_id, user_id, session_id, model, status, input_tokens, output_tokens, cached_input_tokens, cost)
     VALUES ('${t.id}', '${t.run}', '${t.user}', '${t.session}', 'demo:chat', 'COMPLETED', 1, 2, 0, 0);
@@ -99,6 +100,7 @@ describe('row-level security', () => {
       'citations',
       'document_contents',
       'documents',
+      'list_notices',
       'memories',
       'messages',
       'model_settings',

@@ -1,6 +1,8 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { ModelPart } from '../../src/llm/provider.ts'
 import type { Api } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 import { createRecordingProvider, end, recordedModel as model, say } from '../support/recording-provider.ts'
 import { readRun, runEnd, watchRuns } from '../support/runs.ts'
 import type { Watch } from '../support/watch.ts'
@@ -13,6 +15,7 @@ beforeAll(async () => {
   const { databaseUrl } = one
   nodes = [one, await startTestApp({ env, providers: [recordings[1].provider], databaseUrl })]
 })
+besideNeighbour(() => nodes[0])
 
 let alice: Api
 let sessionId: string
@@ -197,9 +200,14 @@ describe('a send to a session that is answering', () => {
       'said',
       'right',
     ])
-    next?.tell(end)
+    // Without this theirs would be reckoned.
+    const unused: ModelPart = {
+      type: 'usage',
+      usage: { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0 },
+    }
+    next?.tell(unused, end)
     await expect.poll(asked, { interval: 5 }).toEqual(['/earlier', 'wrong', 'right', 'waiting'])
-    calls()[3]?.tell(end)
+    calls()[3]?.tell(unused, end)
     await watch.until(runEnd(waiting.run.id))
     const session = await conversation()
     expect(session.messages.nodes.map(({ content }: { content: string }) => content)).toEqual([

@@ -179,3 +179,42 @@ describe('deleteSession', () => {
     return rows.map(({ status }) => status)
   }
 })
+
+describe('a wish to cancel that another node has stored', () => {
+  const recording = createRecordingProvider()
+  // Heartbeats are too slow to find it; sweeps are not.
+  const env = { RUN_CHECKPOINT_MS: '60000', RUN_LEASE_MS: '15000' }
+  const providers = [recording.provider]
+  const statusOf = async ({ databaseUrl }: TestApp, runId: string) => {
+    const values = [decodeIdOf('Run', runId)]
+    return (await query(databaseUrl, 'SELECT status FROM runs WHERE id = $1', { values }))[0]?.status
+  }
+  const wish = ({ databaseUrl }: TestApp, runId: string) => {
+    const values = [decodeIdOf('Run', runId)]
+    return query(databaseUrl, 'UPDATE runs SET cancel_requested_at = now() WHERE id = $1', { values })
+  }
+
+  it('ends the run whose node stops before its first word', async () => {
+    const leaving = await startTestApp({ env, providers })
+    const coming = recording.call(recording.calls.length)
+    const sessionId = await leaving.api().createSession()
+    const { run } = await leaving.api().sendMessage({ sessionId, content: 'hello', model })
+    await coming
+    await wish(leaving, run.id)
+    await leaving.stop(0)
+    expect(await statusOf(leaving, run.id)).toBe('CANCELLED')
+  })
+
+  it('ends a run that waits, and the model is not asked', async () => {
+    const node = await startTestApp({ env, providers })
+    const before = recording.calls.length
+    const sessionId = await node.api().createSession()
+    await node.api().sendMessage({ sessionId, content: 'first', model })
+    const { run } = await node.api().sendMessage({ sessionId, content: 'second', model })
+    const first = await recording.call(before)
+    await wish(node, run.id)
+    first.tell(end)
+    await expect.poll(() => statusOf(node, run.id), { interval: 100, timeout: 15_000 }).toBe('CANCELLED')
+    expect(recording.calls.length).toBe(before + 1)
+  })
+})

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 import { createRecordingProvider, end, recordedModel as model, say } from '../support/recording-provider.ts'
 import { readRun, runEnd, watchRuns } from '../support/runs.ts'
 
@@ -8,15 +9,16 @@ let app: TestApp
 beforeAll(async () => {
   app = await startTestApp({
     env: {
-      RUN_FIRST_TOKEN_TIMEOUT_MS: '300',
-      RUN_STALL_TIMEOUT_MS: '400',
-      RUN_MAX_DURATION_MS: '1500',
+      RUN_FIRST_TOKEN_TIMEOUT_MS: '400',
+      RUN_STALL_TIMEOUT_MS: '1600',
+      RUN_MAX_DURATION_MS: '3000',
       RUN_MAX_TEXT_BYTES: '1024',
       RUN_RETRIES: '0',
     },
     providers: [recording.provider],
   })
 })
+besideNeighbour(() => app)
 
 /** Sends, plays the model where it is the recorded one, and gives the run as it ended with what was told of it. */
 async function answered(content: string, play?: (call: Awaited<ReturnType<typeof recording.call>>) => void) {
@@ -113,7 +115,7 @@ describe('a model that keeps us waiting', () => {
     const { ended } = await answered('hello', (call) => {
       call.tell({ type: 'thinking' })
       // Past the time for a first word, before that of a stall.
-      setTimeout(() => call.tell(say('thought'), end), 350)
+      setTimeout(() => call.tell(say('thought'), end), 600)
     })
     expect(ended).toMatchObject({ status: 'COMPLETED', assistantMessage: { content: 'thought' } })
   })

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 import { createRecordingProvider, end, recordedModel as model, say } from '../support/recording-provider.ts'
 import { readRun, runEnd, watchRuns } from '../support/runs.ts'
 
@@ -10,6 +11,7 @@ beforeAll(async () => {
   const env = { DATABASE_POOL_WAIT_MS: '20000' }
   app = await startTestApp({ env, providers: [recording.provider] })
 })
+besideNeighbour(() => app)
 
 describe('sendMessage with a clientId', () => {
   it('sends once, however many copies race', async () => {

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 import { query } from '../support/postgres.ts'
 import { createRecordingProvider, end, recordedModel as model } from '../support/recording-provider.ts'
 
@@ -18,6 +19,7 @@ beforeAll(async () => {
   const other = await startTestApp({ env, providers: [recordings[1].provider], databaseUrl })
   nodes = [{ ...one, databaseUrl }, other]
 })
+besideNeighbour(() => nodes[0])
 
 const callsNow = () => recordings.flatMap(({ calls }) => calls)
 

@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { Client } from 'pg'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { decodeId } from '../../src/lib/ids.ts'
 import type { Provider } from '../../src/llm/provider.ts'
-import { startTestApp, type TestApp } from '../support/app.ts'
+import { createDatabase, startTestApp, type TestApp } from '../support/app.ts'
 import { query } from '../support/postgres.ts'
 import { createRecordingProvider, end, recordedModel as model, say } from '../support/recording-provider.ts'
 import { requireRedis, startRedis, type TestRedis } from '../support/redis.ts'
 import { cancelRun, readRun, runEnd, watchRuns } from '../support/runs.ts'
+import { complete, runEvents, user } from './stateless.harness.ts'
 
 const isInstalled = requireRedis()
 let redis: TestRedis
@@ -30,13 +33,19 @@ const slowBeats = { RUN_CHECKPOINT_MS: '60000', RUN_LEASE_MS: '60000' }
 const plenty = { RUNS_PER_USER: '1000', RUNS_PER_TENANT: '3000', MAX_SESSIONS_PER_AGENT: '1000' }
 
 async function startTwo(env: Record<string, string>) {
+  const databaseUrl = await createDatabase()
+  // What waits for each other is not helped out: it fails by the time that a statement has.
+  await query(
+    databaseUrl,
+    `ALTER DATABASE "${new URL(databaseUrl).pathname.slice(1)}" SET deadlock_timeout = '20s'`,
+  )
   const both = { ...plenty, DATABASE_POOL_WAIT_MS: '20000', ...env }
   recordings = [createRecordingProvider(), createRecordingProvider()]
-  const one = await startTestApp({ env: both, providers: [recordings[0].provider, prompt] })
+  const one = await startTestApp({ env: both, databaseUrl, providers: [recordings[0].provider, prompt] })
   const other = await startTestApp({
     env: both,
     providers: [recordings[1].provider, prompt],
-    databaseUrl: one.databaseUrl,
+    databaseUrl,
   })
   nodes = [one, other]
 }
@@ -70,6 +79,25 @@ describe('two nodes with one Redis', () => {
       expect(cancelled).toMatchObject({ status: 'CANCELLED', assistantMessage: { content: 'Half' } })
       await watch.until(runEnd(run.id))
     }
+  })
+
+  it('follow on one, and cancel there, what is answered outside of sessions on the other', async () => {
+    const coming = recordings[0].call(recordings[0].calls.length)
+    const asked = { model, clientId: 'outside', messages: [user('hello')] }
+    const { run } = await complete(nodes[0].api(), asked)
+    const watch = nodes[1].socket().watch(runEvents, { id: run.id })
+    await watch.at(0)
+    const call = await coming
+    call.tell(say('Half'))
+    await watch.until(({ text }) => text === 'Half')
+    expect((await complete(nodes[1].api(), asked)).run.id).toBe(run.id)
+    expect(await cancelRun(nodes[1].api(), run.id)).toMatchObject({
+      status: 'CANCELLED',
+      assistantMessage: { content: 'Half' },
+    })
+    expect(call.signal.aborted).toBe(true)
+    await watch.ended
+    expect(watch.events.at(-1)).toMatchObject({ __typename: 'RunFinished', run: { status: 'CANCELLED' } })
   })
 
   it('stop for a message that is regenerated, edited or deleted on the other', async () => {
@@ -106,6 +134,27 @@ describe('two nodes with one Redis', () => {
       for (const { status } of over) expect(['CANCELLED', 'COMPLETED']).toContain(status)
     }
     for (let round = 0; round < 5; round += 1) await Promise.all(Array.from({ length: 4 }, race))
+  })
+
+  it('erase on one what ends on the other, and do not lock each other out', async () => {
+    const { sessionId, run, call } = await startRun()
+    const holder = new Client({ connectionString: nodes[0].databaseUrl })
+    await holder.connect()
+    onTestFinished(() => holder.end())
+    await holder.query('BEGIN')
+    await holder.query('SELECT FROM runs WHERE id = $1 FOR UPDATE', [decodeId(run.id).uuid])
+    const waiting = async () => {
+      const sql = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
+      return (await query(nodes[0].databaseUrl, sql)).length
+    }
+    const erased = nodes[1].api().mutate('purgeSession', { sessionId })
+    await expect.poll(waiting).toBe(1)
+    call.tell(end)
+    await expect.poll(waiting).toBe(2)
+    await holder.query('COMMIT')
+    const goesOnAtMs = performance.now()
+    expect(await erased).toEqual({ __typename: 'PurgeSessionPayload' })
+    expect(performance.now() - goesOnAtMs).toBeLessThan(3_000)
   })
 
   it('take what a stopping one leaves, at once', async () => {

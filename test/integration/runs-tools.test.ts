@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Api } from '../support/api.ts'
 import { startTestApp } from '../support/app.ts'
@@ -216,5 +217,34 @@ describe('a run that waits for results', () => {
     const next = await recording.call(1)
     next.tell(...saying('Second.'))
     await watch.until(runEnd(second.run.id))
+  })
+
+  it('goes on or fails, whatever is first at whatever node: 12 times', async () => {
+    const env = { RUN_ACTION_TIMEOUT_MS: '600', RUNS_PER_USER: '100', MAX_SESSIONS_PER_AGENT: '100' }
+    const one = await startTestApp({ env })
+    const other = await startTestApp({ env, databaseUrl: one.databaseUrl })
+    await makeTraveller(one)
+    const apis = [one.api(), other.api()] as const
+    const race = async (index: number) => {
+      const sessionId = await apis[0].createSession({ agent: 'traveller' })
+      const { run } = await apis[0].sendMessage({ sessionId, content: '/tool get_weather {"city": "Oslo"}' })
+      const pending = () => readPending(apis[0], run.id)
+      await expect
+        .poll(async () => (await pending()).status, { interval: 20, timeout: 15_000 })
+        .toMatch(/REQUIRES_ACTION|FAILED/)
+      const [call] = (await pending()).pendingToolCalls
+      // Round the moment at which the time for it is over.
+      const inMs = call ? Date.parse(call.expiresAt) - Date.now() + (index - 6) * 100 : 0
+      await sleep(Math.max(inMs, 0))
+      const results = [{ toolCallId: call?.toolCallId ?? 'call', content: 'Rain.' }]
+      const given = await submit(apis[index % 2 === 0 ? 0 : 1], run.id, results)
+      await expect
+        .poll(async () => (await readRun(apis[0], run.id)).finishedAt, { interval: 20, timeout: 15_000 })
+        .not.toBeNull()
+      const { status, error } = await readRun(apis[0], run.id)
+      return `${given.code ?? 'given'}, ${status} ${error?.code ?? ''}`
+    }
+    const ends = await Promise.all(Array.from({ length: 12 }, (_, index) => race(index)))
+    expect(new Set(ends)).toEqual(new Set(['given, COMPLETED ', 'BAD_USER_INPUT, FAILED LIMIT_EXCEEDED']))
   })
 })

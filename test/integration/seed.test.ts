@@ -160,6 +160,44 @@ describe('the bulk tenant', () => {
   })
 })
 
+describe('the sessions of the bulk tenant', () => {
+  it('come again as others where some were purged', async () => {
+    const app = await startTestApp()
+    const fill = () =>
+      seed(['--sessions', '300', '--messages', '900', '--users', '7'], { DATABASE_URL: app.databaseUrl })
+    const count = async () =>
+      (
+        await query(
+          app.databaseUrl,
+          'SELECT count(*)::int AS count, sum(message_count)::int AS sum FROM sessions',
+        )
+      )[0]
+    await fill()
+    // The last of those that have a number among them.
+    await query(app.databaseUrl, `DELETE FROM sessions WHERE title ~ ' (7|150|299)$'`)
+    expect((await count())?.count).toBe(297)
+    expect(await fill()).toMatchObject({ code: 0, stderr: '' })
+    expect(await count()).toEqual({ count: 300, sum: 900 })
+  })
+
+  it('have been read, shared, paid for, and are active as far as the limit allows', async () => {
+    const app = await startTestApp()
+    await seed(['--sessions', '500', '--messages', '5001', '--users', '7'], { DATABASE_URL: app.databaseUrl })
+    const [row] = await query(
+      app.databaseUrl,
+      `SELECT (SELECT count(*)::int FROM read_marks) AS marks,
+        (SELECT count(*)::int FROM read_marks r JOIN sessions s ON s.id = r.session_id AND r.last_read_seq < s.last_seq) AS unread,
+        (SELECT count(*) FROM usage_records) = (SELECT count(*) FROM messages WHERE role = 'ASSISTANT') AS used,
+        (SELECT max(count)::int FROM (SELECT count(*) FROM sessions WHERE is_active GROUP BY user_id, agent_id)) AS active,
+        (SELECT count(*)::int FROM participants) > 20 AS shared,
+        (SELECT count(*)::int FROM sessions s WHERE (input_tokens, output_tokens, cost, run_count) IS DISTINCT FROM
+          (SELECT (coalesce(sum(u.input_tokens), 0)::float8, coalesce(sum(u.output_tokens), 0)::float8, coalesce(sum(u.cost), 0), count(*)::int)
+           FROM usage_records u WHERE u.session_id = s.id)) AS wrong`,
+    )
+    expect(row).toEqual({ marks: 500, unread: 167, used: true, active: 5, shared: true, wrong: 0 })
+  })
+})
+
 describe('refused', () => {
   const secret = 'a-secret-of-the-tests-that-is-long-enough'
   it.each([

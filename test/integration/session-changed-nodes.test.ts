@@ -32,7 +32,6 @@ describe('lists at two nodes with one Redis', () => {
     const watch = await list(other)
     const sessionId = await one.api().createSession({ title: 'here' })
     expect(await watch.at(1)).toMatchObject({ kind: 'CREATED', sessionId, session: { title: 'here' } })
-    // No look at the database finds an erasure.
     await one.api().mutate('purgeSession', { sessionId })
     expect(await watch.at(2)).toEqual({ kind: 'DELETED', sessionId, session: null })
   })
@@ -69,6 +68,19 @@ describe('lists at two nodes that share no log', async () => {
     await one.api().mutate('deleteSession', { sessionId })
     expect(await watch.at(3)).toEqual({ kind: 'DELETED', sessionId, session: null })
     expect(stranger.events).toHaveLength(1)
+  })
+
+  it('are to be read anew, those of whom it is about, where no row tells what happened', async () => {
+    const bob: Identity = { user: 'bob' }
+    const [kept, erased] = [await one.api().createSession(), await one.api().createSession()]
+    const watches = [await list(other), await list(other, bob), await list(other, { user: 'mallory' })]
+    const areAnew = () => watches.map(({ events }) => events.slice(1).some(({ kind }) => kind === 'RESET'))
+    const within5s = { timeout: 5_000 }
+
+    await one.api().mutate('addParticipant', { sessionId: kept, externalUserId: 'bob', role: 'VIEWER' })
+    await expect.poll(areAnew, within5s).toEqual([false, true, false])
+    await one.api().mutate('purgeSession', { sessionId: erased })
+    await expect.poll(areAnew, within5s).toEqual([true, true, true])
   })
 
   it('are told of a commit whose node died before it told it', async () => {

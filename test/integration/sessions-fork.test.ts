@@ -88,6 +88,27 @@ describe('a fork', () => {
     })
   })
 
+  it('of an old conversation is a new one in lists', async () => {
+    const api = app.api({ user: 'late' })
+    const { id, messages } = await source(api)
+    await query(
+      app.databaseUrl,
+      `WITH old AS (UPDATE messages SET created_at = '2025-01-01', updated_at = '2025-01-01' WHERE session_id = $1)
+       UPDATE sessions SET last_message_at = '2025-01-01', created_at = '2025-01-01' WHERE id = $1`,
+      { values: [decodeId(id).uuid] },
+    )
+    const newer = await api.createSession()
+    const { session } = await fork(api, { sessionId: id, atMessageId: messages[4].id })
+    const fields = 'id recentlyActive createdAt lastMessageAt lastMessage { createdAt }'
+    const { sessions, recent } = await api.run(`{ sessions { nodes { ${fields} } }
+      recent: sessions(filter: { recentlyActive: true }) { nodes { id } } }`)
+    const [first, ...others] = sessions.nodes
+    expect(first).toMatchObject({ id: session.id, recentlyActive: true, lastMessageAt: first.createdAt })
+    expect(first.lastMessage.createdAt).toBe('2025-01-01T00:00:00.000Z')
+    expect(others).toMatchObject([{ id: newer }, { id, recentlyActive: false }])
+    expect(recent.nodes).toEqual([{ id: session.id }])
+  })
+
   it('has the title that it is given', async () => {
     const { id, messages } = await source()
     const { session } = await fork(alice, { sessionId: id, atMessageId: messages[0].id, title: 'Mine' })

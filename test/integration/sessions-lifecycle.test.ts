@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { decodeId, newId } from '../../src/lib/ids.ts'
 import type { Api } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 import { query } from '../support/postgres.ts'
 
 let app: TestApp
@@ -10,6 +11,7 @@ beforeAll(async () => {
   app = await startTestApp()
   alice = app.api()
 })
+besideNeighbour(() => app)
 
 const watchSession = `subscription ($sessionId: ID!) { sessionEvents(sessionId: $sessionId) {
   __typename ... on SessionDeleted { sessionId } ... on SessionUpdated { session { isActive } } } }`
@@ -146,6 +148,24 @@ describe('a purged session', () => {
     })
     expect(await listed(true)).not.toContain(other)
     expect(await rowCount('messages', id)).toBe(0)
+  })
+
+  it('is not in a deadlock with forks that make room by closing each other', async () => {
+    const key = `single-${newId()}`
+    await app
+      .api({ user: 'root', role: 'ADMIN' })
+      .mutate('createAgent', { key, name: 'Single', maxActiveSessionsPerUser: 1 })
+    for (let round = 0; round < 8; round += 1) {
+      const id = await alice.createSession({ agent: key })
+      const messages = [{ role: 'USER', content: 'Hello' }]
+      const added = await alice.mutate('addMessages', { sessionId: id, messages }, 'messages { id }')
+      const forkInput = { sessionId: id, atMessageId: added.messages[0].id }
+      const forks = Array.from({ length: 6 }, () => alice.mutate('forkSession', forkInput, 'session { id }'))
+      await forks[0]
+      expect(await alice.mutate('purgeSession', { sessionId: id }, 'sessionId')).toEqual({ sessionId: id })
+      for (const result of await Promise.all(forks))
+        expect(result.code ?? result.session.id).toMatch(/^(NOT_FOUND|session_.*)$/)
+    }
   })
 
   it('leaves its forks', async () => {

@@ -99,3 +99,17 @@ it('is filled to the last by racing creations', async () => {
     expect(await activeCounts(target, user)).toEqual([{ agent: 'primary', count: limit }])
   }
 })
+
+it('tells of which sessions there are too many', async () => {
+  const api = strict.api({ user: 'told' })
+  for (const [agent, which] of [
+    ['primary', 'with this agent'],
+    [null, 'without an agent'],
+  ]) {
+    for (let n = 0; n < limit; n += 1) await api.createSession({ agent })
+    expect(await api.mutate('createSession', { agent })).toEqual({
+      code: 'LIMIT_EXCEEDED',
+      message: `There are ${limit} active sessions ${which} already, which is the limit; deactivate or delete one.`,
+    })
+  }
+})

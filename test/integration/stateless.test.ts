@@ -197,4 +197,39 @@ describe('executeTemplate', () => {
     )
     expect((await execute({ templateId, variables: { a: 1, b: 1 } })).message).toContain('input: is missing')
   })
+
+  it('goes by the context policy of the template, and by no other', async () => {
+    const settings = { key: 'narrow', name: 'Narrow', contextPolicy: { kind: 'TOKEN_BUDGET', tokens: 50 } }
+    await app.api({ role: 'ADMIN', user: 'root' }).mutate('createAgent', settings, 'agent { id }')
+    const openingMessages = [user('First'), { role: 'ASSISTANT', content: 'Second' }]
+    const answerOf = async (template: object, input: string) => {
+      const templateId = await makeTemplate({ agent: 'narrow', model, openingMessages, ...template })
+      const calling = nextCall()
+      const executing = execute({ templateId, input, wait: true })
+      const answer = await Promise.race([calling, executing])
+      if (!('tell' in answer)) return answer
+      answer.tell(say('Yes'), end)
+      expect(await executing).toMatchObject({ run: { status: 'COMPLETED' } })
+      return answer.request.messages.map(({ content }: { content: string }) => content)
+    }
+    const long = 'x'.repeat(300)
+    expect(await answerOf({}, long)).toEqual(['First', 'Second', long])
+    const contextPolicy = { kind: 'LAST_MESSAGES', messages: 1 }
+    expect(await answerOf({ contextPolicy }, 'Go')).toEqual(['Go'])
+    const small = { contextPolicy: { kind: 'TOKEN_BUDGET', tokens: 60 } }
+    expect(await answerOf(small, long)).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      message: expect.stringContaining('at most 60 fit'),
+    })
+  })
+
+  it('refuses values that leave a message empty', async () => {
+    const openingMessages = [user('Hello'), { role: 'ASSISTANT', content: 'Yes?' }, user('{{question}}')]
+    const templateId = await makeTemplate({ model, openingMessages })
+    for (const question of ['', '  '])
+      expect(await execute({ templateId, variables: { question } })).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        message: 'variables: leave opening message 3 empty; some text is needed',
+      })
+  })
 })

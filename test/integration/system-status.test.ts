@@ -1,4 +1,5 @@
 import { expect, it, onTestFinished, vi } from 'vitest'
+import type { Provider } from '../../src/llm/provider.ts'
 import { type Identity, startTestApp } from '../support/app.ts'
 import { startFreshPostgres } from '../support/postgres.ts'
 import { requireRedis, startRedis } from '../support/redis.ts'
@@ -40,6 +41,18 @@ it('tells how a server does, with what is open on it', async () => {
   expect(await read()).toMatchObject({ connections: 1, subscriptions: 1 })
   watch.stop()
   await vi.waitFor(async () => expect(await read()).toMatchObject({ subscriptions: 0 }))
+})
+
+it('counts the models of the others while a provider does not answer', async () => {
+  const silent: Provider = {
+    name: 'silent',
+    list: () => new Promise(() => {}),
+    async *stream() {
+      yield { type: 'end', finishReason: 'stop' }
+    },
+  }
+  const { read } = await start({ providers: [silent], env: { DEFAULT_MODEL: 'demo:chat' } })
+  expect((await read()).models).toEqual({ total: 1, available: 1, loaded: 0, unavailable: 0 })
 })
 
 it("counts the tenant's runs and no other's", async () => {

@@ -93,6 +93,18 @@ describe('a template', () => {
     await create({ name: 'Taken' }, app.api({ tenant: 'globex' }))
   })
 
+  it('has metadata that with those of a session are not more than a session may have', async () => {
+    const { id } = await create({ metadata: { a: 'x'.repeat(10_000) } })
+    const more = { b: 'x'.repeat(10_000) }
+    const refused = { code: 'BAD_USER_INPUT', message: expect.stringMatching(/^metadata: has 20\d+ bytes/) }
+    expect(await begin({ template: id, metadata: more })).toEqual(refused)
+    expect(await bob.mutate('getOrCreateSession', { key: 'k', template: id, metadata: more })).toEqual(
+      refused,
+    )
+    const { session } = await begin({ template: id, metadata: { a: 'less', ...more } })
+    expect(session.metadata).toEqual({ a: 'less', ...more })
+  })
+
   it('is listed by name, in pages', async () => {
     const librarian = app.api({ tenant: 'library' })
     for (const name of ['Delta', 'Alpha', 'Charlie', 'Bravo', 'Echo']) await create({ name }, librarian)

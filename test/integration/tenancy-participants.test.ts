@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { decodeId } from '../../src/lib/ids.ts'
+import type { Api } from '../support/api.ts'
 import { type Identity, startTestApp, type TestApp } from '../support/app.ts'
 import { query } from '../support/postgres.ts'
 
@@ -137,6 +138,60 @@ describe('in a shared session', () => {
     expect(await told.until(() => true)).toEqual({ text: run.assistantMessage.content, status: 'COMPLETE' })
     const refused = app.socket(people.stranger).watch(stream, { id: run.assistantMessage.id })
     await expect(refused.until(() => true)).rejects.toThrow('NOT_FOUND')
+  })
+})
+
+describe('the other sessions of the owner', () => {
+  const payload = 'session { id } deactivatedSessions { id messages(first: 1) { nodes { content } } }'
+
+  /** An inactive session that is shared, and as many private ones as may be active. */
+  async function prepare(owner: string) {
+    const api = app.api({ user: owner })
+    const shared = await api.createSession({ agent: 'primary' })
+    await api.mutate('updateSession', { sessionId: shared, isActive: false })
+    await share(shared, { editor: 'EDITOR', coOwner: 'OWNER' })
+    for (let n = 0; n < 5; n += 1) await api.createSession({ agent: 'primary', title: 'Private' })
+    return { shared, api }
+  }
+  const countActive = async (api: Api) =>
+    (await api.run('{ sessions(filter: { isActive: true }) { totalCount } }')).sessions.totalCount
+
+  it('are neither switched off nor read by an editor of one', async () => {
+    const { shared, api } = await prepare('oscar')
+    const editor = app.api(people.editor)
+    for (const [field, value] of [
+      ['isActive', true],
+      ['isActive', false],
+      ['agent', 'research'],
+      ['agent', null],
+    ] as const)
+      expect(await editor.mutate('updateSession', { sessionId: shared, [field]: value }, payload)).toEqual({
+        code: 'FORBIDDEN',
+        message: `${field}: only the owner of a session can change it.`,
+      })
+    expect(await countActive(api)).toBe(5)
+    expect(
+      await editor.mutate('updateSession', { sessionId: shared, systemPrompt: 'Short.' }),
+    ).not.toHaveProperty('code')
+  })
+
+  it('give way to one that a co-owner makes active, who is not shown them', async () => {
+    const { shared, api } = await prepare('otto')
+    const coOwner = app.api(people.coOwner)
+    expect(await coOwner.mutate('updateSession', { sessionId: shared, isActive: true }, payload)).toEqual({
+      session: { id: shared },
+      deactivatedSessions: [],
+    })
+    expect(await countActive(api)).toBe(5)
+    const admin = app.api(people.admin)
+    await api.mutate('updateSession', { sessionId: shared, isActive: false })
+    await api.createSession({ agent: 'primary' })
+    const { deactivatedSessions } = await admin.mutate(
+      'updateSession',
+      { sessionId: shared, isActive: true },
+      payload,
+    )
+    expect(deactivatedSessions).toHaveLength(1)
   })
 })
 

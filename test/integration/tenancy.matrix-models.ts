@@ -23,6 +23,9 @@ export const modelsAndSystem: Record<string, Case[]> = {
       isSharedInTenant: true,
     },
   ],
+  'Query.limits': [
+    { operation: '{ limits { messageMaxLength documentMaxBytes } }', refused: { data: expect.anything() } },
+  ],
   'Query.systemStatus': [
     {
       operation: '{ systemStatus { version activeRuns queuedRuns } }',
@@ -41,6 +44,21 @@ export const modelsAndSystem: Record<string, Case[]> = {
   'Mutation.unloadModel': [forAdmins('unloadModel', 'model: "demo:chat"', 'MODEL_UNAVAILABLE')],
   'Mutation.pullModel': [forAdmins('pullModel', 'model: "demo:chat"', 'MODEL_UNAVAILABLE')],
   'Mutation.setModelDefaults': [forAdmins('setModelDefaults', 'model: "nobody:none"', 'MODEL_UNAVAILABLE')],
+  'Query.modelPolicy': [
+    {
+      operation: '{ modelPolicy { onlyAllowed } }',
+      refused: { data: { modelPolicy: { onlyAllowed: false } } },
+      exceptFor: { role: 'USER', refused: refusedWith('FORBIDDEN') },
+    },
+  ],
+  'Mutation.setModelPolicy': [
+    {
+      operation:
+        'mutation { setModelPolicy(input: { onlyAllowed: false }) { ... on SetModelPolicyPayload { modelPolicy { onlyAllowed } } ... on Error { code } } }',
+      refused: { data: { setModelPolicy: { modelPolicy: { onlyAllowed: false } } } },
+      exceptFor: { role: 'USER', refused: failed('setModelPolicy', 'FORBIDDEN') },
+    },
+  ],
   'Subscription.modelProgress': [
     {
       operation: 'subscription { modelProgress(model: "nobody:none") { model status } }',

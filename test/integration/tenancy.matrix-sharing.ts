@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import type { Case } from './tenancy.matrix.ts'
+import { acting } from './tenancy.matrix-acting.ts'
 
 const failed = (field: string, code = 'NOT_FOUND') => ({
   data: { [field]: expect.objectContaining({ code }) },
@@ -61,6 +62,7 @@ export const makingAndSharing: Record<string, Case[]> = {
       variables: (ids, ownSession) => ({ input: { sessionId: ownSession, atMessageId: ids.Message } }),
       refused: failed('forkSession'),
     },
+    acting('forkSession', (ids) => ({ sessionId: ids.Session, atMessageId: ids.Message })),
   ],
   ...Object.fromEntries(
     ['restoreSession', 'purgeSession', 'markRead'].map((name) => [
@@ -71,6 +73,7 @@ export const makingAndSharing: Record<string, Case[]> = {
           variables: (ids) => ({ input: { sessionId: ids.Session } }),
           refused: failed(name),
         } satisfies Case,
+        ...(name === 'markRead' ? [acting(name, (_ids, sessionId) => ({ sessionId }))] : []),
       ],
     ]),
   ),

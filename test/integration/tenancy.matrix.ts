@@ -3,6 +3,7 @@ import type { Identity } from '../support/app.ts'
 import { auditAndTokens } from './tenancy.matrix-audit.ts'
 import { documents, withDocuments } from './tenancy.matrix-documents.ts'
 import { memory } from './tenancy.matrix-memory.ts'
+import { messagesAndFeeds } from './tenancy.matrix-messages.ts'
 import { modelsAndSystem } from './tenancy.matrix-models.ts'
 import { runsAndTools } from './tenancy.matrix-runs.ts'
 import { makingAndSharing } from './tenancy.matrix-sharing.ts'
@@ -36,7 +37,6 @@ export type Case = {
   exceptFor?: { role: Identity['role']; refused: unknown }
 }
 
-const notFound = expect.objectContaining({ code: 'NOT_FOUND' })
 /** Lists what the caller may see; the search for canaries tells whether that is all. */
 const ownOnly = { data: expect.anything() }
 const isNull = (field: string) => ({ data: { [field]: null } })
@@ -44,7 +44,6 @@ const failed = (field: string, code = 'NOT_FOUND') => ({
   data: { [field]: expect.objectContaining({ code }) },
 })
 const forbidden = { errors: [expect.objectContaining({ extensions: { code: 'FORBIDDEN' } })] }
-const failedAtOnce = { errors: [expect.objectContaining({ extensions: notFound })] }
 
 /** Everything that an object of each type tells, for whoever may see it. */
 const everything = `__typename id
@@ -67,6 +66,7 @@ export const matrix: Record<string, Case[]> = {
   ...auditAndTokens,
   ...documents,
   ...makingAndSharing,
+  ...messagesAndFeeds,
   ...searchAndUsage,
   ...memory,
   ...modelsAndSystem,
@@ -227,86 +227,6 @@ export const matrix: Record<string, Case[]> = {
       operation: mutation('deleteSession', ''),
       variables: (ids) => ({ input: { sessionId: ids.Session } }),
       refused: failed('deleteSession'),
-    },
-  ],
-  'Mutation.addMessages': [
-    {
-      operation: mutation('addMessages', ''),
-      variables: (ids) => ({
-        input: { sessionId: ids.Session, messages: [{ role: 'USER', content: 'Hello' }] },
-      }),
-      refused: failed('addMessages'),
-    },
-  ],
-  'Mutation.sendMessage': [
-    withDocuments.sendMessage,
-    {
-      operation: mutation('sendMessage', '... on SendMessagePayload { assistantMessage { content } }'),
-      variables: (ids) => ({ input: { sessionId: ids.Session, content: 'Repeat all', wait: true } }),
-      refused: failed('sendMessage'),
-    },
-  ],
-  'Mutation.editMessage': [
-    {
-      operation: mutation('editMessage', '... on EditMessagePayload { userMessage { content } }'),
-      variables: (ids) => ({ input: { messageId: ids.Message, content: 'Hello' } }),
-      refused: failed('editMessage'),
-    },
-  ],
-  'Mutation.regenerateMessage': [
-    {
-      operation: mutation(
-        'regenerateMessage',
-        '... on RegenerateMessagePayload { userMessage { content } assistantMessage { versions { content } } }',
-      ),
-      variables: (ids) => ({ input: { messageId: ids.Message } }),
-      refused: failed('regenerateMessage'),
-    },
-  ],
-  'Mutation.deleteMessage': [
-    {
-      operation: mutation('deleteMessage', '... on DeleteMessagePayload { session { title } }'),
-      variables: (ids) => ({ input: { messageId: ids.Message } }),
-      refused: failed('deleteMessage'),
-    },
-  ],
-  'Subscription.sessionEvents': [
-    {
-      operation: `subscription ($id: ID!) { sessionEvents(sessionId: $id) { cursor
-        ... on SessionSnapshot { session { title } messages { content } } } }`,
-      variables: (ids) => ({ id: ids.Session }),
-      refused: failedAtOnce,
-    },
-    {
-      operation: `subscription ($id: ID!, $after: Cursor) { sessionEvents(sessionId: $id, after: $after) { cursor
-        ... on SessionSnapshot { session { title } messages { content } } } }`,
-      variables: (ids) => ({ id: ids.Session, after: 'aaaaaaaaaaaa:0:0' }),
-      refused: failedAtOnce,
-    },
-  ],
-  'Subscription.messageAdded': [
-    {
-      operation: 'subscription ($id: ID!) { messageAdded(sessionId: $id) { content } }',
-      variables: (ids) => ({ id: ids.Session }),
-      refused: failedAtOnce,
-    },
-  ],
-  'Subscription.sessionChanged': [
-    {
-      operation: `subscription ($filter: SessionFilter) { sessionChanged(filter: $filter) {
-        kind sessionId session { title } } }`,
-      variables: (ids) => ({
-        filter: { userId: ids.User, participant: ids.User, parentId: ids.Session, agent: ids.Agent },
-      }),
-      // What it tells of later is for session-changed.test.ts.
-      refused: { data: { sessionChanged: { kind: 'RESET', sessionId: null, session: null } } },
-    },
-  ],
-  'Subscription.tokenStream': [
-    {
-      operation: 'subscription ($id: ID!) { tokenStream(messageId: $id) { text } }',
-      variables: (ids) => ({ id: ids.Message }),
-      refused: failedAtOnce,
     },
   ],
 }

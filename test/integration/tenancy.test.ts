@@ -1,17 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { type GraphQLInputType, type GraphQLInterfaceType, getNamedType, isInputObjectType } from 'graphql'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { decodeId, encodeId, newId } from '../../src/lib/ids.ts'
+import { decodeId, encodeId } from '../../src/lib/ids.ts'
 import { schema } from '../../src/schema.ts'
 import { type Identity, startTestApp, type TestApp } from '../support/app.ts'
 import { doorNames, openDoors } from '../support/doors.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 import { query } from '../support/postgres.ts'
-import { indexed } from './documents.harness.ts'
+import { type Ids as WayIds, waysFromQuery } from '../support/ways.ts'
+import { alice, canary, fillForAlice, tenantCanary } from './tenancy.harness.ts'
 import { type Ids, matrix, ofEachType } from './tenancy.matrix.ts'
-
-const canary = 'canary-5f2e'
-const tenantCanary = 'fernet-91c0'
-const alice = { user: `${canary}-alice`, tenant: `${tenantCanary}-acme` }
 
 let app: TestApp
 let alices: Ids
@@ -19,7 +17,7 @@ let table: string
 
 beforeAll(async () => {
   app = await startTestApp()
-  alices = await fill()
+  alices = await fillForAlice(app)
   const rows = await query<{ name: string }>(
     app.databaseUrl,
     `SELECT relname AS name FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
@@ -30,108 +28,7 @@ beforeAll(async () => {
     .map(({ name }) => `SELECT '${name}' AS name, tenant_id, to_jsonb(t)::text AS row FROM ${name} t`)
     .join(' UNION ALL ')
 })
-
-/** A session of alice's in which every text is a canary, with a run that waits for the results of its tools. */
-async function fill(): Promise<Ids> {
-  const api = app.api(alice)
-  const session = await api.createSession({
-    agent: 'primary',
-    title: `Title ${canary}`,
-    systemPrompt: `Prompt ${canary}`,
-    metadata: { note: canary },
-    tags: [canary],
-    clientId: canary,
-  })
-  const { addMessages } = await api.run(
-    `mutation ($input: AddMessagesInput!) { addMessages(input: $input) {
-      ... on AddMessagesPayload { messages { id } } ... on Error { message } } }`,
-    {
-      input: {
-        sessionId: session,
-        messages: [
-          { role: 'USER', content: `Question ${canary}`, metadata: { note: canary } },
-          { role: 'ASSISTANT', content: `Answer ${canary}` },
-        ],
-      },
-    },
-  )
-  expect(
-    await app.api({ ...alice, role: 'ADMIN' }).mutate('setModelDefaults', {
-      model: 'demo:chat',
-      parameters: { stop: [tenantCanary] },
-    }),
-  ).not.toHaveProperty('code')
-  const { template } = await api.mutate(
-    'createTemplate',
-    {
-      name: `Template ${tenantCanary}`,
-      systemPrompt: tenantCanary,
-      openingMessages: [{ role: 'USER', content: tenantCanary }],
-    },
-    'template { id }',
-  )
-  const memory = { key: `note ${canary}`, value: canary }
-  const places = [{ scope: 'USER' }, { scope: 'SESSION', sessionId: session }]
-  for (const place of places)
-    expect(await api.mutate('saveMemory', { ...place, ...memory })).not.toHaveProperty('code')
-  const { memories } = await api.run('{ memories { nodes { id } } }')
-  const { document } = await api.mutate(
-    'createDocument',
-    { title: `Title ${canary}`, text: `A passage ${canary}`, metadata: { note: canary } },
-    'document { id }',
-  )
-  await indexed(api, document.id)
-  await api.mutate('updateSession', { sessionId: session, documentIds: [document.id] })
-  const forked = { sessionId: session, atMessageId: addMessages.messages[0].id }
-  expect(await api.mutate('forkSession', forked)).not.toHaveProperty('code')
-  const [question, answer] = addMessages.messages.map(({ id }: { id: string }) => decodeId(id).uuid)
-  const run = newId()
-  const values = [run, question, answer]
-  await query(
-    app.databaseUrl,
-    `INSERT INTO runs (tenant_id, id, session_id, user_id, status, model, user_message_id, assistant_message_id)
-     SELECT s.tenant_id, $1, s.id, s.user_id, 'REQUIRES_ACTION', 'demo:${canary}', $2, $3
-     FROM messages m JOIN sessions s ON s.id = m.session_id WHERE m.id = $2`,
-    { values },
-  )
-  await query(
-    app.databaseUrl,
-    `INSERT INTO usage_records (tenant_id, run_id, user_id, session_id, agent_id, model, status, input_tokens,
-       output_tokens, cached_input_tokens, cost)
-     SELECT tenant_id, $2, user_id, id, agent_id, 'demo:${canary}', 'COMPLETED', 1, 1, 0, 1 FROM sessions WHERE id = $1`,
-    { values: [decodeId(session).uuid, newId()] },
-  )
-  await query(app.databaseUrl, `UPDATE messages SET status = 'STREAMING', run_id = $1 WHERE id = $2`, {
-    values: [run, answer],
-  })
-  await query(
-    app.databaseUrl,
-    `INSERT INTO citations (tenant_id, message_id, marker, document_id, score, start_offset, end_offset, content)
-     SELECT tenant_id, $1, 1, id, 1, 0, 1, 'Cited ${canary}' FROM documents WHERE id = $2`,
-    { values: [answer, decodeId(document.id).uuid] },
-  )
-  await query(
-    app.databaseUrl,
-    `UPDATE agents SET system_prompt = $1 WHERE key = 'primary' AND tenant_id =
-    (SELECT id FROM tenants WHERE slug = $2)`,
-    { values: [tenantCanary, alice.tenant] },
-  )
-  const found = await api.run(
-    'query ($id: ID!) { viewer { tenant { id } user { id } } session(id: $id) { agent { id } } }',
-    { id: session },
-  )
-  return {
-    Tenant: found.viewer.tenant.id,
-    User: found.viewer.user.id,
-    Agent: found.session.agent.id,
-    Session: session,
-    Message: encodeId('Message', answer),
-    Run: encodeId('Run', run),
-    Template: template.id,
-    Memory: memories.nodes[0].id,
-    Document: document.id,
-  }
-}
+besideNeighbour(() => app)
 
 /** Every row of a tenant, as text. */
 async function rowsOf(tenantId: string): Promise<string[]> {
@@ -246,10 +143,42 @@ async function tryEverything(stranger: Identity, door: (typeof doorNames)[number
   doors.close()
 }
 
+/** What is found of hers from a session, by every field of every object that the schema leads to. */
+async function findings(identity: Identity, from: WayIds): Promise<string[]> {
+  const found: string[] = []
+  for (const way of waysFromQuery(from, { word: canary })) {
+    const answer = JSON.stringify(await app.api(identity).send(`{ ${way} }`))
+    const isOfAnother = identity.tenant !== alice.tenant && answer.includes(tenantCanary)
+    if (answer.includes(canary) || isOfAnother) found.push(`${way}: ${answer}`)
+  }
+  return found
+}
+
+/** Templates are the tenant's, with who made them. */
+const isOfTemplate = (found: string) => found.startsWith('templates { nodes { author')
+
+it.each(strangers.filter(([, { role }]) => role !== 'SERVICE'))(
+  '%s finds nothing of it on any way through the schema',
+  async (_name, stranger) => {
+    const api = app.api(stranger)
+    const session = await api.createSession({ title: 'Own' })
+    const sent = await api.sendMessage({ sessionId: session, content: 'Hello', wait: true })
+    const found = await findings(stranger, { session, run: sent.run.id, message: sent.assistantMessage.id })
+    expect(found.filter((each) => stranger.tenant !== alice.tenant || !isOfTemplate(each))).toEqual([])
+  },
+)
+
+it('leads its owner to it on many ways', async () => {
+  const { Session: session, Run: run, Message: message } = alices
+  expect((await findings(alice, { session, run, message })).length).toBeGreaterThan(25)
+})
+
 /** Has nothing of alice's: it is for admins, or the same for everybody. */
 const isForAdminsOrAll = new Set([
   'Query.users',
   'Query.auditLog',
+  'Query.limits',
+  'Query.modelPolicy',
   'Query.models',
   'Query.systemStatus',
   'Subscription.modelProgress',

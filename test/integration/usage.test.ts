@@ -31,7 +31,7 @@ let count = 0
 const newcomer = (role?: 'ADMIN', tenant = `tenant-${count++}`) =>
   app.api({ user: `user-${count++}`, tenant, ...(role && { role }) })
 beforeAll(async () => {
-  models = await createModelServer()
+  models = await createModelServer({ listsModels: true })
   app = await startTestApp({ providers: [createOpenAiProvider({ apiKey: 'sk-none', baseUrl: models.url })] })
   return () => models.close()
 })
@@ -89,6 +89,28 @@ describe('the usage of a session', () => {
     expect(unknown.usage).toMatchObject({ cost: '0', inputTokens: 9, runs: 1 })
     await api.sendMessage({ sessionId, content: 'Hello', model: 'demo:chat', wait: true })
     expect((await api.run(session, { id: sessionId })).session.messages.nodes[0].cost).toBe('0')
+  })
+})
+
+it('of a session goes beyond what an integer holds', async () => {
+  const api = newcomer()
+  const sessionId = await api.createSession({ model: 'openai:gpt-4o-mini' })
+  const most = 2 ** 31 - 1
+  await sql(
+    app.databaseUrl,
+    'UPDATE sessions SET input_tokens = $2, output_tokens = $2, cached_input_tokens = $2 WHERE id = $1',
+    { values: [decodeId(sessionId).uuid, most] },
+  )
+  models.answer({
+    speech: { text: ['One'], usage: { inputTokens: 3, outputTokens: 2, cachedInputTokens: 1 } },
+  })
+  const { run } = await api.sendMessage({ sessionId, content: 'First', wait: true })
+  expect(run.status).toBe('COMPLETED')
+  expect((await api.run(session, { id: sessionId })).session.usage).toMatchObject({
+    inputTokens: most + 3,
+    outputTokens: most + 2,
+    cachedInputTokens: most + 1,
+    runs: 1,
   })
 })
 

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Frames, openFrames } from '../support/frames.ts'
+import { besideNeighbour } from '../support/neighbour.ts'
 
 const follow = 'subscription ($id: ID!) { sessionEvents(sessionId: $id) { __typename cursor } }'
 
@@ -14,6 +15,7 @@ beforeAll(async () => {
   sessionId = await app.api().createSession()
   params = { authorization: `Bearer ${app.token()}` }
 })
+besideNeighbour(() => app)
 
 const isAbout =
   (wanted: string) =>

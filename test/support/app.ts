@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { afterAll, inject } from 'vitest'
+import { inject } from 'vitest'
 import { type App, startApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Provider } from '../../src/llm/provider.ts'
 import { createLog, type Log } from '../../src/telemetry/log.ts'
 import { type Api, createApi } from './api.ts'
+import { atEndOfFile } from './at-end.ts'
+import { freePort } from './free-port.ts'
 import { noRates } from './no-rates.ts'
 import { query, withParts } from './postgres.ts'
 import { openSocket, type Socket } from './socket.ts'
@@ -39,11 +41,6 @@ type Options = {
   databaseUrl?: string
 }
 
-const cleanups: (() => Promise<void>)[] = []
-afterAll(async () => {
-  for (const clean of cleanups.splice(0).reverse()) await clean()
-})
-
 /** The whole server on a free port, with a database of its own and the demo model at full speed. */
 export async function startTestApp({
   env = {},
@@ -75,7 +72,7 @@ export async function startTestApp({
     if (!isStopped) await app.stop(graceMs)
     isStopped = true
   }
-  cleanups.push(() => stop())
+  atEndOfFile(() => stop())
 
   const token = ({
     user = 'alice',
@@ -94,32 +91,18 @@ export async function startTestApp({
     api: (identity) => createApi(app.url, token(identity)),
     socket: (identity) => {
       const socket = openSocket(app.url, token(identity))
-      cleanups.push(() => socket.dispose())
+      atEndOfFile(() => socket.dispose())
       return socket
     },
     stop,
   }
 }
 
-/** Below the range that the kernel hands out for outgoing connections, so that none of those can take it first. */
-async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net')
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000)
-    const isFree = await new Promise<boolean>((resolve) => {
-      const probe = createServer()
-      probe.once('error', () => resolve(false))
-      probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
-    })
-    if (isFree) return port
-  }
-}
-
 export async function createDatabase(): Promise<string> {
   const serverUrl = inject('postgresUrl')
   const name = `parley_test_${randomBytes(6).toString('hex')}`
-  await query(serverUrl, `CREATE DATABASE ${name}`)
-  cleanups.push(async () => {
+  await query(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${inject('templateName')}`)
+  atEndOfFile(async () => {
     await query(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`)
   })
   return withParts(serverUrl, { pathname: `/${name}` })

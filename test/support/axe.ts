@@ -6,6 +6,14 @@ import { expect } from 'vitest'
 export async function expectAccessible(page: Page): Promise<void> {
   // As the browser's own command, which no content policy keeps out.
   await page.evaluate(axe.source)
+  // What is still fading in or changing its color has a contrast that no person is left with.
+  await page.waitForFunction(() =>
+    document
+      .getAnimations()
+      .every(
+        ({ effect, playState }) => playState !== 'running' || effect?.getTiming().iterations === Infinity,
+      ),
+  )
   const serious = await page.evaluate(async () => {
     const { violations } = await (globalThis as unknown as { axe: typeof import('axe-core') }).axe.run()
     return violations

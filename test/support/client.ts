@@ -1,16 +1,12 @@
 import { createParley, type Parley, type ParleyError, type ParleyOptions } from '@parley/client'
-import { afterAll, expect } from 'vitest'
+import { expect } from 'vitest'
 import type { TestApp } from './app.ts'
-
-const clients: Parley[] = []
-afterAll(() => {
-  for (const client of clients.splice(0)) client.close()
-})
+import { atEndOfFile } from './at-end.ts'
 
 /** The client library as this user; closed when the file's tests are over. */
 export function openClient(app: TestApp, options: Partial<ParleyOptions> = {}): Parley {
   const client = createParley({ url: `${app.url}/graphql`, token: app.token(), ...options })
-  clients.push(client)
+  atEndOfFile(() => client.close())
   return client
 }
 

@@ -18,6 +18,8 @@ export async function createEmbeddingServer(embed: (text: string) => number[]): 
   const requests: string[][] = []
   let failure: number | null = null
   const server = createServer(async (incoming, response) => {
+    // Its models are listed, too; nobody needs to know them.
+    if (incoming.method === 'GET') return response.end('{"object":"list","data":[]}')
     const { input } = (await json(incoming)) as { input: string | string[] }
     const texts = [input].flat()
     requests.push(texts)

@@ -17,7 +17,7 @@ export const ec384 = generateKeyPairSync('ec', { namedCurve: 'P-384' })
 export const pemOf = (key: KeyObject) => key.export({ type: 'spki', format: 'pem' }).toString()
 
 export const now = () => Math.floor(Date.now() / 1000)
-export const alice = () => ({ sub: 'alice', tenant: 'demo', exp: now() + 600 })
+export const alice = () => ({ sub: 'alice', tenant: 'demo', iat: now(), exp: now() + 600 })
 
 export const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 

@@ -1,4 +1,5 @@
 import type { ModelPart, ModelRequest, Provider } from '../../src/llm/provider.ts'
+import type { Api } from './api.ts'
 
 /** A call of the model as the test sees and plays it. */
 export type RecordedCall = {
@@ -63,4 +64,19 @@ export function createRecordingProvider(): RecordingProvider {
       },
     },
   }
+}
+
+/** Sends a message that the model answers with this text; gives the call and the payload. */
+export async function answered(
+  model: RecordingProvider,
+  api: Api,
+  sessionId: string,
+  content: string,
+  reply: string,
+) {
+  const index = model.calls.length
+  const sending = api.sendMessage({ sessionId, content, wait: true })
+  const call = await model.call(index)
+  call.tell(say(reply), end)
+  return { call, sent: await sending }
 }

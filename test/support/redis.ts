@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Redis } from 'ioredis'
-import { afterAll, beforeEach } from 'vitest'
+import { beforeEach } from 'vitest'
+import { atEndOfFile } from './at-end.ts'
+import { freePort } from './free-port.ts'
 
 /** A Redis of a test's own, which keeps nothing unless told to (`SAVE`); stopped when the file's tests are over. */
 export type TestRedis = {
@@ -37,11 +38,6 @@ export function requireRedis() {
   })
   return isInstalled
 }
-
-const running: TestRedis[] = []
-afterAll(async () => {
-  for (const redis of running.splice(0)) await redis.stop()
-})
 
 export async function startRedis(options: { port?: number; args?: string[] } = {}): Promise<TestRedis> {
   if (!isInstalled) throw new Error(missing)
@@ -81,7 +77,7 @@ export async function startRedis(options: { port?: number; args?: string[] } = {
       await rm(folder, { recursive: true, force: true })
     },
   }
-  running.push(redis)
+  atEndOfFile(() => redis.stop())
   return redis
 }
 
@@ -99,17 +95,4 @@ async function startServer(port: number, folder: string, args: string[] = []): P
     }
   }
   throw new Error(`redis-server did not start:\n${lines.join('\n')}`)
-}
-
-/** Below the range that the kernel hands out for outgoing connections, so that none of those can take it first. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000)
-    const probe = createServer()
-    const isFree = await new Promise<boolean>((resolve) => {
-      probe.once('error', () => resolve(false))
-      probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
-    })
-    if (isFree) return port
-  }
 }

@@ -4,10 +4,10 @@ import { chmod, mkdtemp, readFile, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterAll } from 'vitest'
 import { createTokens } from '../../src/auth/jwt.ts'
 import { loadConfig } from '../../src/config.ts'
 import { type Api, createApi } from './api.ts'
+import { atEndOfFile } from './at-end.ts'
 import { noRates } from './no-rates.ts'
 import { openSocket, type Socket } from './socket.ts'
 
@@ -24,11 +24,6 @@ export type ServerProcess = {
   /** A stock graphql-ws client. */
   socket(): Socket
 }
-
-const cleanups: (() => Promise<void>)[] = []
-afterAll(async () => {
-  for (const clean of cleanups.splice(0)) await clean()
-})
 
 export async function createServerProcess(env: Record<string, string> = {}): Promise<ServerProcess> {
   const dataDir = await realpath(await mkdtemp(join(tmpdir(), 'parley-server-')))
@@ -58,7 +53,7 @@ export async function createServerProcess(env: Record<string, string> = {}): Pro
     const [code] = await exit
     return code as number | null
   }
-  cleanups.push(async () => {
+  atEndOfFile(async () => {
     for (const socket of sockets) await socket.dispose()
     await end('SIGINT')
     await stopPostgres(dataDir)

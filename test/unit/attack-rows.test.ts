@@ -3,8 +3,10 @@ import { expect, test } from 'vitest'
 
 const read = (path: string) => readFile(new URL(`../../${path}`, import.meta.url), 'utf8')
 
+const rowsOf = async () => [...(await read('docs/security.md')).matchAll(/^\| (\d+) \|.*\| ([^|]+) \|$/gm)]
+
 test('every attack of docs/security.md has its tests', async () => {
-  const rows = [...(await read('docs/security.md')).matchAll(/^\| (\d+) \|.*\| ([^|]+) \|$/gm)]
+  const rows = await rowsOf()
   expect(rows.map(([, number]) => Number(number))).toEqual(
     Array.from({ length: 82 }, (_, index) => index + 1),
   )
@@ -16,4 +18,26 @@ test('every attack of docs/security.md has its tests', async () => {
       if (!source?.includes(title)) missing.push(`${number}: ${proof}`)
     }
   expect(missing).toEqual([])
+})
+
+/** Fail the database under everybody, and count what everybody does: a neighbour would be in it. */
+const ofEverybody = new Set(['integration/http-failures', 'integration/metrics'])
+
+test('every attack is tried with a neighbour beside it', async () => {
+  const alone: string[] = []
+  for (const [, number, proofs = ''] of await rowsOf()) {
+    const files = new Set(proofs.split('; ').map((proof) => proof.replace(/ ".*$/, '')))
+    const isOfEverybody = [...files].every((file) => ofEverybody.has(file))
+    if (isOfEverybody) continue
+    const sources = await Promise.all(
+      [...files].filter((file) => !ofEverybody.has(file)).map((file) => read(`test/${file}.test.ts`)),
+    )
+    // What starts no server of its own has nobody to disturb; some other test of the row then must.
+    const onServers = sources.filter((source) => source.includes('startTestApp('))
+    const isWatched = (source: string) =>
+      /^ *(besideNeighbour\(|(const \w+ = )?await neighbourBeside\()/m.test(source)
+    if (onServers.length === 0 || !onServers.every(isWatched))
+      alone.push(`${number}: ${[...files].join(', ')}`)
+  }
+  expect(alone).toEqual([])
 })

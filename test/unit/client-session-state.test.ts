@@ -31,6 +31,7 @@ const empty: SessionState = {
   messages: [],
   runs: [],
   present: [],
+  presentCount: 0,
   typing: [],
   isDeleted: false,
   hasGap: false,

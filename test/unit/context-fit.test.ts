@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Said, turnsOf } from '../../src/features/context/conversation.ts'
-import { type Fitting, fitParts, type Part, sizeOf } from '../../src/features/context/fit.ts'
+import { type Extra, type Fitting, fitParts, type Part, sizeOf } from '../../src/features/context/fit.ts'
 import type { ModelMessage } from '../../src/llm/provider.ts'
 
 /** Conversations in which tools are called, and answered at once, later, or never in order with other calls. */
@@ -37,12 +37,22 @@ const part = (kind: Part['kind'], role: 'system' | 'user') =>
     .string({ maxLength: 300 })
     .map((content): Part => ({ kind, message: { role, content }, messageId: null }))
 
+/** Of pieces that stand in lines. */
+const extraOf = (pieces: readonly string[]): Extra => ({
+  pieces,
+  toPart: (places) => {
+    const content = ['What is known:', ...places.map((place) => pieces[place])].join('\n')
+    return { kind: 'MEMORY', message: { role: 'user', content }, messageId: null }
+  },
+})
+const extra = fc.array(fc.string({ maxLength: 200 }), { minLength: 1, maxLength: 5 }).map(extraOf)
+
 const fitting = fc
   .record({
     said: conversation,
     system: fc.array(part('SYSTEM_PROMPT', 'system'), { maxLength: 1 }),
     question: part('QUESTION', 'user'),
-    extras: fc.array(part('MEMORY', 'user'), { maxLength: 8 }),
+    extras: fc.array(extra, { maxLength: 4 }),
     budget: fc.integer({ min: 0, max: 600 }),
     reserved: fc.integer({ min: 0, max: 30 }),
     maxMessages: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constant(Number.POSITIVE_INFINITY)),
@@ -72,6 +82,20 @@ describe('turns', () => {
         }
       }),
     )
+  })
+
+  it('stay apart where each calls its tools by the same ids', () => {
+    const toolCalls = [{ id: 'call_0', name: 'f', arguments: {} }]
+    const turn = (content: string): ModelMessage[] => [
+      { role: 'user', content },
+      { role: 'assistant', content: '', toolCalls },
+      { role: 'tool', content: `of ${content}`, toolCallId: 'call_0' },
+      { role: 'assistant', content: 'Done', toolCalls: [] },
+    ]
+    const said = [...turn('one'), ...turn('two'), ...turn('three')].map(
+      (message, index): Said => ({ id: `m${index}`, seq: index + 1, message }),
+    )
+    expect(turnsOf(said)).toEqual([said.slice(0, 4), said.slice(4, 8), said.slice(8)])
   })
 })
 
@@ -115,10 +139,24 @@ describe('what is sent', () => {
 
   it('leaves half of the room to the conversation', async () => {
     await check((asked, parts) => {
-      const { system, current, extras, budget, reserved } = asked
+      const { system, current, budget, reserved } = asked
       const left = budget - reserved - sizeOf(count, [...system, ...current])
-      const chosen = parts.filter((each) => extras.includes(each))
+      const chosen = parts.filter(({ kind }) => kind === 'MEMORY')
       expect(sizeOf(count, chosen)).toBeLessThanOrEqual(Math.max(0, left / 2))
     })
+  })
+
+  it('has of an extra part each piece that fits, whatever does not', () => {
+    const { parts } = fitParts(
+      {
+        ...{ system: [], current: [], turns: [], reserved: 0, maxMessages: 1, budget: 80 },
+        extras: [extraOf(['first', 'x'.repeat(300), 'third']), extraOf(['y'.repeat(300)]), extraOf(['last'])],
+      },
+      count,
+    )
+    expect(parts.map(({ message }) => message.content)).toEqual([
+      'What is known:\nfirst\nthird',
+      'What is known:\nlast',
+    ])
   })
 })

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Polled } from '../../src/lib/polled.ts'
 import type { Following } from '../../src/realtime/broker.ts'
 import { createMemoryBroker } from '../../src/realtime/broker-memory.ts'
@@ -222,3 +222,23 @@ describe('the feed', () => {
 })
 
 const iterate = <Value>(polled: Polled<Value>) => polled[Symbol.asyncIterator]()
+
+it('finds the cursor of a revision in a short tail, however long the log is', async () => {
+  const { broker, feed } = createFeedOf(10_000, 300)
+  const touch = (revision: number) => ({ type: 'Lost', revision }) as const
+  for (let revision = 1; revision <= 1_000; revision += 1) await feed.publish('session', [touch(revision)])
+  const limits: number[] = []
+  const tail = broker.tail.bind(broker)
+  vi.spyOn(broker, 'tail').mockImplementation((channel, limit) => {
+    limits.push(limit)
+    return tail(channel, limit)
+  })
+  const offsetAt = async (revision: number) => (await feed.cursorAt('session', revision)).split(':')[1]
+  expect(await offsetAt(1_000)).toBe('1000')
+  expect(await offsetAt(2_000)).toBe('1000')
+  expect(await offsetAt(999)).toBe('999')
+  expect(await offsetAt(800)).toBe('800')
+  expect(Math.max(...limits)).toBeLessThan(300)
+  expect(await offsetAt(100)).toBe('100')
+  expect(await offsetAt(0)).toBe('0')
+})

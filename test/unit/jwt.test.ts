@@ -20,7 +20,7 @@ import {
 
 describe('a good token', () => {
   test('gives its claims', async () => {
-    const payload = { ...alice(), role: 'admin', name: 'Alice', email: 'alice@example.org', iat: now() }
+    const payload = { ...alice(), role: 'admin', name: 'Alice', email: 'alice@example.org' }
     expect(await tokensOf().verify(hs256(payload))).toEqual({
       subject: 'alice',
       tenant: 'demo',
@@ -37,6 +37,24 @@ describe('a good token', () => {
     expect(await tokensOf().verify(hs256({ ...alice(), role: 'service' }))).toMatchObject({ role: 'SERVICE' })
   })
 
+  test('lives for 30 days at most, or as long as is configured', async () => {
+    const now = Math.floor(Date.now() / 1000)
+    const living = (days: number, iat: number) => hs256({ ...alice(), iat, exp: now + days * 86_400 })
+    const refused = 'The token lives for 31 days; at most 30 are allowed (JWT_MAX_DAYS).'
+    expect(await tokensOf().verify(living(30, now))).toBeDefined()
+    // It does not become a good one as its time passes.
+    for (const token of [living(31, now), living(1, now - 30 * 86_400)])
+      await expect(tokensOf().verify(token)).rejects.toThrow(refused)
+    expect(await tokensOf({ JWT_MAX_DAYS: '365' }).verify(living(31, now))).toBeDefined()
+  })
+
+  test('says when it was issued, so that it cannot outlive what is remembered of revocations', async () => {
+    const { iat, ...undated } = alice()
+    expect(iat).toBeTypeOf('number')
+    const error = await refused(tokensOf(), hs256(undated))
+    expect(error.message).toMatch(/iat is missing/)
+  })
+
   test('may name its tenant under a configured claim and by its id', async () => {
     const tokens = tokensOf({ JWT_TENANT_CLAIM: 'https://example.org/tenant' })
     const payload = { ...alice(), 'https://example.org/tenant': 'tenant_01h455vb4pex5vsknk084sn02q' }
@@ -49,7 +67,7 @@ describe('a good token', () => {
     const token = tokens.sign?.(identity, { expiresIn: '2h' }) ?? ''
     const claims = await tokens.verify(token)
     expect(claims).toMatchObject(identity)
-    expect(claims.expiresAt.getTime() - (claims.issuedAt?.getTime() ?? 0)).toBe(7_200_000)
+    expect(claims.expiresAt.getTime() - claims.issuedAt.getTime()).toBe(7_200_000)
   })
 
   test.each([

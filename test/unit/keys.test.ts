@@ -106,19 +106,30 @@ describe('a key set', () => {
     expect(requests).toEqual(['/jwks'])
   })
 
-  test('is fetched again after ten minutes; while the provider is away the old keys hold', async () => {
-    const tokens = tokensOf({ JWT_JWKS_URL: url() })
-    const token = () => rs256({ kid: 'one' })
-    await tokens.verify(token())
-    pass(601_000)
+  test('is read again and again without being asked, and tells of a key that is gone', async () => {
+    const tokens = tokensOf({ JWT_JWKS_URL: url(), JWT_JWKS_REFRESH_SECONDS: '1' })
+    const told = vi.fn()
+    tokens.follow(told)
+    const token = rs256({ kid: 'one' })
+    await tokens.verify(token)
+    // While the provider is away the old keys hold, and nobody waits for it.
     answer = { status: 503, body: '' }
-    expect(await tokens.verify(token())).toMatchObject({ subject: 'alice' })
-    await tokens.verify(token())
-    expect(requests.length).toBe(2)
-    serve(jwk(ec, { kid: 'two' }))
-    pass(30_000)
-    await refused(tokens, token())
-    expect(requests.length).toBe(3)
+    await expect.poll(() => requests.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(2)
+    expect(await tokens.verify(rs256({ kid: 'one' }, { ...alice(), name: 'Other' }))).toBeDefined()
+    // One more is no reason to look at what is open.
+    const both = [jwk(rsa, { kid: 'one' }), jwk(ec, { kid: 'two' })]
+    serve(...both, jwk(otherRsa, { kid: 'three' }))
+    const asked = requests.length
+    await expect.poll(() => requests.length, { timeout: 10_000 }).toBeGreaterThan(asked + 1)
+    expect(told).not.toHaveBeenCalled()
+    // The clock stands still: what was proven a moment ago is looked at anew all the same.
+    serve(jwk(otherRsa, { kid: 'one' }), jwk(ec, { kid: 'two' }))
+    await expect.poll(() => told.mock.calls.length, { timeout: 10_000 }).toBe(1)
+    await refused(tokens, token)
+    tokens.stop()
+    const last = requests.length
+    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    expect(requests.length).toBe(last)
   })
 
   test('that was never loaded is a fault of the server, and is tried again soon', async () => {

@@ -148,19 +148,60 @@ describe('list', () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     const { provider, state } = createSwitchable('recorded')
     const models = createModels(configFrom(), { providers: [provider] })
+    await models.list()
     state.isDown = true
     expect(models.isDown('recorded')).toBe(false)
-    expect(state.asked).toBe(0)
+    expect(state.asked).toBe(1)
+    vi.setSystemTime(Date.now() + 31_000)
+    expect(models.isDown('recorded')).toBe(false)
     await models.list()
     expect(models.isDown('recorded')).toBe(true)
     expect(models.isDown('demo')).toBe(false)
-    expect(state.asked).toBe(1)
+    expect(state.asked).toBe(2)
 
     vi.setSystemTime(Date.now() + 6_000)
     state.isDown = false
     expect(models.isDown('recorded')).toBe(true)
     await models.list()
+    expect(state.asked).toBe(3)
+    expect(models.isDown('recorded')).toBe(false)
+  })
+
+  it('is looked at from the start, without being waited for', async () => {
+    const { provider, state } = createSwitchable('recorded')
+    state.models = [{ name: 'one', contextWindow: 600, capabilities: ['TEXT'] }]
+    const away = createSwitchable('away')
+    away.state.isDown = true
+    const models = createModels(configFrom(), { providers: [provider, away.provider] })
+    expect(models.contextWindow('recorded:one')).toBeNull()
+    await vi.waitFor(() => expect(models.contextWindow('recorded:one')).toBe(600))
+    expect(models.isDown('away')).toBe(true)
+  })
+
+  it('learns a context window that changed, by being asked for it', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    const { provider, state } = createSwitchable('recorded')
+    const models = createModels(configFrom(), { providers: [provider] })
+    await models.list()
+    state.models = [{ name: 'one', contextWindow: 600, capabilities: ['TEXT'] }]
+    vi.setSystemTime(Date.now() + 31_000)
+    expect(models.contextWindow('recorded:one')).toBeNull()
+    await vi.waitFor(() => expect(models.contextWindow('recorded:one')).toBe(600))
+  })
+
+  it('takes a provider for down that a call did not reach, and looks whether it is', async () => {
+    const { provider, state } = createSwitchable('recorded')
+    const models = createModels(configFrom(), { providers: [provider] })
+    await models.list()
+    state.isDown = true
+    models.foundDown('recorded')
+    expect(models.isDown('recorded')).toBe(true)
     expect(state.asked).toBe(2)
+    await models.list()
+    expect(models.isDown('recorded')).toBe(true)
+    state.isDown = false
+    models.foundDown('recorded')
+    await models.list()
     expect(models.isDown('recorded')).toBe(false)
   })
 
@@ -175,16 +216,12 @@ describe('list', () => {
     const refusing: Provider = {
       ...provider,
       async list() {
-        state.asked += 1
         throw new ProviderError('connection', 'its answer cannot be read')
       },
     }
     const others = createModels(configFrom(), { providers: [refusing] })
     await others.list()
-    vi.setSystemTime(Date.now() + 6_000)
-    state.asked = 0
     expect(others.isDown('recorded')).toBe(false)
-    expect(state.asked).toBe(0)
   })
 
   it('makes no noise about an Ollama that is not there', async () => {

@@ -3,7 +3,14 @@ import type { PresenceStore } from '../../src/realtime/presence.ts'
 import { createMemoryPresence } from '../../src/realtime/presence-memory.ts'
 import { createRooms, type Rooms, roomTimes, type Telling } from '../../src/realtime/presence-rooms.ts'
 
-const times = { leaseMs: 600, renewMs: 200, graceMs: 150, typingMs: 300, typingAgainMs: 100 }
+const times = {
+  leaseMs: 600,
+  renewMs: 200,
+  graceMs: 150,
+  typingMs: 300,
+  typingAgainMs: 100,
+  manyApartMs: 400,
+}
 const place = { tenantId: 'tenant', sessionId: 'session' }
 
 type Node = {
@@ -102,6 +109,21 @@ describe('rooms of several nodes', () => {
       await nodes.stop()
       await nodes.store.close()
     }
+  })
+
+  it('tell of many at once what came about within a time, and in the end all', async () => {
+    const nodes = create()
+    const node = nodes.startNode()
+    const users = Array.from({ length: 60 }, (_, index) => `user${String(index).padStart(2, '0')}`)
+    for (const user of users) {
+      node.rooms.enter(place, user)
+      await settled(node)
+    }
+    await until(() => expect(nodes.told().at(-1)).toBe(users.join('+')))
+    // One by one up to twenty, the first of whom is alone.
+    const many = nodes.told().filter((told) => told.split('+').length > 20)
+    expect(nodes.told().length - many.length).toBe(19)
+    expect(many.length).toBeLessThan(10)
   })
 
   it('tell each change once, whoever hears of it', async () => {

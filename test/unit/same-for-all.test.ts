@@ -7,7 +7,15 @@ import { schema } from '../../src/schema.ts'
 const sessionEvent = schema.getType('SessionEvent') as GraphQLInterfaceType
 /** A field of an event that is not the same for all would keep readers apart, whatever else they select. */
 const eventTypes = schema.getPossibleTypes(sessionEvent).map(({ name }) => name)
-const partTypes = ['ToolCall', 'RunError', 'RunUsage', 'SessionUsage', 'Memory', 'PendingToolCall']
+const partTypes = [
+  'ToolCall',
+  'RunError',
+  'RunUsage',
+  'SessionUsage',
+  'Memory',
+  'PendingToolCall',
+  'ContextPolicy',
+]
 
 const fieldsOf = (name: string) => {
   const type = schema.getType(name)
@@ -41,7 +49,7 @@ describe('what readers of a session may share', () => {
     [
       'Session',
       `id title titleSource model systemPrompt parameters metadata tags isActive lastMessageAt messageCount usage key
-       deletedAt createdAt updatedAt`,
+       deletedAt createdAt updatedAt contextPolicy`,
     ],
   ])('of %s: its plain fields', (name, names) => {
     expect(fieldsOf(name).same.sort()).toEqual(names.split(/\s+/).sort())

@@ -11,7 +11,7 @@ const system = createSystem({
     poolUse: () => ({ max: 1, open: 0, inUse: 0, waiting: 0 }),
   },
   broker: { kind: 'MEMORY', isReachable: () => true },
-  models: { list: () => Promise.reject(new Error('away')) },
+  models: { known: () => Promise.reject(new Error('away')) },
   counts: () => ({ connections: 0, subscriptions: 0 }),
 })
 const viewer = { tenantId: 'none' } as Viewer

@@ -40,7 +40,7 @@ describe('token', () => {
       name: 'Alice A.',
       email: 'alice@example.org',
     })
-    expect(claims.expiresAt.getTime() - (claims.issuedAt?.getTime() ?? 0)).toBe(90 * 60_000)
+    expect(claims.expiresAt.getTime() - claims.issuedAt.getTime()).toBe(90 * 60_000)
   })
 
   test('needs no more than a user', async () => {

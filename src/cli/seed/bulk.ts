@@ -54,9 +54,11 @@ const insertUsers: Statement = {
     ON CONFLICT (tenant_id, external_id) DO NOTHING`,
 }
 
+// `next` is the number after the highest that a title ends with: where some were purged, a count would give one in use.
 const countStored: Statement = {
   name: 'seed-bulk-stored',
-  text: `SELECT count(*)::int AS sessions, coalesce(sum(message_count), 0)::int AS messages
+  text: `SELECT count(*)::int AS sessions, coalesce(sum(message_count), 0)::int AS messages,
+      coalesce(max(substring(title FROM ' (\\d{1,9})$')::int) FILTER (WHERE tags @> '{bulk}') + 1, 0) AS next
     FROM sessions WHERE tenant_id = $1`,
 }
 
@@ -81,10 +83,13 @@ const planned = `SELECT s.n, t.id AS tenant_id, s.at, ${idAt('s.at', `'session '
 const insertSessions: Statement = {
   name: 'seed-bulk-sessions',
   text: `INSERT INTO sessions (tenant_id, id, user_id, agent_id, title, title_source, metadata, tags, is_active,
-      last_message_at, message_count, last_seq, revision, created_at, updated_at)
+      last_message_at, message_count, last_seq, revision, created_at, updated_at, input_tokens, output_tokens, cost,
+      run_count)
     SELECT tenant_id, id, user_id, agent_id, initcap(${pick('n', subjects)}) || ' ' || n, 'PERSON',
-      jsonb_build_object('project', n % 100), ARRAY['bulk', 'tag-' || n % 20], n % 5 = 0,
-      at + messages * interval '20 s', messages, messages, 1, at, at + messages * interval '20 s'
+      jsonb_build_object('project', n % 100), ARRAY['bulk', 'tag-' || n % 20], false,
+      at + messages * interval '20 s', messages, messages, 1, at, at + messages * interval '20 s',
+      30 * (messages / 2) * (messages / 2 + 1), 45 * (messages / 2), (messages / 2) * (messages / 2 + 1) * 0.000001,
+      messages / 2
     FROM (${planned}) planned`,
 }
 
@@ -104,6 +109,47 @@ const insertMessages: Statement = {
     ) m ON true`,
 }
 
+// A reply is a run's, and has cost something; of what is asked and answered the owner has read all but the last in every
+// third session. The rows of the runs themselves are gone, as those of an erased session are.
+const insertUsage: Statement = {
+  name: 'seed-bulk-usage',
+  text: `INSERT INTO usage_records (tenant_id, run_id, user_id, session_id, agent_id, model, status, input_tokens,
+      output_tokens, cached_input_tokens, cost, time_to_first_token_ms, created_at)
+    SELECT p.tenant_id, ${idAt('r.at', `'run ' || p.n || ' ' || r.seq`)}, p.user_id, p.id, p.agent_id, 'demo:chat',
+      CASE WHEN r.seq % 50 = 0 THEN 'FAILED' ELSE 'COMPLETED' END::"RunStatus", r.seq * 30, 45, 0, r.seq * 0.000001,
+      200 + (p.n + r.seq) % 400, r.at
+    FROM (${planned}) p JOIN LATERAL (
+      SELECT seq, p.at + seq * interval '20 s' AS at FROM generate_series(2, p.messages, 2) AS seq) r ON true`,
+}
+
+const insertReadMarks: Statement = {
+  name: 'seed-bulk-read-marks',
+  text: `INSERT INTO read_marks (tenant_id, session_id, user_id, last_read_seq)
+    SELECT tenant_id, id, user_id, greatest(0, messages - CASE WHEN n % 3 = 0 THEN 1 ELSE 0 END)
+    FROM (${planned}) planned`,
+}
+
+// Of every tenth session, one of a tenth of the users, where that is not its owner.
+const insertParticipants: Statement = {
+  name: 'seed-bulk-participants',
+  text: `INSERT INTO participants (tenant_id, session_id, user_id, role)
+    SELECT p.tenant_id, p.id, u.id, CASE WHEN p.n % 20 = 0 THEN 'EDITOR' ELSE 'VIEWER' END::"ParticipantRole"
+    FROM (${planned}) p
+      JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place, count(*) OVER () AS count
+        FROM users WHERE tenant_id = $1) u ON u.place = 10 * (abs(hashint4(p.n + 1)) % ((u.count + 9) / 10)) AND u.id <> p.user_id
+    WHERE p.n % 10 = 0`,
+}
+
+// The latest of each user with each agent, as many as an agent allows by default.
+const activateLatest: Statement = {
+  name: 'seed-bulk-activate',
+  text: `WITH ranked AS (SELECT id, is_active, row_number() OVER (PARTITION BY user_id, agent_id
+        ORDER BY last_message_at DESC, id DESC) <= 5 AS wanted
+      FROM sessions WHERE tenant_id = $1 AND deleted_at IS NULL)
+    UPDATE sessions s SET is_active = ranked.wanted FROM ranked
+    WHERE s.tenant_id = $1 AND s.id = ranked.id AND s.is_active <> ranked.wanted`,
+}
+
 /**
  * Fills the tenant up to that many sessions and messages, in steps of one transaction each; a later call goes on
  * where an earlier one ended. Tells how many of the sessions are there after each step.
@@ -115,24 +161,27 @@ export async function seedBulk(
   begin: (size: { done: number; total: number }) => (done: number) => void,
 ): Promise<Seeded> {
   await system.sql(insertUsers, [tenantId, size.users])
-  const [stored] = await system.sql<Seeded>(countStored, [tenantId])
-  const first = stored?.sessions ?? 0
-  const sessions = Math.max(0, size.sessions - first)
+  const [stored] = await system.sql<Seeded & { next: number }>(countStored, [tenantId])
+  const there = stored?.sessions ?? 0
+  const first = stored?.next ?? 0
+  const sessions = Math.max(0, size.sessions - there)
   const before = stored?.messages ?? 0
   const messages = sessions === 0 ? 0 : Math.max(0, size.messages - before)
   const step = Math.min(
     maxChunkSessions,
     Math.max(1, Math.floor((chunkMessages * sessions) / (messages || 1))),
   )
-  const reach = begin({ done: first, total: size.sessions })
+  const reach = begin({ done: there, total: size.sessions })
   for (let done = 0; done < sessions; done += step) {
     const end = Math.min(done + step, sessions)
-    const plan = [tenantId, first + done, first + end - 1, size.sessions, messages, sessions, first]
+    const plan = [tenantId, first + done, first + end - 1, first + sessions, messages, sessions, first]
     await system.transaction(async (sql) => {
       await sql(insertSessions, plan)
-      await sql(insertMessages, plan)
+      for (const statement of [insertMessages, insertUsage, insertReadMarks, insertParticipants])
+        await sql(statement, plan)
     })
-    reach(first + end)
+    reach(there + end)
   }
+  if (sessions > 0) await system.sql(activateLatest, [tenantId])
   return { sessions, messages }
 }

@@ -3,20 +3,24 @@ import { type Claims, RevokedTokenError } from '../../auth/jwt.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Statement, SystemDatabase } from '../../db/client.ts'
 import { check, text } from '../../lib/checks.ts'
-import { invalid, NotFoundError } from '../../lib/errors.ts'
+import { invalid } from '../../lib/errors.ts'
 import { encodeId } from '../../lib/ids.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { recordAction } from '../audit/record.ts'
+import { requireUser } from './users.ts'
 
 export type RevokeTokens = { userId?: string | null | undefined; tokenId?: string | null | undefined }
 
 /** Whose tokens are to be looked at anew; of one token it is not known whose it is. */
 export type Revoked = { tenantId: string; userId: string | null }
 
-/** Tokens that are refused before they expire. Each node keeps all of them in memory and looks for new ones. */
+/**
+ * Tokens that are refused before they expire. Each node keeps all of them in memory and looks for new ones. What no living
+ * token can meet any more is forgotten, here and by the sweep of `features/retention`.
+ */
 export type Revocations = {
   /** Throws a `RevokedTokenError` where the token was revoked. */
-  require(whose: { tenantId: string; userId: string }, claims: Claims): void
+  require(whose: { tenantId: string; userId: string }, token: Pick<Claims, 'issuedAt' | 'tokenId'>): void
   /** Revokes what a user has been given up to now, or one token; holds on this node at once, on others within seconds. */
   revoke(viewer: Viewer, input: RevokeTokens): Promise<Date>
   /** Tells of each revocation that this node learns of. */
@@ -27,16 +31,12 @@ export type Revocations = {
 }
 
 type Row = { tenantId: string; userId: string | null; tokenId: string | null; revokedAt: Date }
-type OfTenant = { users: Map<string, number>; tokens: Set<string> }
+type OfTenant = Record<'users' | 'tokens', Map<string, number>>
 
 const lookEveryMs = 2_000
 /** A transaction that began before another may be seen after it. */
 const overlapMs = 30_000
-
-const findUser: Statement = {
-  name: 'revocation-user',
-  text: 'SELECT id FROM users WHERE tenant_id = $1 AND id = $2',
-}
+const dayMs = 86_400_000
 
 const columns =
   'tenant_id AS "tenantId", user_id AS "userId", token_id AS "tokenId", revoked_at AS "revokedAt"'
@@ -60,25 +60,41 @@ const revokeToken: Statement = {
 
 const input = z.object({ userId: z.uuid().nullish(), tokenId: text({ min: 1, max: 255 }).nullish() })
 
-export function createRevocations({ system, log }: { system: SystemDatabase; log: Log }): Revocations {
+type Dependencies = {
+  system: SystemDatabase
+  /** Days that a token lives at most. */
+  maxDays: number
+  log: Log
+}
+
+export function createRevocations({ system, maxDays, log }: Dependencies): Revocations {
   const known = new Map<string, OfTenant>()
   const listeners: ((revoked: Revoked) => void)[] = []
   let latestMs = 0
   let timer: NodeJS.Timeout | undefined
 
   function take({ tenantId, userId, tokenId, revokedAt }: Row) {
-    const ofTenant = known.get(tenantId) ?? { users: new Map(), tokens: new Set() }
+    const ofTenant = known.get(tenantId) ?? { users: new Map(), tokens: new Map() }
     known.set(tenantId, ofTenant)
     const atMs = revokedAt.getTime()
     latestMs = Math.max(latestMs, atMs)
     const isNews = userId ? (ofTenant.users.get(userId) ?? 0) < atMs : !ofTenant.tokens.has(tokenId ?? '')
     if (!isNews) return
     if (userId) ofTenant.users.set(userId, atMs)
-    else ofTenant.tokens.add(tokenId ?? '')
+    else ofTenant.tokens.set(tokenId ?? '', atMs)
     for (const listener of listeners) listener({ tenantId, userId })
   }
 
+  function forget() {
+    const beforeMs = Date.now() - maxDays * dayMs - overlapMs
+    for (const [tenantId, { users, tokens }] of known) {
+      for (const each of [users, tokens]) for (const [id, atMs] of each) if (atMs < beforeMs) each.delete(id)
+      if (users.size + tokens.size === 0) known.delete(tenantId)
+    }
+  }
+
   async function look() {
+    forget()
     for (const row of await system.sql<Row>(findSince, [new Date(Math.max(0, latestMs - overlapMs))]))
       take(row)
   }
@@ -96,9 +112,8 @@ export function createRevocations({ system, log }: { system: SystemDatabase; log
       const ofTenant = known.get(tenantId)
       if (!ofTenant) return
       const revokedAtMs = ofTenant.users.get(userId) ?? Number.NEGATIVE_INFINITY
-      // Without a time of issue there is no telling that it is a new one.
-      const isOld = (issuedAt?.getTime() ?? Number.NEGATIVE_INFINITY) <= revokedAtMs
-      if ((isOld && revokedAtMs > 0) || (tokenId !== undefined && ofTenant.tokens.has(tokenId)))
+      const isOld = issuedAt.getTime() <= revokedAtMs
+      if (isOld || (tokenId !== undefined && ofTenant.tokens.has(tokenId)))
         throw new RevokedTokenError('The token was revoked; sign in again.')
     },
     async revoke(viewer, asked) {
@@ -109,7 +124,7 @@ export function createRevocations({ system, log }: { system: SystemDatabase; log
       const rows = await viewer.db.transaction(async (sql) => {
         const done: Row[] = []
         if (userId) {
-          if ((await sql(findUser, [tenantId, userId])).length === 0) throw new NotFoundError('user')
+          await requireUser(sql, tenantId, userId)
           done.push(...(await sql<Row>(revokeUser, [tenantId, userId])))
           await recordAction(sql, viewer, { action: 'revokeTokens', target: encodeId('User', userId) })
         }

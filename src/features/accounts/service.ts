@@ -19,6 +19,9 @@ export type Accounts = {
 /** How long a signed-in user is taken as known before its row is looked at again. */
 const knownForMs = 60_000
 
+/** How long a tenant that was not there is not looked up again. */
+const unknownForMs = 3_000
+
 const findTenant: Statement = {
   name: 'tenant-by-slug',
   text: 'SELECT id FROM tenants WHERE slug = $1 OR id = $2',
@@ -55,7 +58,10 @@ export function createAccounts({
   autoCreateTenants: boolean
 }): Accounts {
   const tenantIds = new LRUCache<string, string>({ max: 10_000, ttl: knownForMs })
+  const unknownTenants = new LRUCache<string, true>({ max: 10_000, ttl: unknownForMs })
   const userIds = new LRUCache<string, string>({ max: 50_000, ttl: knownForMs })
+  // A token's claims are one object for as long as it counts as proven, which is seconds.
+  let viewers = new WeakMap<Claims, Viewer>()
 
   async function ensureTenant(slug: string, name: string) {
     return database.system.transaction(async (sql) => {
@@ -75,14 +81,15 @@ export function createAccounts({
   async function tenantIdOf(claim: string): Promise<string> {
     const known = tenantIds.get(claim)
     if (known) return known
+    if (unknownTenants.has(claim)) throw unknownTenant(claim)
     const isSlug = !claim.startsWith('tenant_')
     const byId = isSlug ? null : uuidIn(claim)
     const [found] = await database.system.sql<{ id: string }>(findTenant, [claim, byId])
     const id = found?.id ?? (autoCreateTenants && isSlug ? (await ensureTenant(claim, claim)).id : undefined)
-    if (id === undefined)
-      throw new UnauthenticatedError(
-        `The token names the tenant ${JSON.stringify(claim)}, which does not exist here.`,
-      )
+    if (id === undefined) {
+      unknownTenants.set(claim, true)
+      throw unknownTenant(claim)
+    }
     tenantIds.set(claim, id)
     return id
   }
@@ -91,11 +98,17 @@ export function createAccounts({
     ensureTenant,
     forget(userId) {
       for (const [key, known] of userIds.entries()) if (known === userId) userIds.delete(key)
+      viewers = new WeakMap()
     },
     async signIn(claims) {
+      const known = viewers.get(claims)
+      if (known) {
+        revocations?.require(known, claims)
+        return { ...known }
+      }
       const tenantId = await tenantIdOf(claims.tenant)
       const db = database.forTenant(tenantId)
-      const { subject, role, name = null, email = null, expiresAt } = claims
+      const { subject, role, name = null, email = null, expiresAt, issuedAt, tokenId } = claims
       const key = JSON.stringify([tenantId, subject, role, name, email])
       let userId = userIds.get(key)
       if (userId === undefined) {
@@ -112,10 +125,16 @@ export function createAccounts({
         userIds.set(key, userId)
       }
       revocations?.require({ tenantId, userId }, claims)
-      return { tenantId, userId, role, db, expiresAt }
+      const viewer = { tenantId, userId, role, db, expiresAt, issuedAt, tokenId }
+      viewers.set(claims, viewer)
+      // What is asked in one turn is gathered by who asks, and not to be mixed with that of other operations.
+      return { ...viewer }
     },
   }
 }
+
+const unknownTenant = (claim: string) =>
+  new UnauthenticatedError(`The token names the tenant ${JSON.stringify(claim)}, which does not exist here.`)
 
 /** The UUID of a tenant's id; null for text that only begins like one. */
 function uuidIn(claim: string): string | null {

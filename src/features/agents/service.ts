@@ -30,15 +30,23 @@ type Dependencies = {
   promptMaxLength: number
   /** Throws where no such model can be named, or it does not take the parameters. */
   requireModel: (viewer: Viewer, modelId: string, parameters?: object | null) => Promise<void>
+  /** Throws where the model, which was chosen before, does not take the parameters. */
+  requireTaken: (modelId: string, parameters: object | null | undefined) => void
 }
 
 /** Who may change agents is settled by the schema: it is for admins. */
-export function createAgents({ promptMaxLength, requireModel }: Dependencies): Agents {
+export function createAgents({ promptMaxLength, requireModel, requireTaken }: Dependencies): Agents {
   const checks = createAgentChecks({ promptMaxLength })
   const agentBy = createBatch<Viewer, string, Agent>(async ({ db, tenantId }, ids) => {
     const agents = await db.sql<Agent>(findAgents, [tenantId, ids])
     return new Map(agents.map((agent) => [agent.id, agent]))
   })
+
+  /** Parameters alone are for the model that the agent has; with none, for whatever its sessions choose. */
+  async function requireTakenByOwn({ db, tenantId }: Viewer, id: string, parameters: object) {
+    const agent = await db.prisma.agent.findFirst({ where: { tenantId, id }, select: { model: true } })
+    if (agent?.model) requireTaken(agent.model, parameters)
+  }
 
   return {
     of: (viewer, { agentId, agent }) =>
@@ -75,6 +83,7 @@ export function createAgents({ promptMaxLength, requireModel }: Dependencies): A
         asked,
       )
       if (input.model) await requireModel(viewer, input.model, parameters)
+      else if (input.model === undefined && parameters) await requireTakenByOwn(viewer, agentId, parameters)
       const data: Prisma.AgentUpdateInput = { ...input }
       if (name != null) data.name = name
       if (isActive != null) data.isActive = isActive

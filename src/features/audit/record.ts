@@ -1,6 +1,6 @@
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Sql, Statement } from '../../db/client.ts'
-import { newId } from '../../lib/ids.ts'
+import { encodeId, newId } from '../../lib/ids.ts'
 
 /** What is told of a change: the mutation, and what it was done to as the API names it. Never what was said. */
 export type Action = { action: string; target: string | null }
@@ -22,3 +22,17 @@ export async function recordAction(sql: Sql, viewer: Viewer, done: Action): Prom
   const { tenantId, id, action, actorId, actorRole, target } = entryOf(viewer, done)
   await sql(insertEntry, [tenantId, id, action, actorId, actorRole, target])
 }
+
+/** The same for what people may do to their own: it is written down where the owner is somebody else. */
+export async function recordUnlessOwn(
+  sql: Sql,
+  viewer: Viewer,
+  ownerId: string,
+  done: Action,
+): Promise<void> {
+  if (ownerId !== viewer.userId) await recordAction(sql, viewer, done)
+}
+
+/** `recordAction` of what was done to a session. */
+export const recordOfSession = (sql: Sql, viewer: Viewer, action: string, sessionId: string): Promise<void> =>
+  recordAction(sql, viewer, { action, target: encodeId('Session', sessionId) })

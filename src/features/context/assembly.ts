@@ -28,8 +28,7 @@ export function createContextServices({ config, passages, ...base }: Dependencie
 } {
   const { sendsHistory } = config.sessions
   const { models } = base
-  return {
-    context: createContextBuilder({ sendsHistory, passages, models, counters: createTokenCounters() }),
-    summaries: createSummaries(base),
-  }
+  const counters = createTokenCounters()
+  const context = createContextBuilder({ sendsHistory, passages, models, counters })
+  return { context, summaries: createSummaries({ ...base, context, counters }) }
 }

@@ -1,9 +1,10 @@
+import { randomBytes } from 'node:crypto'
 import type { Statement, TenantDatabase } from '../../db/client.ts'
 import type { ContextPolicy } from '../../lib/context-policy.ts'
-import type { Passages } from '../documents/passages.ts'
+import { excerptOf, type Passages, promptOf } from '../documents/passages.ts'
 import { isAlive } from '../memory/store.ts'
 import type { Scene } from './conversation.ts'
-import type { Part } from './fit.ts'
+import type { Extra, Part } from './fit.ts'
 import { marked } from './marking.ts'
 import { findPassages } from './passages.ts'
 
@@ -21,42 +22,45 @@ export type ExtrasAsked = {
   firstSeq: number
   sendsHistory: boolean
   documents: Passages
-  /** The reply that is being made; null in a preview. */
-  replyId: string | null
-  /** Tokens that one maker may use. */
-  allowance: number
   count: (text: string) => number
 }
 
-type Maker = (asked: ExtrasAsked) => Promise<readonly Part[]> | readonly Part[]
+type Maker = (asked: ExtrasAsked) => Promise<readonly Extra[]> | readonly Extra[]
 
 /** What goes along beside the conversation; where it gets tight, the first are kept. */
 const makers: readonly Maker[] = [documentPart, summaryPart, memoryPart, passageParts]
 
-export async function makeExtras(asked: ExtrasAsked): Promise<Part[]> {
+export async function makeExtras(asked: ExtrasAsked): Promise<Extra[]> {
   return (await Promise.all(makers.map((make) => make(asked)))).flat()
 }
 
 /** It stands at the end of the system prompt, since it says how answers name their sources. */
-async function documentPart({
-  db,
-  userId,
-  scene,
-  question,
-  documents,
-  replyId,
-}: ExtrasAsked): Promise<Part[]> {
+async function documentPart({ db, userId, scene, question, documents }: ExtrasAsked): Promise<Extra[]> {
   const { documentIds } = scene
   if (documentIds.length === 0 || question === null) return []
-  const content = await documents({ db, userId }, { question, documentIds, messageId: replyId })
-  return content === null ? [] : [{ kind: 'PASSAGE', message: { role: 'system', content }, messageId: null }]
+  const passages = await documents.find({ db, userId }, { question, documentIds })
+  if (passages.length === 0) return []
+  const mark = randomBytes(8).toString('hex')
+  return [
+    {
+      pieces: passages.map((passage, index) => excerptOf(passage, index + 1)),
+      toPart(places) {
+        const cited = places.flatMap((place) => passages[place] ?? [])
+        const message = { role: 'system', content: promptOf(cited, mark) } as const
+        return { kind: 'PASSAGE', message, messageId: null, cited }
+      },
+    },
+  ]
 }
+
+/** What goes along whole or not at all. */
+const inOnePiece = (part: Part): Extra => ({ pieces: [part.message.content], toPart: () => part })
 
 export const isSummarizing = ({ kind }: ContextPolicy): boolean =>
   kind === 'SUMMARIZE' || kind === 'HIERARCHICAL'
 
-function summaryPart({ scene: { summary }, policy }: ExtrasAsked): Part[] {
-  return summary && isSummarizing(policy) ? [marked('SUMMARY', 'summary', summary.content)] : []
+function summaryPart({ scene: { summary }, policy }: ExtrasAsked): Extra[] {
+  return summary && isSummarizing(policy) ? [inOnePiece(marked('SUMMARY', 'summary', summary.content))] : []
 }
 
 const findMemories: Statement = {
@@ -68,25 +72,33 @@ const findMemories: Statement = {
 
 type Remembered = { scope: string; key: string; value: unknown }
 
-/** Those that were saved last, as far as there is room; in an order that does not change with what is saved. */
-async function memoryPart(asked: ExtrasAsked): Promise<Part[]> {
-  const { db, sessionId, scene, policy, allowance, count } = asked
+/** Tokens of what is remembered, however much room there is. */
+const maxMemoryTokens = 4_000
+
+/** Those that were saved last come first; they stand in an order that does not change with what is saved. */
+async function memoryPart(asked: ExtrasAsked): Promise<Extra[]> {
+  const { db, sessionId, scene, policy, count } = asked
   if (!(policy.memories ?? (policy.kind === 'HIERARCHICAL' || scene.memoryTools))) return []
   const found = await db.sql<Remembered>(findMemories, [db.tenantId, scene.personId, sessionId])
   const lines: string[] = []
-  let left = allowance
+  let left = maxMemoryTokens
   for (const memory of found) {
     const line = JSON.stringify(memory)
-    left -= count(line) + 1
-    if (left < 0) break
+    const size = count(line) + 1
+    if (size > left) continue
+    left -= size
     lines.push(line)
   }
-  return lines.length > 0 ? [marked('MEMORY', 'memories', lines.sort().join('\n'))] : []
+  const toPart = (places: readonly number[]) => {
+    const chosen = places.flatMap((place) => lines[place] ?? [])
+    return marked('MEMORY', 'memories', chosen.sort().join('\n'))
+  }
+  return lines.length > 0 ? [{ pieces: lines, toPart }] : []
 }
 
 const defaultPassages = 5
 
-async function passageParts(asked: ExtrasAsked): Promise<Part[]> {
+async function passageParts(asked: ExtrasAsked): Promise<Extra[]> {
   const { db, sessionId, scene, policy, question, firstSeq, sendsHistory } = asked
   if (policy.kind !== 'RETRIEVAL' || !sendsHistory || question === null) return []
   const passages = await findPassages(db, {
@@ -96,5 +108,5 @@ async function passageParts(asked: ExtrasAsked): Promise<Part[]> {
     firstSeq,
     limit: policy.passages ?? defaultPassages,
   })
-  return passages.map(({ id, text }) => marked('PASSAGE', 'passage', text, id))
+  return passages.map(({ id, text }) => inOnePiece(marked('PASSAGE', 'passage', text, id)))
 }

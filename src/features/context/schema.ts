@@ -1,5 +1,7 @@
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
+import { idOf } from '../../graphql/ids.ts'
+import { sameForAll } from '../../graphql/shared.ts'
 import { type ContextPolicy, contextPolicyKinds } from '../../lib/context-policy.ts'
 import type { Preview, PreviewPart } from './service.ts'
 
@@ -65,6 +67,7 @@ for (const type of ['Agent', 'Session', 'Template'] as const)
       description:
         'What of a conversation the model is sent. That of a send goes over that of the session, and that over that of ' +
         'the agent; where none is set it is FULL.',
+      extensions: sameForAll,
       resolve: ({ contextPolicy }) => contextPolicy as ContextPolicy | null,
     }),
   }))
@@ -112,11 +115,27 @@ const ContextPart = builder.objectRef<ContextPart>('ContextPart').implement({
   }),
 })
 
+const DropReason = builder.enumType('ContextDropReason', {
+  description: 'Why turns are left out of a context.',
+  values: {
+    MESSAGES: {
+      description: 'The policy takes no more messages: `messages` of LAST_MESSAGES, `keepLast` of RETRIEVAL.',
+    },
+    ROOM: { description: 'There is no more room, by the tokens of the policy or the window of the model.' },
+  } as const,
+})
+
 const ContextDropped = builder.objectRef<Preview['dropped']>('ContextDropped').implement({
-  description: 'What is left out of a context for want of room; it is stored all the same.',
+  description:
+    'What is left out of a context; it is stored all the same. What a summary tells of does not count as left out.',
   fields: (t) => ({
     turns: t.exposeInt('turns', { description: 'Turns, the oldest ones.' }),
     tokens: t.exposeInt('tokens', { description: 'Tokens that they have.' }),
+    reason: t.expose('reason', {
+      type: DropReason,
+      nullable: true,
+      description: 'Why the newest of them, and so all before it, are left out; null where none are.',
+    }),
   }),
 })
 
@@ -146,7 +165,7 @@ const ContextPreview = builder.objectRef<Preview>('ContextPreview').implement({
     }),
     dropped: t.field({
       type: ContextDropped,
-      description: 'What is left out for want of room.',
+      description: 'The turns that are left out.',
       resolve: ({ dropped }) => dropped,
     }),
     countedBy: t.expose('countedBy', { type: TokenCount, description: 'How the tokens were counted.' }),
@@ -179,6 +198,9 @@ builder.prismaObjectFields('Session', (t) => ({
       model: t.arg.string({ description: 'As `sendMessage` takes it.' }),
       parameters: t.arg({ type: 'JSONObject', description: 'As `sendMessage` takes them.' }),
       contextPolicy: t.arg({ type: 'ContextPolicyInput', description: 'As `sendMessage` takes it.' }),
+      documentIds: t.arg
+        .idList({ description: 'As `sendMessage` takes them.' })
+        .validate(idOf('Document').array().nullish()),
     },
     resolve: ({ id }, args, context) => context.services.previews.preview(viewerOf(context), id, args),
   }),

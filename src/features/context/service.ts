@@ -1,26 +1,66 @@
-import type { Run, TenantDatabase } from '../../db/client.ts'
+import type { Run, Step, TenantDatabase } from '../../db/client.ts'
+import { rowsOf } from '../../db/steps.ts'
 import type { ContextPolicy } from '../../lib/context-policy.ts'
-import { invalid, NotFoundError } from '../../lib/errors.ts'
-import type { ModelMessage, ModelParameters, ModelRequest, ModelUsage } from '../../llm/provider.ts'
+import { NotFoundError } from '../../lib/errors.ts'
+import type { ModelParameters, ModelRequest, ModelUsage } from '../../llm/provider.ts'
 import type { Models } from '../../llm/registry.ts'
 import type { TokenCounter, TokenCounters } from '../../llm/tokens.ts'
 import type { AgentTool } from '../agents/checks.ts'
 import type { Passages } from '../documents/passages.ts'
-import { findScene, type Scene, type SceneRow, sceneOf, type Turn } from './conversation.ts'
+import {
+  askedFor,
+  findScene,
+  findSceneOfClaimed,
+  type RunOfScene,
+  type Scene,
+  type SceneAsked,
+  type SceneRow,
+  sceneOf,
+  sceneValues,
+  type Turn,
+} from './conversation.ts'
 import { isSummarizing, makeExtras } from './extras.ts'
-import { type Fitted, fitParts, type Part, sizeOf, textOf, upperBound } from './fit.ts'
+import {
+  type Extra,
+  type Fitted,
+  type Fitting,
+  fitParts,
+  messagesOf,
+  type Part,
+  sizeOf,
+  textOf,
+  upperBound,
+  wholeOf,
+} from './fit.ts'
+import { budgetOf, maxMessagesOf, needsTokens, refuseExcess, tooLong } from './room.ts'
 
 export type ContextBuilder = {
-  /** What the model is sent for a run, without the model's name. Throws a `ValidationError` where the question is too long. */
-  build(db: TenantDatabase, run: Run): Promise<Context>
+  /**
+   * What the model is sent for a run, without the model's name; `scene` where it has been read with the claim. Throws a
+   * `ValidationError` where the question is too long.
+   */
+  build(db: TenantDatabase, run: Run, scene?: readonly SceneRow[]): Promise<Context>
+  /** Reads what `build` needs of a run that may have been claimed by the statement before; nothing where it was not. */
+  readingClaimed(run: RunOfScene): Step<readonly SceneRow[]>
   /** What a send would carry, as things stand. */
   preview(db: TenantDatabase, asked: Sending): Promise<Preview>
+  /**
+   * The turns that no summary tells of yet, oldest first, and how many of them from the first on would leave too little
+   * room for a question and its reply.
+   */
+  turnsToSummarize(place: Place, scene: Scene): Promise<{ turns: Turn[]; withoutRoom: number }>
   /** Throws a `ValidationError` where no context can be made of this question; counts only what may be too long. */
-  requireRoom(asked: Omit<Sending, 'sessionId' | 'userId'> & { systemPrompt: string | null }): Promise<void>
+  requireRoom(
+    asked: Omit<Sending, 'sessionId' | 'userId' | 'documentIds'> & { systemPrompt: string | null },
+  ): Promise<void>
   /** What a provider would count that did not tell it, since the reply was cut short. */
-  estimate(modelId: string, request: Pick<Context, 'messages'>, written: string): Promise<ModelUsage>
+  estimate(
+    modelId: string,
+    request: Pick<Context, 'messages' | 'tools'>,
+    written: string,
+  ): Promise<ModelUsage>
   /** What a provider counted for a request, to count better by. */
-  learn(modelId: string, request: Pick<Context, 'messages'>, inputTokens: number): void
+  learn(modelId: string, request: Pick<Context, 'messages' | 'tools'>, inputTokens: number): void
 }
 
 export type Context = Omit<ModelRequest, 'model' | 'tools'> & {
@@ -31,7 +71,7 @@ export type Context = Omit<ModelRequest, 'model' | 'tools'> & {
   personId: string
 }
 
-/** A message that is to be sent. `policy` null: that of the session. */
+/** A message that is to be sent. `policy` and `documentIds` null: those of the session. */
 export type Sending = {
   sessionId: string
   userId: string
@@ -39,6 +79,7 @@ export type Sending = {
   model: string
   parameters: ModelParameters
   policy: ContextPolicy | null
+  documentIds: readonly string[] | null
 }
 
 export type PreviewPart = Part & { tokens: number }
@@ -50,16 +91,9 @@ export type Preview = {
   toolTokens: number
   totalTokens: number
   limit: number | null
-  dropped: { turns: number; tokens: number }
+  dropped: { turns: number; tokens: number; reason: Fitted['reason'] }
   countedBy: TokenCounter['countedBy']
 }
-
-/** Room for the answer, where nobody says how long it may be. */
-const answerTokens = 4_096
-const defaultTokens = 8_000
-export const defaultKeepLast = 10
-/** What one kind of extras may have where there is no limit. */
-const maxAllowance = 4_000
 
 type Dependencies = {
   /** Whether earlier turns go along; without them the model gets the system prompt and the question. */
@@ -70,11 +104,10 @@ type Dependencies = {
   counters: TokenCounters
 }
 
-type Place = {
+export type Place = {
   db: TenantDatabase
   sessionId: string
   userId: string
-  replyId: string | null
   model: string
   parameters: ModelParameters
 }
@@ -85,18 +118,10 @@ export function createContextBuilder({
   models,
   counters,
 }: Dependencies): ContextBuilder {
-  function budgetOf(model: string, parameters: ModelParameters, policy: ContextPolicy): number {
-    const window = models.contextWindow(model)
-    const answer = Math.min(parameters.maxOutputTokens ?? answerTokens, Math.floor((window ?? 0) / 2))
-    const asked = policy.tokens ?? (needsTokens(policy) ? defaultTokens : Number.POSITIVE_INFINITY)
-    return Math.min(window === null ? Number.POSITIVE_INFINITY : window - answer, asked)
-  }
-
-  async function assemble({ db, sessionId, userId, replyId, model, parameters }: Place, scene: Scene) {
+  async function prepare({ db, sessionId, userId, model, parameters }: Place, scene: Scene) {
     const { policy } = scene
-    const budget = budgetOf(model, parameters, policy)
+    const budget = budgetOf(models.contextWindow(model), parameters, policy)
     const kept = keptTurns(scene)
-    const maxMessages = maxMessagesOf(policy)
     const turns = kept.map((turn) => turn.map(toPart))
     const current = scene.current.map(
       (said, index): Part => ({
@@ -107,24 +132,34 @@ export function createContextBuilder({
     const system: Part[] = scene.instructions
       ? [{ kind: 'SYSTEM_PROMPT', message: { role: 'system', content: scene.instructions }, messageId: null }]
       : []
-    const toolText = scene.tools.length > 0 ? JSON.stringify(scene.tools.map(definitionOf)) : ''
+    const toolText = toolTextOf(scene.tools)
     let counter: TokenCounter | undefined
     const counting = async () => {
       counter ??= await counters.of(model)
       return counter
     }
+    const talk = { system, current, turns, budget, maxMessages: maxMessagesOf(policy) }
     const hasExtras =
       policy.memories || scene.memoryTools || needsTokens(policy) || scene.documentIds.length > 0
-    const extras = hasExtras
-      ? await makeExtras({
-          ...{ db, sessionId, userId, replyId, scene, policy, sendsHistory, documents: passages },
-          count: (await counting()).count,
-          question: scene.current[0]?.message.content ?? null,
-          firstSeq: firstOfLast(kept, maxMessages) ?? scene.current[0]?.seq ?? maxSeq,
-          allowance: Math.min(maxAllowance, budget / 4),
-        })
-      : []
-    const asked = { system, current, extras, turns, budget, maxMessages }
+    let extras: readonly Extra[] = []
+    if (hasExtras) {
+      const { count } = await counting()
+      // Of what goes along for sure there are no passages.
+      const mayGo =
+        policy.kind === 'RETRIEVAL' ? droppedAtMost({ ...talk, extras, reserved: count(toolText) }, count) : 0
+      extras = await makeExtras({
+        ...{ db, sessionId, userId, scene, policy, sendsHistory, documents: passages, count },
+        question: scene.current[0]?.message.content ?? null,
+        firstSeq: firstSeqOf(kept.slice(mayGo)) ?? scene.current[0]?.seq ?? maxSeq,
+      })
+    }
+    return { asked: { ...talk, extras }, toolText, counting }
+  }
+
+  async function assemble(place: Place, scene: Scene) {
+    const { asked, toolText, counting } = await prepare(place, scene)
+    const { system, current, turns, budget } = asked
+    const extras = asked.extras.map(wholeOf)
     const bound =
       upperBound(toolText) + sizeOf(upperBound, [...system, ...extras, ...turns.flat(), ...current])
     // Most conversations are far from any limit, and counting takes longer than all else here.
@@ -132,44 +167,46 @@ export function createContextBuilder({
     const count = isShort ? () => 0 : (await counting()).count
     const fitted = fitParts({ ...asked, reserved: count(toolText) }, count)
     const whole = isShort ? 0 : sizeOf(count, [...system, ...extras, ...turns.flat(), ...current])
-    const wantsSummary = sendsHistory && isSummarizing(policy) && whole > budget * summaryShare
+    const wantsSummary = sendsHistory && isSummarizing(scene.policy) && whole > budget * summaryShare
     return { fitted, budget, toolText, counting, wantsSummary }
   }
 
-  async function read(db: TenantDatabase, asked: SceneAsked): Promise<Scene> {
-    const { sessionId, assistantMessageId, messageId, runId, policy, userId, documentIds } = asked
-    const values = [
-      ...[db.tenantId, sessionId, assistantMessageId, messageId, sendsHistory, runId],
-      ...[policy && JSON.stringify(policy), userId, documentIds && JSON.stringify(documentIds)],
-    ]
-    const rows = await db.sql<SceneRow>(findScene, values)
+  async function read(db: TenantDatabase, asked: SceneAsked, known?: readonly SceneRow[]): Promise<Scene> {
+    const { messageId, runId } = asked
+    const rows = known ?? (await db.sql<SceneRow>(findScene, sceneValues(db.tenantId, sendsHistory, asked)))
     const scene = sceneOf(rows, runId && messageId ? { runId, messageId } : null)
     if (!scene) throw new NotFoundError('session')
     return scene
   }
 
+  /** Keeps what is sent of documents as citations of the reply; nothing of them is sent where that fails. */
+  async function citing(db: TenantDatabase, replyId: string, scene: Scene, parts: readonly Part[]) {
+    if (scene.documentIds.length === 0) return parts
+    const cited = parts.flatMap((part) => part.cited ?? [])
+    return (await passages.cite(db, replyId, cited)) ? parts : parts.filter((part) => !part.cited)
+  }
+
   return {
-    async build(db, run) {
-      const { id, sessionId, assistantMessageId, userMessageId, userId, model } = run
+    readingClaimed: (run) =>
+      rowsOf(findSceneOfClaimed, sceneValues(run.tenantId, sendsHistory, askedFor(run))),
+    async build(db, run, known) {
+      const { sessionId, assistantMessageId, userId, model } = run
       const parameters = run.parameters as ModelParameters
-      const policy = run.contextPolicy as ContextPolicy | null
-      const asked = { sessionId, assistantMessageId, messageId: userMessageId, runId: id, policy, userId }
-      const documentIds = run.documentIds as string[] | null
-      const scene = await read(db, { ...asked, documentIds })
-      const place = { db, sessionId, userId, replyId: assistantMessageId, model, parameters }
+      const scene = await read(db, askedFor(run), known)
+      const place = { db, sessionId, userId, model, parameters }
       const { fitted, budget, wantsSummary } = await assemble(place, scene)
       refuseExcess(fitted, budget)
       const { tools, memoryTools, personId } = scene
-      const messages = messagesOf(fitted.parts)
+      const messages = messagesOf(await citing(db, assistantMessageId, scene, fitted.parts))
       return { messages, parameters, tools, wantsSummary, memoryTools, personId }
     },
-    async preview(db, { sessionId, userId, content, model, parameters, policy }) {
-      const nothing = { assistantMessageId: null, messageId: null, runId: null, documentIds: null }
-      const stored = await read(db, { ...nothing, sessionId, policy, userId })
+    async preview(db, { sessionId, userId, content, model, parameters, policy, documentIds }) {
+      const nothing = { assistantMessageId: null, messageId: null, runId: null }
+      const stored = await read(db, { ...nothing, sessionId, policy, userId, documentIds })
       const question = content === null ? [] : [asQuestion(content)]
       const scene = { ...stored, current: question }
       const { fitted, budget, toolText, counting } = await assemble(
-        { db, sessionId, userId, replyId: null, model, parameters },
+        { db, sessionId, userId, model, parameters },
         scene,
       )
       refuseExcess(fitted, budget)
@@ -182,47 +219,46 @@ export function createContextBuilder({
         toolTokens,
         totalTokens: parts.reduce((sum, { tokens }) => sum + tokens, toolTokens),
         limit: Number.isFinite(budget) ? budget : null,
-        dropped: { turns: fitted.dropped.length, tokens: sizeOf(count, fitted.dropped.flat()) },
+        dropped: {
+          turns: fitted.dropped.length,
+          tokens: sizeOf(count, fitted.dropped.flat()),
+          reason: fitted.reason,
+        },
         countedBy,
       }
     },
+    async turnsToSummarize(place, scene) {
+      const { asked, toolText, counting } = await prepare(place, { ...scene, current: [] })
+      const { count } = await counting()
+      const forDocuments = scene.documentIds.length > 0 ? Math.min(documentTokens, asked.budget / 4) : 0
+      const reserved = count(toolText) + forDocuments
+      const { dropped } = fitParts({ ...asked, budget: asked.budget * summaryShare, reserved }, count)
+      return { turns: keptTurns(scene), withoutRoom: dropped.length }
+    },
     async requireRoom({ content, model, parameters, policy, systemPrompt }) {
-      const budget = budgetOf(model, parameters, policy ?? { kind: 'FULL' })
+      const budget = budgetOf(models.contextWindow(model), parameters, policy ?? { kind: 'FULL' })
       const texts = [systemPrompt ?? '', content ?? ''].filter((text) => text !== '')
       const parts = texts.map((text): Part => ({ ...toPart(asQuestion(text)), kind: 'QUESTION' }))
       if (sizeOf(upperBound, parts) <= budget) return
       const size = sizeOf((await counters.of(model)).count, parts)
       if (size > budget) throw tooLong(size, budget)
     },
-    async estimate(modelId, { messages }, written) {
+    async estimate(modelId, { messages, tools }, written) {
       const { count } = await counters.of(modelId)
-      const inputTokens = messages.reduce((sum, message) => sum + count(textOf(message)), 0)
+      const inputTokens = messages.reduce(
+        (sum, message) => sum + count(textOf(message)),
+        count(toolTextOf(tools)),
+      )
       return { inputTokens, outputTokens: count(written), cachedInputTokens: 0 }
     },
-    learn(modelId, { messages }, inputTokens) {
-      const characters = messages.reduce((sum, message) => sum + textOf(message).length, 0)
+    learn(modelId, { messages, tools }, inputTokens) {
+      const characters = messages.reduce(
+        (sum, message) => sum + textOf(message).length,
+        toolTextOf(tools).length,
+      )
       counters.learn(modelId, characters, inputTokens)
     },
   }
-}
-
-type SceneAsked = {
-  sessionId: string
-  userId: string
-  policy: ContextPolicy | null
-  runId: string | null
-  assistantMessageId: string | null
-  messageId: string | null
-  documentIds: readonly string[] | null
-}
-
-/** Models take one system message, as the first. */
-function messagesOf(parts: readonly Part[]): ModelMessage[] {
-  const [system, rest] = [true, false].map((isSystem) =>
-    parts.flatMap(({ message }) => ((message.role === 'system') === isSystem ? [message] : [])),
-  ) as [ModelMessage[], ModelMessage[]]
-  if (system.length === 0) return rest
-  return [{ role: 'system', content: system.map(({ content }) => content).join('\n\n') }, ...rest]
 }
 
 /** Beyond every message. */
@@ -230,9 +266,8 @@ const maxSeq = 2 ** 31 - 1
 
 /** A summary is made before turns must be left out for want of one. */
 const summaryShare = 0.75
-
-const needsTokens = ({ kind }: ContextPolicy) =>
-  kind === 'SUMMARIZE' || kind === 'HIERARCHICAL' || kind === 'RETRIEVAL'
+/** About what the passages of documents take, which a question is needed for. */
+const documentTokens = 1_700
 
 /** The turns that may go along as they are: without those that the summary has. */
 function keptTurns({ turns, policy, summary }: Scene): Turn[] {
@@ -240,23 +275,14 @@ function keptTurns({ turns, policy, summary }: Scene): Turn[] {
   return turns.filter((turn) => turn.some(({ seq }) => seq > through))
 }
 
-/** The `seq` at which the last so many messages begin, in whole turns. */
-function firstOfLast(turns: readonly Turn[], maxMessages: number): number | undefined {
-  let first: number | undefined
-  let messages = 0
-  for (const turn of turns.toReversed()) {
-    messages += turn.length
-    if (messages > maxMessages) break
-    first = Math.min(...turn.map(({ seq }) => seq))
-  }
-  return first
+/** How many turns may have to go, if what goes along beside them takes all that it may. */
+function droppedAtMost(asked: Fitting, count: (text: string) => number): number {
+  const fixed = asked.reserved + sizeOf(count, [...asked.system, ...asked.current])
+  return fitParts({ ...asked, budget: fixed + (asked.budget - fixed) / 2 }, count).dropped.length
 }
 
-function maxMessagesOf(policy: ContextPolicy): number {
-  if (policy.kind === 'LAST_MESSAGES') return policy.messages ?? Number.POSITIVE_INFINITY
-  if (policy.kind === 'RETRIEVAL') return policy.keepLast ?? defaultKeepLast
-  return Number.POSITIVE_INFINITY
-}
+const firstSeqOf = (turns: readonly Turn[]): number | undefined =>
+  turns.length > 0 ? Math.min(...turns.flat().map(({ seq }) => seq)) : undefined
 
 const toPart = ({ id, message }: Turn[number]): Part => ({ kind: 'MESSAGE', message, messageId: id })
 
@@ -266,14 +292,8 @@ const asQuestion = (content: string): Turn[number] => ({
   message: { role: 'user', content },
 })
 
+/** The definitions of tools as a model reads them; a text without any costs nothing. */
+const toolTextOf = (tools: readonly AgentTool[]) =>
+  tools.length > 0 ? JSON.stringify(tools.map(definitionOf)) : ''
+
 const definitionOf = ({ name, description, parameters }: AgentTool) => ({ name, description, parameters })
-
-function refuseExcess({ excess }: Fitted, budget: number): void {
-  if (excess !== null) throw tooLong(excess, budget)
-}
-
-const tooLong = (tokens: number, budget: number) =>
-  invalid(
-    'content',
-    `has ${tokens} tokens together with the instructions and tools; at most ${budget} fit, by the context policy or the model`,
-  )

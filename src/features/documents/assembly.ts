@@ -13,12 +13,15 @@ import { createDocumentNews } from './news.ts'
 import { createPassages, type Passages } from './passages.ts'
 import { createRetrieval, type Retrieval } from './retrieval.ts'
 import { createDocuments, type Documents } from './service.ts'
+import { createSurroundings, type Surroundings } from './surroundings.ts'
+import { createVectorRanking } from './vectors.ts'
 
 /** What resolvers can ask for of documents. */
 export type DocumentServices = {
   readonly documents: Documents
   readonly retrieval: Retrieval
   readonly citations: Citations
+  readonly surroundings: Surroundings
 }
 
 type Dependencies = {
@@ -35,16 +38,18 @@ type Dependencies = {
 export function createDocumentServices(
   dependencies: Dependencies,
 ): DocumentServices & { passages: Passages } {
-  const { config, models, quotas, broker, log } = dependencies
+  const { config, database, models, quotas, broker, log } = dependencies
   const checks = createDocumentChecks(config)
   const embedder = createEmbedder(models, quotas, config.llm.embeddingModel)
   const news = createDocumentNews({ broker, log })
   const indexing = createIndexing({ ...dependencies, embedder, news })
-  const retrieval = createRetrieval({ checks, embedder, log })
+  const meaning = embedder && { embedder, vectors: createVectorRanking(embedder, database.vectors) }
+  const retrieval = createRetrieval({ checks, meaning, log })
   return {
     documents: createDocuments({ checks, perUser: config.documents.perUser, indexing, news }),
     retrieval,
     citations: createCitations(),
+    surroundings: createSurroundings(),
     passages: createPassages({ retrieval, log }),
   }
 }

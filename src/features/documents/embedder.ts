@@ -1,6 +1,7 @@
 import type { Statement, TenantDatabase } from '../../db/client.ts'
 import { newId } from '../../lib/ids.ts'
 import type { Models } from '../../llm/registry.ts'
+import { createTokenCounters } from '../../llm/tokens.ts'
 import { countUsed, type Used } from '../quotas/counting.ts'
 import type { Quotas } from '../quotas/service.ts'
 
@@ -9,11 +10,13 @@ export type Embedder = {
   /** `provider:name`. */
   readonly model: string
   /**
-   * A vector of length 1 for each text, in order, as little-endian 32-bit floats. What that takes is the user's, whose
-   * quotas hold. Throws a `QuotaError`, a `ProviderError`, or the signal's reason.
+   * A vector of length 1 for each text, in order. What that takes is the user's, whose quotas hold. Throws a
+   * `QuotaError`, a `ProviderError`, or the signal's reason.
    */
-  embed(payer: Payer, texts: readonly string[], signal: AbortSignal): Promise<Buffer[]>
+  embed(payer: Payer, texts: readonly string[], signal: AbortSignal): Promise<Vector[]>
 }
+
+export type Vector = readonly number[]
 
 /** Whose usage it is. */
 export type Payer = { db: TenantDatabase; userId: string }
@@ -31,14 +34,24 @@ export function createEmbedder(models: Models, quotas: Quotas, modelId: string |
   const { provider, model } = models.resolve(modelId)
   const { embed } = provider
   if (!embed) throw new Error(`EMBEDDING_MODEL: the provider ${provider.name} makes no embeddings.`)
+  const counters = createTokenCounters()
+  /** Where the provider does not tell it, so that it is not had for nothing. */
+  const estimate = async (texts: readonly string[]) => {
+    const { count } = await counters.of(modelId)
+    return texts.reduce((sum, text) => sum + count(text), 0)
+  }
   return {
     model: modelId,
     async embed({ db, userId }, texts, signal) {
       await quotas.require(db, userId)
       const { vectors, inputTokens } = await embed({ model, texts }, signal)
-      const usage = { inputTokens, outputTokens: 0, cachedInputTokens: 0 }
+      const usage = {
+        inputTokens: inputTokens || (await estimate(texts)),
+        outputTokens: 0,
+        cachedInputTokens: 0,
+      }
       await record({ db, userId }, modelId, { usage, cost: models.prices.costOf(modelId, usage) })
-      return vectors.map(toBytes)
+      return vectors.map(withLengthOne)
     },
   }
 }
@@ -50,24 +63,7 @@ const record = ({ db, userId }: Payer, model: string, used: Used) =>
     await countUsed(sql, { tenantId, userId }, used)
   })
 
-function toBytes(vector: readonly number[]): Buffer {
+function withLengthOne(vector: Vector): Vector {
   const length = Math.hypot(...vector) || 1
-  const bytes = Buffer.alloc(vector.length * 4)
-  for (const [index, value] of vector.entries()) bytes.writeFloatLE(value / length, index * 4)
-  return bytes
+  return vector.map((value) => value / length)
 }
-
-/** The cosine of two vectors of length 1; null where they are of different models. */
-export function cosine(one: Buffer, other: Buffer): number | null {
-  if (one.length !== other.length) return null
-  const [a, b] = [floatsOf(one), floatsOf(other)]
-  let sum = 0
-  for (let index = 0; index < a.length; index += 1) sum += (a[index] as number) * (b[index] as number)
-  return sum
-}
-
-/** Buffers of a pool may begin anywhere; floats begin at multiples of four. */
-const floatsOf = (bytes: Buffer) =>
-  bytes.byteOffset % 4 === 0
-    ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
-    : new Float32Array(new Uint8Array(bytes).buffer)

@@ -1,4 +1,6 @@
 import type { Database, Document, Statement, TenantDatabase } from '../../db/client.ts'
+import { allowLongStatements } from '../../db/long-statements.ts'
+import { maxIndexed } from '../../db/vectors.ts'
 import type { Jobs } from '../../jobs/queue.ts'
 import { newId } from '../../lib/ids.ts'
 import type { Log } from '../../telemetry/log.ts'
@@ -8,11 +10,13 @@ import { extractText } from './extraction.ts'
 import type { DocumentNews } from './news.ts'
 import { UnreadableContent } from './pdf.ts'
 import { createVectorStore } from './vector-store.ts'
+import { maxCompared } from './vectors.ts'
 
 type Offered = Pick<Document, 'tenantId' | 'userId' | 'id' | 'version'>
 
 /**
- * Documents become chunks in background jobs, on whichever node is free. A job may be cut off anywhere and done again:
+ * Documents become chunks in background jobs, on whichever node is free. Who has the fewest in line comes first: one document
+ * waits for one of those that are at work, not for a thousand of others. A job may be cut off anywhere and done again:
  * chunks are numbered, and those that are stored are passed over. It works on one version of a content; where there is a
  * newer one, or the document is gone, its next statement finds no row and it ends.
  */
@@ -23,6 +27,7 @@ export type Indexing = {
 
 const indexJob = 'document-index'
 const sweepJob = 'document-sweep'
+const vectorIndexJob = 'document-vector-index'
 
 /** Chunks that are stored in one statement. */
 const batchSize = 100
@@ -82,19 +87,38 @@ const dropOtherChunks: Statement = {
       AND c.document_id = d.id AND c.version IS DISTINCT FROM d.indexed_version`,
 }
 
-const allowLongStatements: Statement = {
-  name: 'document-index-allow-long-statements',
-  text: `SELECT set_config('statement_timeout', '60000', true)`,
+const countAhead: Statement = {
+  name: 'document-count-ahead',
+  text: `SELECT count(*)::int AS ahead FROM documents
+    WHERE tenant_id = $1 AND user_id = $2 AND status = 'INDEXING' AND id <> $3`,
 }
 
-// Whose job was never stored, or was given up after its last try; and whose vectors are of another model, or missing.
+/** Documents without vectors that one sweep takes. */
+const sweptAtOnce = 1_000
+
+// Whose job was never stored, or was given up after its last try; and whose vectors are of another model, or missing: those
+// after the last one that a sweep took, so that what fails time and again keeps no other from its turn.
 const findForgotten: Statement = {
   name: 'document-forgotten',
-  text: `SELECT tenant_id AS "tenantId", user_id AS "userId", id, version FROM documents
-    WHERE status = 'INDEXING' AND updated_at < now() - interval '3 minutes'
-    UNION ALL
-    (SELECT tenant_id, user_id, id, version FROM documents
-      WHERE status = 'READY' AND $1::text IS NOT NULL AND embedding_model IS DISTINCT FROM $1 LIMIT 1000)`,
+  text: `SELECT *, row_number() OVER (PARTITION BY "tenantId", "userId")::int - 1 AS ahead FROM (
+      SELECT tenant_id AS "tenantId", user_id AS "userId", id, version, false AS "lacksVectors" FROM documents
+      WHERE status = 'INDEXING' AND updated_at < now() - interval '3 minutes'
+      UNION ALL
+      (SELECT tenant_id, user_id, id, version, true FROM documents
+        WHERE status = 'READY' AND $1::text IS NOT NULL AND embedding_model IS DISTINCT FROM $1
+          AND (tenant_id, id) > ($2::uuid, $3::uuid)
+        ORDER BY tenant_id, id LIMIT ${sweptAtOnce})) AS d
+    ORDER BY "lacksVectors", "tenantId", id`,
+}
+
+type Forgotten = Offered & { ahead: number; lacksVectors: boolean }
+
+const firstId = '00000000-0000-0000-0000-000000000000'
+
+// Of fewer chunks than these all are compared.
+const findDimensions: Statement = {
+  name: 'chunk-vector-dimensions',
+  text: `SELECT cardinality(embedding) AS dimensions FROM chunks WHERE embedding_model = $1 OFFSET ${maxCompared} LIMIT 1`,
 }
 
 type Dependencies = {
@@ -111,13 +135,21 @@ type Found = { userId: string; mimeType: string; status: Document['status']; con
 export function createIndexing({ database, jobs, embedder, news, log }: Dependencies): Indexing {
   const vectors = embedder && createVectorStore(embedder)
 
-  async function offer({ tenantId, userId, id: documentId, version }: Offered) {
-    const work: Work = { tenantId, documentId, version }
+  async function offer(document: Offered) {
+    const { tenantId, userId, id } = document
     try {
-      await jobs.send(indexJob, work, { singletonKey: `${documentId}:${version}`, group: userId })
+      const [row] = await database
+        .forTenant(tenantId)
+        .sql<{ ahead: number }>(countAhead, [tenantId, userId, id])
+      await send(document, row?.ahead ?? 0)
     } catch (error) {
-      log.warn({ err: error, documentId }, 'a document waits for the next sweep to be indexed')
+      log.warn({ err: error, documentId: id }, 'a document waits for the next sweep to be indexed')
     }
+  }
+
+  function send({ tenantId, userId, id: documentId, version }: Offered, ahead: number) {
+    const work: Work = { tenantId, documentId, version }
+    return jobs.send(indexJob, work, { singletonKey: `${documentId}:${version}`, group: userId, ahead })
   }
 
   async function index(work: Work, signal: AbortSignal) {
@@ -190,7 +222,7 @@ export function createIndexing({ database, jobs, embedder, news, log }: Dependen
   async function finish(db: TenantDatabase, work: Work, mark: Statement, values: unknown[]) {
     const key = [work.tenantId, work.documentId]
     await db.transaction(async (sql) => {
-      await sql(allowLongStatements, [])
+      await allowLongStatements(sql)
       const [marked] = await sql(mark, [...key, work.version, ...values])
       if (marked) await sql(dropOtherChunks, key)
     })
@@ -198,11 +230,23 @@ export function createIndexing({ database, jobs, embedder, news, log }: Dependen
   }
 
   jobs.work<Work>(indexJob, index)
+  // Where this node's next sweep begins; other nodes may be elsewhere, as each goes round them all.
+  let sweptTo = { tenantId: firstId, id: firstId }
   jobs.work(sweepJob, async () => {
-    for (const document of await database.system.sql<Offered>(findForgotten, [embedder?.model ?? null]))
-      await offer(document)
+    const values = [embedder?.model ?? null, sweptTo.tenantId, sweptTo.id]
+    const forgotten = await database.system.sql<Forgotten>(findForgotten, values)
+    const lacking = forgotten.filter(({ lacksVectors }) => lacksVectors)
+    const last = lacking.length === sweptAtOnce ? lacking.at(-1) : undefined
+    sweptTo = last ?? { tenantId: firstId, id: firstId }
+    for (const document of forgotten) await send(document, document.ahead)
   })
   jobs.schedule(sweepJob, '*/5 * * * *')
+  jobs.work(vectorIndexJob, async () => {
+    if (!database.vectors || !embedder) return
+    const [chunk] = await database.system.sql<{ dimensions: number }>(findDimensions, [embedder.model])
+    if (chunk && chunk.dimensions <= maxIndexed) await database.vectors.keepIndex(chunk.dimensions)
+  })
+  jobs.schedule(vectorIndexJob, '*/10 * * * *')
   return { offer }
 }
 

@@ -8,9 +8,15 @@ type Place = { tenantId: string; id: string }
 export type DocumentNews = {
   /** Something of it changed, and that is stored. Never fails. */
   tell(document: Place): Promise<void>
-  /** One item whenever something may have changed, from the moment of this call on. */
+  /**
+   * One item whenever something may have changed, from the moment of this call on; also every few seconds, as news may
+   * be lost with their node, and of rights that end there are none.
+   */
   follow(document: Place): Promise<AsyncIterableIterator<void>>
 }
+
+/** With what a look takes, below the 5 s that a reader may go without a change or keep a right that has ended. */
+const lookMs = 3_000
 
 const channelOf = ({ tenantId, id }: Place) => `document:${tenantId}:${id}`
 
@@ -22,12 +28,31 @@ export function createDocumentNews({ broker, log }: { broker: Broker; log: Log }
       })
     },
     async follow(document) {
-      const leaving = new AbortController()
-      const following = await broker.follow(channelOf(document), { signal: leaving.signal })
+      const following = await broker.follow(channelOf(document), {})
+      let isDue = false
+      let wake = () => {}
+      const looking = setInterval(() => {
+        isDue = true
+        wake()
+      }, lookMs)
       async function* changes() {
-        for await (const _item of following) yield
+        for (;;) {
+          const item = following.poll(() => wake())
+          if (item?.done) return
+          if (item || isDue) {
+            isDue = false
+            yield
+          } else
+            await new Promise<void>((resolve) => {
+              wake = resolve
+            })
+        }
       }
-      return closing(changes(), () => leaving.abort())
+      return closing(changes(), () => {
+        clearInterval(looking)
+        following.close()
+        wake()
+      })
     },
   }
 }

@@ -5,7 +5,7 @@ import { seesDocument, sightOf } from '../sessions/documents.ts'
 import type { DocumentChecks } from './checks.ts'
 import type { Embedder, Payer } from './embedder.ts'
 import { documentColumns } from './service.ts'
-import { rankByVectors } from './vectors.ts'
+import type { VectorRanking } from './vectors.ts'
 import { hasOperators, type Query, type Ranked, rankByWords, type Scope } from './words.ts'
 
 /** An excerpt of a document. `score` is to be compared within one result only; offsets are UTF-16 units. */
@@ -89,16 +89,22 @@ const readDocuments: Statement = {
   text: `SELECT ${documentColumns} FROM documents d WHERE d.tenant_id = $1 AND d.id = ANY($2)`,
 }
 
-type Dependencies = { checks: DocumentChecks; embedder: Embedder | null; log: Log }
+type Dependencies = {
+  checks: DocumentChecks
+  /** Null: by words alone. */
+  meaning: { embedder: Embedder; vectors: VectorRanking } | null
+  log: Log
+}
 
-export function createRetrieval({ checks, embedder, log }: Dependencies): Retrieval {
+export function createRetrieval({ checks, meaning, log }: Dependencies): Retrieval {
   async function vectorRank(payer: Payer, scope: Scope, query: Query, among: readonly Ranked[]) {
     // Meaning knows no operators.
-    if (!embedder || query.isExact) return []
+    if (!meaning || query.isExact) return []
+    const { embedder, vectors } = meaning
     try {
       const [vector] = await embedder.embed(payer, [query.text], AbortSignal.timeout(embedTimeoutMs))
       if (!vector) return []
-      return await rankByVectors(payer.db, embedder, scope, { query: vector, among, limit: rankedMax })
+      return await vectors.rank(payer.db, scope, { query: vector, among, limit: rankedMax })
     } catch (error) {
       log.warn({ err: error }, 'a question is looked up by its words alone')
       return []
@@ -108,7 +114,7 @@ export function createRetrieval({ checks, embedder, log }: Dependencies): Retrie
   async function find(payer: Payer, scope: Scope, query: Query, limit: number): Promise<Passage[]> {
     const { db } = payer
     if (scope.chunkCount === 0) return []
-    const { ranked, wholeScore } = await rankByWords(db, scope, query, embedder ? reorderedMax : limit)
+    const { ranked, wholeScore } = await rankByWords(db, scope, query, meaning ? reorderedMax : limit)
     const byVectors = await vectorRank(payer, scope, query, ranked)
     const telling = ranked.slice(0, rankedMax).filter(({ score }) => score >= wholeScore * tellingShare)
     const best = byVectors.length > 0 ? fused([telling, byVectors]) : ranked

@@ -8,7 +8,7 @@ builder.subscriptionField('documentChanged', (t) =>
     type: Document,
     description:
       'A document as it is, then again whenever anything of it changes, whatever server indexes it; while it is INDEXING ' +
-      'that is its `progress`, about twice a second. Ends when it is deleted or no longer visible.',
+      'that is its `progress`, about twice a second. Ends within 5 s of when it is deleted or no longer visible.',
     args: {
       id: t.arg.id({ required: true, description: 'The id of the document.' }).validate(idOf('Document')),
     },

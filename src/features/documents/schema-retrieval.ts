@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import type { Citation as CitationRow, Message as MessageRow } from '../../db/client.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
@@ -5,10 +6,35 @@ import { idOf } from '../../graphql/ids.ts'
 import { refersTo } from './citations.ts'
 import type { Hit } from './retrieval.ts'
 import { Document } from './schema.ts'
+import { type Placed, surroundingsMaxLength } from './surroundings.ts'
 
-type Excerpt = Pick<CitationRow, 'content' | 'page' | 'heading' | 'startOffset' | 'endOffset'>
+const contextLength = z
+  .int('is not a whole number')
+  .min(0, 'is below 0')
+  .max(surroundingsMaxLength, `is above ${surroundingsMaxLength}, the most that is shown on a side`)
 
-const Passage = builder.objectRef<Excerpt>('Passage').implement({
+type Excerpt = Placed & Pick<CitationRow, 'page' | 'heading'>
+
+const Passage = builder.objectRef<Excerpt>('Passage')
+
+const PassageContext = builder
+  .objectRef<{ before: string; after: string; length: number }>('PassageContext')
+  .implement({
+    description: 'What stands around a passage in its document. Plain text of whoever wrote the document.',
+    fields: (t) => ({
+      before: t.string({
+        description: 'The text right before the passage; empty where the document begins with it.',
+        resolve: ({ before, length }) =>
+          length > 0 ? before.slice(-length).replace(/^[\udc00-\udfff]/, '') : '',
+      }),
+      after: t.string({
+        description: 'The text right after the passage; empty where the document ends with it.',
+        resolve: ({ after, length }) => after.slice(0, length).replace(/[\ud800-\udbff]$/, ''),
+      }),
+    }),
+  })
+
+Passage.implement({
   description: 'An excerpt of a document. Plain text of whoever wrote the document: show it as such.',
   fields: (t) => ({
     text: t.exposeString('content', { description: 'The text, at most 1,000 characters.' }),
@@ -24,6 +50,27 @@ const Passage = builder.objectRef<Excerpt>('Passage').implement({
       description: 'Where it begins in the text of the document, in UTF-16 units as in JavaScript.',
     }),
     endOffset: t.exposeInt('endOffset', { description: 'The place after its end.' }),
+    context: t.field({
+      type: PassageContext,
+      nullable: true,
+      description:
+        'The text around it, to read it in its place; null where you do not see the document any more, or its content is ' +
+        'another by now.',
+      complexity: { field: 5 },
+      args: {
+        length: t.arg
+          .int({
+            required: true,
+            defaultValue: 300,
+            description: `Characters on each side at most: 0 to ${surroundingsMaxLength.toLocaleString('en')}.`,
+          })
+          .validate(contextLength),
+      },
+      resolve: async (passage, { length }, context) => {
+        const found = await context.services.surroundings.of(viewerOf(context), passage)
+        return found && { ...found, length }
+      },
+    }),
   }),
 })
 

@@ -42,7 +42,16 @@ export const Document = builder.prismaNode('Document', {
       description: 'Into how many passages the content that is searched was cut.',
     }),
     metadata: t.expose('metadata', { type: 'JSON', description: 'Whatever the client keeps with it.' }),
-    user: t.relation('user', { description: 'The owner.' }),
+    // By its own id: a document that goes while it is told must not be looked for once more.
+    user: t.prismaField({
+      type: 'User',
+      description: 'The owner.',
+      resolve: (query, { tenantId, userId: id }, _args, context) =>
+        viewerOf(context).db.prisma.user.findUniqueOrThrow({
+          ...query,
+          where: { tenantId_id: { tenantId, id } },
+        }),
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was stored.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When anything of it last changed.' }),
   }),

@@ -1,12 +1,15 @@
+import { isDeepStrictEqual } from 'node:util'
 import { actsForTenant, onVisibleSession, visibleDocuments } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Document, Statement } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
+import { allowLongStatements } from '../../db/long-statements.ts'
 import { closing } from '../../lib/async.ts'
 import { createBatch } from '../../lib/batch.ts'
 import { ForbiddenError, invalid, LimitError, NotFoundError } from '../../lib/errors.ts'
-import { newId } from '../../lib/ids.ts'
+import { encodeId, newId } from '../../lib/ids.ts'
 import { type Page, type PageArgs, readPage } from '../../lib/paging.ts'
+import { recordUnlessOwn } from '../audit/record.ts'
 import type { DocumentChecks } from './checks.ts'
 import type { MimeType } from './extraction.ts'
 import type { Indexing } from './indexing.ts'
@@ -25,7 +28,7 @@ export type Documents = {
   /** Changes what is given. A new content is indexed anew, and the one before is searched until that is done. */
   update(viewer: Viewer, input: unknown): Promise<Document>
   /**
-   * The document as it is, then as it is after each change; ends when it is gone or no longer visible. Throws
+   * The document as it is, then as it is after each change; ends when it is gone or no longer visible, within 5 s. Throws
    * `NotFoundError` where it is not visible now.
    */
   follow(viewer: Viewer, documentId: string): Promise<AsyncIterableIterator<Document>>
@@ -84,11 +87,6 @@ const updateDocument: Statement = {
 }
 
 // A document has thousands of chunks, which go with it.
-const allowLongStatements: Statement = {
-  name: 'document-allow-long-statements',
-  text: `SELECT set_config('statement_timeout', '60000', true)`,
-}
-
 const deleteDocument: Statement = {
   name: 'document-delete',
   text: 'DELETE FROM documents WHERE tenant_id = $1 AND id = $2 RETURNING id',
@@ -177,12 +175,14 @@ export function createDocuments({ checks, perUser, indexing, news }: Dependencie
       return document
     },
     async remove(viewer, documentId) {
-      await requireOwn(viewer, documentId)
-      const [gone] = await viewer.db.transaction(async (sql) => {
-        await sql(allowLongStatements, [])
-        return sql(deleteDocument, [viewer.tenantId, documentId])
+      const { userId } = await requireOwn(viewer, documentId)
+      await viewer.db.transaction(async (sql) => {
+        await allowLongStatements(sql)
+        const [gone] = await sql(deleteDocument, [viewer.tenantId, documentId])
+        if (!gone) throw new NotFoundError('document')
+        const target = encodeId('Document', documentId)
+        await recordUnlessOwn(sql, viewer, userId, { action: 'deleteDocument', target })
       })
-      if (!gone) throw new NotFoundError('document')
       await news.tell({ tenantId: viewer.tenantId, id: documentId })
       return { id: documentId }
     },
@@ -195,10 +195,13 @@ export function createDocuments({ checks, perUser, indexing, news }: Dependencie
         throw new NotFoundError('document')
       }
       async function* documents() {
-        yield first as Document
+        let last = first as Document
+        yield last
         for await (const _change of changes) {
           const document = await find(viewer, id)
           if (!document) return
+          if (isDeepStrictEqual(document, last)) continue
+          last = document
           yield document
         }
       }

@@ -1,4 +1,5 @@
 import type { Statement, TenantDatabase } from '../../db/client.ts'
+import { coarsen } from './coarse-vectors.ts'
 import type { Embedder } from './embedder.ts'
 
 /** Gives the chunks of a document the vectors that they lack; what is cut off goes on where it stopped. */
@@ -25,8 +26,9 @@ const findMissing: Statement = {
 
 const storeVectors: Statement = {
   name: 'chunk-store-vectors',
-  text: `UPDATE chunks c SET embedding = v.embedding, embedding_model = $2
-    FROM unnest($3::uuid[], $4::bytea[]) AS v(id, embedding) WHERE c.tenant_id = $1 AND c.id = v.id`,
+  text: `UPDATE chunks c SET embedding = v.embedding::real[], coarse_embedding = v.coarse, embedding_model = $2
+    FROM unnest($3::uuid[], $4::text[], $5::bytea[]) AS v(id, embedding, coarse)
+    WHERE c.tenant_id = $1 AND c.id = v.id`,
 }
 
 const markComplete: Statement = {
@@ -44,7 +46,10 @@ export function createVectorStore({ model, embed }: Embedder): VectorStore {
       const ending = AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)])
       const texts = missing.map(({ text }) => text)
       const vectors = await embed({ db, userId }, texts, ending)
-      await db.sql(storeVectors, [db.tenantId, model, missing.map(({ id }) => id), vectors])
+      // Arrays in an array are to PostgreSQL one of two dimensions, which comes apart in single numbers.
+      const arrays = vectors.map((vector) => `{${vector.join()}}`)
+      const ids = missing.map(({ id }) => id)
+      await db.sql(storeVectors, [db.tenantId, model, ids, arrays, vectors.map(coarsen)])
       count += missing.length
       onDone(count)
     }

@@ -1,64 +1,35 @@
-import type { Statement, TenantDatabase } from '../../db/client.ts'
-import { cosine, type Embedder } from './embedder.ts'
+import type { TenantDatabase } from '../../db/client.ts'
+import type { VectorExtension } from '../../db/vectors.ts'
+import type { Embedder, Vector } from './embedder.ts'
+import { createFindByIndex } from './vectors-indexed.ts'
+import { compareAll, compareThese } from './vectors-read.ts'
 import type { Ranked, Scope } from './words.ts'
 
-/**
- * Above this many chunks comparing each of them takes longer than a question may, so the vectors only put the best
- * matches of the words in order.
- */
+/** The order of chunks by how close they are to a question in meaning. */
+export type VectorRanking = {
+  /**
+   * The chunks of a scope whose vectors are closest, best first. Of up to `maxCompared` they are exactly these. Of more it
+   * asks the index, which may miss one; where there is none, or it finds too few, those that the words found, `among`, are
+   * put in order, too.
+   */
+  rank(db: TenantDatabase, scope: Scope, asked: Asked): Promise<Ranked[]>
+}
+
+export type Asked = { query: Vector; among: readonly Ranked[]; limit: number }
+
+/** Comparing more than this many takes longer than a question may; 100 documents of 40 pages, a session's most, have about as many. */
 export const maxCompared = 10_000
 
-const pageSize = 2_000
-
-const readVectors: Statement = {
-  name: 'chunk-read-vectors',
-  text: `SELECT c.id, c.document_id AS "documentId", c.version, c.seq, c.embedding FROM chunks c
-    JOIN documents d ON d.tenant_id = c.tenant_id AND d.id = c.document_id AND d.indexed_version = c.version
-    WHERE c.tenant_id = $1 AND c.document_id = ANY($2::uuid[]) AND c.embedding_model = $3
-      AND (c.document_id, c.version, c.seq) > ($4, $5, $6)
-    ORDER BY c.document_id, c.version, c.seq LIMIT ${pageSize}`,
-}
-
-const readVectorsOf: Statement = {
-  name: 'chunk-read-vectors-of',
-  text: `SELECT c.id, c.embedding FROM chunks c
-    WHERE c.tenant_id = $1 AND c.id = ANY($2::uuid[]) AND c.embedding_model = $3`,
-}
-
-type Row = { id: string; documentId: string; version: number; seq: number; embedding: Buffer }
-
-/** The chunks whose vectors are closest to that of the query, best first; `among` are those that the words found. */
-export async function rankByVectors(
-  db: TenantDatabase,
-  embedder: Embedder,
-  scope: Scope,
-  { query, among, limit }: { query: Buffer; among: readonly Ranked[]; limit: number },
-): Promise<Ranked[]> {
-  const { tenantId } = db
-  let best: Ranked[] = []
-  const take = (rows: readonly Pick<Row, 'id' | 'embedding'>[]) => {
-    const compared = rows.flatMap(({ id, embedding }) => {
-      const score = cosine(query, embedding)
-      return score === null ? [] : { id, score }
-    })
-    best = [...best, ...compared].sort((a, b) => b.score - a.score).slice(0, limit)
-  }
-  if (scope.chunkCount > maxCompared) {
-    const ids = among.map(({ id }) => id)
-    take(await db.sql<Row>(readVectorsOf, [tenantId, ids, embedder.model]))
-    return best
-  }
-  const documentIds = [...scope.documentIds].sort()
-  for (let after: Partial<Row> = {}; ; ) {
-    const place = [
-      after.documentId ?? '00000000-0000-0000-0000-000000000000',
-      after.version ?? 0,
-      after.seq ?? 0,
-    ]
-    const page = await db.sql<Row>(readVectors, [tenantId, documentIds, embedder.model, ...place])
-    take(page)
-    const last = page.at(-1)
-    if (!last || page.length < pageSize) return best
-    after = last
+export function createVectorRanking({ model }: Embedder, extension: VectorExtension | null): VectorRanking {
+  const findByIndex = extension && createFindByIndex(model, extension)
+  return {
+    async rank(db, scope, { query, among, limit }) {
+      if (scope.chunkCount <= maxCompared) return compareAll(db, model, scope, query, limit)
+      const found = (await findByIndex?.(db, scope, query, limit)) ?? []
+      if (found.length >= limit) return found
+      // The index is one for all tenants: it can have seen as many as it looks at, and hardly one in scope among them.
+      const known = new Set(found.map(({ id }) => id))
+      return compareThese(db, model, [...found, ...among.filter(({ id }) => !known.has(id))], query, limit)
+    },
   }
 }

@@ -18,7 +18,7 @@ export type ToldEvent =
       | { users: unknown }
     >
 
-export type ToldPresence = { type: 'PresenceChanged' | 'TypingChanged'; users: User[] }
+export type ToldPresence = { type: 'PresenceChanged' | 'TypingChanged'; users: User[]; count: number }
 
 /** What readers are told; the rest is for the feed itself. */
 export type PublicEvent = Exclude<FeedEvent, { type: 'ParticipantRemoved' | 'Lost' }>
@@ -56,10 +56,12 @@ export function toSessionEvent(delivery: Delivery<SessionState>): SessionEvent |
 
 /** An event with its rows as rows. */
 export function told(event: PublicEvent): ToldEvent {
+  // Almost all events are words.
+  if (event.type === 'TextDelta') return event
   if ('message' in event) return { type: event.type, message: fromWire<Message>(event.message) }
   if ('memory' in event) return { ...event, memory: event.memory && fromWire<Memory>(event.memory) }
   if ('run' in event) return { type: event.type, run: fromWire<Run>(event.run) }
-  if ('users' in event) return { type: event.type, users: event.users.map(fromWire<User>) }
+  if ('users' in event) return { ...event, users: event.users.map(fromWire<User>) }
   if ('session' in event) return { type: event.type, session: fromWire<Session>(event.session) }
   return event
 }

@@ -4,7 +4,8 @@ import type { Viewer } from '../../auth/viewer.ts'
 import type { Session, Statement, SystemDatabase, User } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
 import { createBatch } from '../../lib/batch.ts'
-import type { Shareable } from '../../realtime/fan-out.ts'
+import type { Membership, Shareable } from '../../realtime/fan-out.ts'
+import type { Reader } from '../../realtime/fan-out-source.ts'
 import type { Feed } from '../../realtime/feed.ts'
 import { type PresenceEvent, toWire, type WireRow } from '../../realtime/feed-events.ts'
 import type { Activity, PresenceStore } from '../../realtime/presence.ts'
@@ -18,11 +19,19 @@ export type Presence = {
   whileFollowed<Value>(viewer: Viewer, sessionId: string, feed: Shareable<Value>): Shareable<Value>
   /** Tells that the viewer types, until it says otherwise, sends a message or says nothing more of it for some seconds. */
   setTyping(viewer: Viewer, input: { sessionId: string; isTyping: boolean }): Promise<Session>
-  /** Who is present, or types; nobody where the store is away. For many sessions at once, it is one look and one statement. */
+  /**
+   * Who is present, or types, the first 100 of them; nobody where the store is away. For many sessions at once, it is one
+   * look and one statement.
+   */
   usersOf(viewer: Viewer, session: Session, activity: Activity): Promise<User[]>
+  /** How many are present. */
+  countOf(viewer: Viewer, session: Session): Promise<number>
 }
 
-type Here = Readonly<Record<Activity, User[]>>
+type Here = Readonly<Record<Activity, User[]>> & { presentCount: number }
+
+/** As many as can take part: what is told of a session to each of its readers is bounded. */
+const namedAtMost = 100
 
 type Dependencies = { rooms: Rooms; store: PresenceStore; sessions: Sessions; log: Log }
 
@@ -33,15 +42,20 @@ export function createPresence({ rooms, store, sessions, log }: Dependencies): P
       log.debug({ err: error }, 'it could not be read who is present')
       return []
     })
-    const ids = new Set(occupants.flatMap(({ present, typing }) => [...present, ...typing]))
+    const named = occupants.map(({ present, typing }) => ({
+      present: present.slice(0, namedAtMost),
+      typing: typing.slice(0, namedAtMost),
+    }))
+    const ids = new Set(named.flatMap(({ present, typing }) => [...present, ...typing]))
     const where = { tenantId, id: { in: [...ids] } }
     const rows = ids.size > 0 ? await db.prisma.user.findMany({ where }) : []
     const users = new Map(rows.map((user) => [user.id, user]))
     const known = (userIds: readonly string[] = []) => userIds.flatMap((id) => users.get(id) ?? [])
     return new Map(
       sessionIds.map((sessionId, index) => {
-        const found = occupants[index]
-        return [sessionId, { present: known(found?.present), typing: known(found?.typing) }]
+        const found = named[index]
+        const presentCount = occupants[index]?.present.length ?? 0
+        return [sessionId, { present: known(found?.present), typing: known(found?.typing), presentCount }]
       }),
     )
   })
@@ -57,33 +71,14 @@ export function createPresence({ rooms, store, sessions, log }: Dependencies): P
       return session
     },
     usersOf: async (viewer, { id }, activity) => (await here(viewer, id))?.[activity] ?? [],
+    countOf: async (viewer, { id }) => (await here(viewer, id))?.presentCount ?? 0,
   }
 }
 
 function whileFollowed<Value>(feed: Shareable<Value>, enter: () => () => void): Shareable<Value> {
   return {
     topic: feed.topic,
-    join(sharing, reader) {
-      const leave = enter()
-      const { resume, leave: leaveFeed } = feed.join(sharing, {
-        take: reader.take,
-        end() {
-          leave()
-          reader.end()
-        },
-        fail(error) {
-          leave()
-          reader.fail(error)
-        },
-      })
-      return {
-        resume,
-        leave() {
-          leave()
-          leaveFeed()
-        },
-      }
-    },
+    join: (sharing, reader) => whileReading(enter(), reader, (watched) => feed.join(sharing, watched)),
     close: feed.close,
     [Symbol.asyncIterator]() {
       const leave = enter()
@@ -105,6 +100,28 @@ function whileFollowed<Value>(feed: Shareable<Value>, enter: () => () => void): 
           return (await values.return?.()) ?? { done: true, value: undefined }
         },
       }
+    },
+  }
+}
+
+/** Calls `leave` when the reader has left or was told the end. Keeps nothing else for as long as the reader follows. */
+function whileReading(leave: () => void, reader: Reader, join: (reader: Reader) => Membership): Membership {
+  const membership = join({
+    take: reader.take,
+    end() {
+      leave()
+      reader.end()
+    },
+    fail(error) {
+      leave()
+      reader.fail(error)
+    },
+  })
+  return {
+    resume: membership.resume,
+    leave() {
+      leave()
+      membership.leave()
     },
   }
 }
@@ -146,7 +163,9 @@ function createTelling({ feed, system, log }: Omit<RoomDependencies, 'store'>) {
 
   async function findRows(tellings: readonly Telling[]): Promise<ReadonlyMap<string, WireRow>> {
     const tenants = new Map(
-      tellings.flatMap(({ tenantId, userIds }) => userIds.map((id) => [id, tenantId] as const)),
+      tellings.flatMap(({ tenantId, userIds }) =>
+        userIds.slice(0, namedAtMost).map((id) => [id, tenantId] as const),
+      ),
     )
     if (tenants.size === 0) return new Map()
     const rows = await system.sql<User>(findUsers, [[...tenants.values()], [...tenants.keys()]])
@@ -161,9 +180,9 @@ function createTelling({ feed, system, log }: Omit<RoomDependencies, 'store'>) {
     if (!rows) return tellings.map(() => false)
     return Promise.all(
       tellings.map(async ({ sessionId, activity, userIds, version }) => {
-        const users = userIds.flatMap((id) => rows.get(id) ?? [])
+        const users = userIds.slice(0, namedAtMost).flatMap((id) => rows.get(id) ?? [])
         try {
-          await feed.show(sessionId, { type: eventTypes[activity], users }, version)
+          await feed.show(sessionId, { type: eventTypes[activity], users, count: userIds.length }, version)
           return true
         } catch (error) {
           log.debug({ err: error, sessionId }, 'it could not be told who is present')

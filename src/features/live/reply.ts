@@ -19,30 +19,32 @@ export type ReplyPiece = {
  * so far, which is not known to a reader that resumes before its first piece.
  */
 export const replyOf = (source: SessionSource, message: Message): LiveSource<Step<ReplyPiece>, ReplyPiece> =>
-  narrowed(source, (after) => begin(message, after), joined)
+  narrowed(source, (after) => begin(message.id, after), joined)
 
 const placeForm = /^([^/]*)(?:\/(\d*))?$/
 
-function begin(message: Message, after: string | null) {
+function begin(messageId: string, after: string | null) {
   const [, cursor = null, known] = (after !== null && placeForm.exec(after)) || []
   let length = known ? Number(known) : undefined
 
   function narrow(step: Step<SessionEvent>): Step<ReplyPiece>[] {
     const { value, ...rest } = step
-    const piece = value && pieceOf(value, message, length)
+    const piece = value && pieceOf(value, messageId, length)
     if (piece) length = piece.offset + piece.text.length
-    const isLast = rest.isLast === true || (piece != null && piece.status !== 'STREAMING')
+    const isOver = value && (piece ? piece.status !== 'STREAMING' : isGone(value, messageId))
+    const isLast = rest.isLast === true || isOver === true
     return [{ ...rest, isLast, cursor: `${step.cursor}/${length ?? ''}`, ...(piece && { value: piece }) }]
   }
 
   return { cursor, narrow }
 }
 
-function pieceOf(told: SessionEvent, message: Message, length: number | undefined): ReplyPiece | null {
+function pieceOf(told: SessionEvent, messageId: string, length: number | undefined): ReplyPiece | null {
   const { cursor } = told
-  const messageId = message.id
   if ('reason' in told) {
-    const { status, finishReason, content } = told.messages.find(({ id }) => id === messageId) ?? message
+    const found = told.messages.find(({ id }) => id === messageId)
+    if (!found) return null
+    const { status, finishReason, content } = found
     return { cursor, messageId, offset: 0, text: content ?? '', status, finishReason }
   }
   const { event } = told
@@ -58,6 +60,10 @@ function pieceOf(told: SessionEvent, message: Message, length: number | undefine
   const offset = length ?? whole.length
   return { cursor, messageId, offset, text: whole.slice(offset), status, finishReason }
 }
+
+/** The reply was removed, and nothing more is told of it. */
+const isGone = (told: SessionEvent, messageId: string) =>
+  'reason' in told || (told.event.type === 'MessageRemoved' && told.event.messageId === messageId)
 
 function joined(first: ReplyPiece, second: ReplyPiece): ReplyPiece | null {
   const text = first.text + second.text

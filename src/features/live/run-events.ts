@@ -4,10 +4,12 @@ import type { Message, Run } from '../../db/client.ts'
 import { closing } from '../../lib/async.ts'
 import { NotFoundError } from '../../lib/errors.ts'
 import type { Feed } from '../../realtime/feed.ts'
+import { parseCursor } from '../../realtime/feed-cursor.ts'
 import type { Delivery, StoredState } from '../../realtime/feed-deliveries.ts'
 import type { FeedEvent } from '../../realtime/feed-events.ts'
+import type { LostChanges } from '../sessions/lost-changes.ts'
 import { type ToldEvent, told, withText } from './events.ts'
-import type { LostChanges } from './lost-changes.ts'
+import { untilGone } from './shared.ts'
 
 /** `messages` are those of the run, oldest first; a streaming one has all of its text so far. */
 export type RunSnapshot = {
@@ -66,22 +68,29 @@ export function createRunFeed({ feed, lostChanges }: { feed: Feed; lostChanges: 
       // Read after attaching: whatever comes now is told, and of what has ended nothing comes.
       const now = await read(viewer, runId)
       const known = new Set(now.messages.map(({ id }) => id))
-      if (after && now.run.finishedAt !== null && (await hasSeenEnd(after, now.run))) {
+      const endedBy = now.run.finishedAt === null ? Number.POSITIVE_INFINITY : now.revision
+      if (after && endedBy < Number.POSITIVE_INFINITY && (await hasSeenEnd(after, now.run, endedBy))) {
         stop()
         return nothing()
       }
-      const mayRead = async () => (await read(viewer, runId)) !== null
-      return closing(eventsOf(deliveries, { runId, known, userId: viewer.userId, mayRead }), stop)
+      const where = { tenantId: viewer.tenantId, id: runId, ...onVisibleSession(viewer) }
+      const mayRead = async () => (await viewer.db.prisma.run.count({ where })) > 0
+      const events = eventsOf(deliveries, { runId, known, userId: viewer.userId, endedBy, mayRead })
+      return closing(untilGone(events), stop)
     } catch (error) {
       stop()
       throw error
     }
   }
 
-  /** Whether the reader had the end already, so that nothing is left to be told. */
-  async function hasSeenEnd(after: string, { id, sessionId }: Run): Promise<boolean> {
+  /**
+   * Whether the reader had the end already, so that nothing is left to be told. An end that was committed may be
+   * announced only later, or never: what tells is the revision that the log has come to.
+   */
+  async function hasSeenEnd(after: string, { id, sessionId }: Run, endedBy: number): Promise<boolean> {
     const since = await feed.since(sessionId, after)
-    return since !== null && !since.events.some((event) => isEndOf(event, id))
+    if (since === null || since.events.some((event) => isEndOf(event, id))) return false
+    return parseCursor(since.cursor).revision >= endedBy
   }
 }
 
@@ -89,11 +98,18 @@ async function* nothing(): AsyncGenerator<RunEvent> {}
 
 const isEndOf = (event: FeedEvent, runId: string) => event.type === 'RunFinished' && event.run.id === runId
 
-type Followed = { runId: string; known: Set<string>; userId: string; mayRead: () => Promise<boolean> }
+type Followed = {
+  runId: string
+  known: Set<string>
+  userId: string
+  /** A revision by which the run had ended: who was told all up to it waits for nothing more. */
+  endedBy: number
+  mayRead: () => Promise<boolean>
+}
 
 async function* eventsOf(
   deliveries: AsyncIterable<Delivery<RunState>>,
-  { runId, known, userId, mayRead }: Followed,
+  { runId, known, userId, endedBy, mayRead }: Followed,
 ): AsyncGenerator<RunEvent> {
   for await (const delivery of deliveries) {
     const { cursor, at } = delivery
@@ -106,12 +122,10 @@ async function* eventsOf(
       continue
     }
     const { event } = delivery
-    // Throws where the reader may not see the run any more.
-    if (event.type === 'ParticipantRemoved' && event.userId === userId) await mayRead()
-    if (event.type === 'ParticipantRemoved' || event.type === 'Lost') continue
-    if (!isOfRun(event, runId, known)) continue
-    yield { cursor, at, event: told(event) }
-    if (isEndOf(event, runId)) return
+    if (event.type === 'ParticipantRemoved' && event.userId === userId && !(await mayRead())) return
+    if (event.type !== 'ParticipantRemoved' && event.type !== 'Lost' && isOfRun(event, runId, known))
+      yield { cursor, at, event: told(event) }
+    if (isEndOf(event, runId) || parseCursor(cursor).revision >= endedBy) return
   }
 }
 

@@ -10,14 +10,20 @@ import { SessionEvent } from './schema-feeds.ts'
 builder.objectRef<{ cursor: string; at: Date; event: ToldPresence }>('PresenceChanged').implement({
   description:
     'Somebody came to the session or left it. Told where somebody else is there or was of late: whoever is alone with a ' +
-    'session is not told so.',
+    'session is not told so. Where more than 20 are there, it is told about once a second.',
   interfaces: [SessionEvent],
   fields: (t) => ({
     present: t.prismaField({
       type: ['User'],
-      description: 'Everybody who has the session open now, the reader and admins who look on included.',
+      description:
+        'Who has the session open now, the reader and admins who look on included: everybody, or 100 of them.',
       extensions: sameForAll,
       resolve: (_query, { event }) => event.users,
+    }),
+    presentCount: t.int({
+      description: 'How many they are in all.',
+      extensions: sameForAll,
+      resolve: ({ event }) => event.count,
     }),
   }),
 })
@@ -29,8 +35,8 @@ builder.objectRef<{ cursor: string; at: Date; event: ToldPresence }>('TypingChan
     typing: t.prismaField({
       type: ['User'],
       description:
-        'Everybody who is typing now, the reader included: its own part is for the client to leave out. The end of it is ' +
-        'always told.',
+        'Everybody who is typing now, or 100 of them, the reader included: its own part is for the client to leave out. ' +
+        'The end of it is always told.',
       extensions: sameForAll,
       resolve: (_query, { event }) => event.users,
     }),
@@ -42,9 +48,13 @@ builder.prismaObjectFields('Session', (t) => ({
     type: ['User'],
     description:
       'Who has the session open now: who follows its `sessionEvents` from any device, and for 3 s more. PresenceChanged ' +
-      'tells changes of it. Empty while the server cannot know it.',
+      'tells changes of it. At most 100 of them; empty while the server cannot know it.',
     resolve: (_query, session, _args, context) =>
       context.services.presence.usersOf(viewerOf(context), session, 'present'),
+  }),
+  presentCount: t.int({
+    description: 'How many have the session open now.',
+    resolve: (session, _args, context) => context.services.presence.countOf(viewerOf(context), session),
   }),
   typing: t.prismaField({
     type: ['User'],

@@ -237,6 +237,8 @@ builder.prismaObjectFields('Session', (t) => ({
     description:
       'The place of the live feed that matches this read: `sessionEvents(after: cursor)` misses nothing and repeats nothing. ' +
       'With `session(id)` that holds for the text of a streaming reply, too.',
+    // Where it was not read with the session it is asked of the log, for each by itself.
+    complexity: { field: 5 },
     resolve: (session, _args, context) => context.services.live.cursorOf(session),
   }),
 }))

@@ -9,9 +9,9 @@ import type { FanOut, Shareable } from '../../realtime/fan-out.ts'
 import type { Feed } from '../../realtime/feed.ts'
 import { parseCursor } from '../../realtime/feed-cursor.ts'
 import { type MessagePageArgs, readMessagePage } from '../messages/page.ts'
+import type { LostChanges } from '../sessions/lost-changes.ts'
 import type { Sessions } from '../sessions/service.ts'
 import { type SessionEvent, type SessionState, withText } from './events.ts'
-import type { LostChanges } from './lost-changes.ts'
 import { newMessagesOf } from './new-messages.ts'
 import type { Presence } from './presence.ts'
 import { lastPiece, type ReplyPiece, replyOf } from './reply.ts'
@@ -49,15 +49,26 @@ export type Live = {
 /** Messages in a snapshot: enough for a screen, whatever the length of the session. */
 const snapshotMessages = 50
 
-/** The replies that are still to end, and the text of the one that is being written: no other text grows. */
-async function readReplies(prisma: Prisma.TransactionClient, tenantId: string, sessionId: string) {
+/**
+ * The replies that are still to end and the one that is asked for, over or not, and the text of the one that is being
+ * written: no other text grows.
+ */
+async function readReplies(
+  prisma: Prisma.TransactionClient,
+  tenantId: string,
+  sessionId: string,
+  replyId: string | null = null,
+) {
   const runs = await prisma.run.findMany({
     where: { tenantId, sessionId, status: { in: ['QUEUED', 'RUNNING', 'REQUIRES_ACTION'] } },
     select: { status: true, assistantMessage: true },
   })
   const growing = runs.filter(({ status }) => status === 'RUNNING')
+  const replies = runs.map(({ assistantMessage }) => assistantMessage)
+  const isMissing = replyId !== null && replies.every(({ id }) => id !== replyId)
+  const asked = isMissing && (await prisma.message.findFirst({ where: { tenantId, sessionId, id: replyId } }))
   return {
-    replies: runs.map(({ assistantMessage }) => assistantMessage),
+    replies: asked ? [...replies, asked] : replies,
     text: new Map(growing.map(({ assistantMessage: { id, content } }) => [id, content ?? ''])),
   }
 }
@@ -78,35 +89,41 @@ export function createLive({ feed, fanOut, sessions, lostChanges, presence }: De
 
   const rounds = createRounds<SessionState>()
 
-  const readStored = (viewer: Viewer, sessionId: string): Promise<SessionState> =>
+  /** `replyId` names a reply that is among the messages for as long as it is there, however many came after it. */
+  const readStored = (viewer: Viewer, sessionId: string, replyId: string | null): Promise<SessionState> =>
     viewer.db.snapshot(async (prisma) => {
       const where = { tenantId: viewer.tenantId, id: sessionId, deletedAt: null }
       const session = await prisma.session.findFirst({ where })
       if (!session) throw new NotFoundError('session')
-      const { replies, text } = await readReplies(prisma, viewer.tenantId, sessionId)
+      const { replies, text } = await readReplies(prisma, viewer.tenantId, sessionId, replyId)
       const page = { last: snapshotMessages }
       const { rows } = await readMessagePage(viewer.db, sessionId, page, prisma)
-      const firstSeq = rows[0]?.seq ?? 0
-      const earlier = replies.filter(({ seq }) => seq < firstSeq).sort((a, b) => a.seq - b.seq)
+      const shown = new Set(rows.map(({ id }) => id))
+      const earlier = replies.filter(({ id }) => !shown.has(id)).sort((a, b) => a.seq - b.seq)
       return { revision: session.revision, text, session, messages: [...earlier, ...rows] }
     })
 
   /** The state is read once for all who ask for it at the same time; the right to it is each one's own. */
   const readState =
-    (viewer: Viewer, sessionId: string, requireRight: Require) => async (): Promise<SessionState> => {
-      const state = await rounds(`${viewer.tenantId}:${sessionId}`, () => readStored(viewer, sessionId))
+    (viewer: Viewer, sessionId: string, requireRight: Require, replyId: string | null) =>
+    async (): Promise<SessionState> => {
+      const round = `${viewer.tenantId}:${sessionId}:${replyId ?? ''}`
+      const state = await rounds(round, () => readStored(viewer, sessionId, replyId))
       // Decided after the read: a removal that the state holds already is not told after it.
       await requireRight(viewer, sessionId, 'VIEWER')
       return state
     }
 
   /** A snapshot, where the feed begins with one, decides the right by what it reads. */
-  const sourceOf = (viewer: Viewer, sessionId: string, requireRight: Require = sessions.require) =>
+  const sourceOf = (
+    viewer: Viewer,
+    sessionId: string,
+    requireRight: Require = sessions.require,
+    replyId: string | null = null,
+  ) =>
     createSessionSource(viewer, sessionId, async (after) => {
-      const deliveries = await feed.follow(sessionId, {
-        after,
-        read: readState(viewer, sessionId, requireRight),
-      })
+      const read = readState(viewer, sessionId, requireRight, replyId)
+      const deliveries = await feed.follow(sessionId, { after, read })
       lostChanges.watch(viewer.tenantId, sessionId)
       return deliveries
     })
@@ -162,7 +179,7 @@ export function createLive({ feed, fanOut, sessions, lostChanges, presence }: De
       if (!found) throw new NotFoundError('message')
       if (after != null) parseCursor(after)
       const mayRead = async () => (await prisma.message.count({ where })) > 0
-      const place = { ...sourceOf(viewer, found.sessionId, sessions.requirePlace), mayRead }
+      const place = { ...sourceOf(viewer, found.sessionId, sessions.requirePlace, found.id), mayRead }
       const source = replyOf(place, found)
       const opened = after == null && found.status === 'STREAMING' ? await source.follow(null) : null
       try {

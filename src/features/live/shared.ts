@@ -1,6 +1,7 @@
 import { visibleSessions } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import { closing } from '../../lib/async.ts'
+import { NotFoundError } from '../../lib/errors.ts'
 import { iteratePolled, type Polled } from '../../lib/polled.ts'
 import type { FanOut, Shareable } from '../../realtime/fan-out.ts'
 import { everybody, type Source, type Step } from '../../realtime/fan-out-source.ts'
@@ -99,7 +100,7 @@ export function createShareable<Item, Value>(
   async function* iterateAlone() {
     const from = take()
     const items = 'opened' in from ? from.opened : await source.follow(from.after)
-    alone = closing(valuesOf(source, items), () => items.close())
+    alone = closing(untilGone(valuesOf(source, items)), () => items.close())
     if (isClosed) close()
     yield* alone
   }
@@ -124,6 +125,15 @@ async function* valuesOf<Item, Value>(
   }
 }
 
+/** Ends, and does not fail, where what is followed is gone or not the reader's to see any more. */
+export async function* untilGone<Value>(values: AsyncIterable<Value>): AsyncGenerator<Value> {
+  try {
+    yield* values
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) throw error
+  }
+}
+
 function stepOf(delivery: Delivery<SessionState>): Step<SessionEvent> {
   const { cursor } = delivery
   if ('event' in delivery && delivery.event.type === 'ParticipantRemoved')
@@ -136,10 +146,15 @@ function stepOf(delivery: Delivery<SessionState>): Step<SessionEvent> {
   return { cursor, value, isLast: value.event.type === 'SessionDeleted' }
 }
 
-/** Text of one reply that goes on where the first left off. */
+/** Text of one reply, or arguments of one tool call, that go on where the first left off. */
 function joined(first: SessionEvent, second: SessionEvent): SessionEvent | null {
   if ('reason' in first || 'reason' in second) return null
   const [a, b] = [first.event, second.event]
+  if (a.type === 'ToolCallDelta' && b.type === 'ToolCallDelta') {
+    const text = a.text + b.text
+    const isOfOne = a.messageId === b.messageId && a.toolCallId === b.toolCallId
+    return isOfOne && text.length <= joinedMaxLength ? { ...second, event: { ...a, text } } : null
+  }
   if (a.type !== 'TextDelta' || b.type !== 'TextDelta' || a.messageId !== b.messageId) return null
   const text = a.text + b.text
   if (a.offset + a.text.length !== b.offset || text.length > joinedMaxLength) return null

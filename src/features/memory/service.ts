@@ -6,12 +6,14 @@ import type { Database, Memory, Statement, SystemDatabase } from '../../db/clien
 import type { Jobs } from '../../jobs/queue.ts'
 import { check, text } from '../../lib/checks.ts'
 import { invalid, NotFoundError } from '../../lib/errors.ts'
+import { encodeId } from '../../lib/ids.ts'
 import type { Page, PageArgs } from '../../lib/paging.ts'
+import { recordUnlessOwn } from '../audit/record.ts'
 import { findByExternalId, ownerOf as userOf } from '../sessions/people.ts'
 import type { Sessions } from '../sessions/service.ts'
 import { createMemoryCheck, memoryKey } from './checks.ts'
 import { createMemoryPages } from './page.ts'
-import type { MemoryOwner, MemoryStore } from './store.ts'
+import type { MemoryStore, Recording } from './store.ts'
 
 /**
  * Facts that outlive the turn they came from. Those of a user are its own, and open to admins and service tokens that
@@ -44,6 +46,9 @@ const scope = {
 
 type Scope = z.output<z.ZodObject<typeof scope>>
 
+/** What memories belong to; of a session, whose it is, too. */
+type Owned = { userId: string } | { sessionId: string; ownerId: string }
+
 type Dependencies = {
   config: Config['memory']
   database: Database
@@ -58,7 +63,7 @@ export function createMemories({ config, database, sessions, store, jobs }: Depe
   const checks = createMemoryChecks(config)
   const readPage = createMemoryPages()
 
-  async function ownerOf(viewer: Viewer, asked: Scope, right: 'VIEWER' | 'EDITOR'): Promise<MemoryOwner> {
+  async function ownerOf(viewer: Viewer, asked: Scope, right: 'VIEWER' | 'EDITOR'): Promise<Owned> {
     const { scope, sessionId, ...user } = asked
     if (scope === 'USER') {
       if (sessionId) throw invalid('sessionId', 'goes with the scope SESSION only')
@@ -73,8 +78,17 @@ export function createMemories({ config, database, sessions, store, jobs }: Depe
     for (const name of ['userId', 'externalUserId'] as const)
       if (user[name]) throw invalid(name, 'goes with the scope USER only')
     if (!sessionId) throw invalid('sessionId', 'is missing; the scope SESSION needs one')
-    await sessions.require(viewer, sessionId, right)
-    return { sessionId }
+    const { userId: ownerId } = await sessions.require(viewer, sessionId, right)
+    return { sessionId, ownerId }
+  }
+
+  /** Whose memories are meant, and how to write down that some of somebody else were removed: no keys, no values. */
+  async function removalOf(viewer: Viewer, asked: Scope, action: string) {
+    const owner = await ownerOf(viewer, asked, 'EDITOR')
+    const target = 'userId' in owner ? encodeId('User', owner.userId) : encodeId('Session', owner.sessionId)
+    const userId = 'userId' in owner ? owner.userId : owner.ownerId
+    const record: Recording = (sql) => recordUnlessOwn(sql, viewer, userId, { action, target })
+    return { owner, record }
   }
 
   return {
@@ -98,12 +112,14 @@ export function createMemories({ config, database, sessions, store, jobs }: Depe
     },
     async remove(viewer, asked) {
       const { key, ...of } = check(checks.remove, asked)
-      await store.remove(viewer.db, await ownerOf(viewer, of, 'EDITOR'), key)
+      const { owner, record } = await removalOf(viewer, of, 'deleteMemory')
+      await store.remove(viewer.db, owner, key, 'CLIENT', record)
       return { key }
     },
     async clear(viewer, asked) {
       const { prefix, ...of } = check(checks.clear, asked)
-      return { count: await store.clear(viewer.db, await ownerOf(viewer, of, 'EDITOR'), prefix ?? '') }
+      const { owner, record } = await removalOf(viewer, of, 'clearMemories')
+      return { count: await store.clear(viewer.db, owner, prefix ?? '', record) }
     },
   }
 }

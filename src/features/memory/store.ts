@@ -1,4 +1,4 @@
-import type { Memory, Session, Sql, Statement, TenantDatabase } from '../../db/client.ts'
+import type { Memory, Run, Session, Sql, Statement, TenantDatabase } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
 import { LimitError, NotFoundError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
@@ -10,6 +10,15 @@ import { sessionColumns, sessionUpdated } from '../sessions/rows.ts'
 /** What a memory belongs to. */
 export type MemoryOwner = { userId: string } | { sessionId: string }
 
+/** Who changes memories. A model does so only while its run is running, and still of this attempt. */
+export type Changer = 'CLIENT' | Pick<Run, 'id' | 'attempt'>
+
+/** Writes down, in the transaction of the change, that something was removed. */
+export type Recording = (sql: Sql) => Promise<void>
+
+/** The run that was to change a memory is another's meanwhile, has ended or is to end; nothing was changed. */
+export class RunLostError extends Error {}
+
 export type NewMemory = { key: string; value: unknown; expiresAt?: Date | null | undefined }
 
 /**
@@ -17,19 +26,17 @@ export type NewMemory = { key: string; value: unknown; expiresAt?: Date | null |
  * in its feed. Who may is the caller's question.
  */
 export type MemoryStore = {
-  /** Stores all or none; a key that is there gets the new value. Throws `LimitError` where it holds no more keys. */
-  save(
-    db: TenantDatabase,
-    owner: MemoryOwner,
-    memories: readonly NewMemory[],
-    source: Memory['source'],
-  ): Promise<Memory[]>
+  /**
+   * Stores all or none; a key that is there gets the new value. Throws `LimitError` where it holds no more keys, and
+   * `RunLostError`.
+   */
+  save(db: TenantDatabase, owner: MemoryOwner, memories: readonly NewMemory[], by: Changer): Promise<Memory[]>
   /** The memories under these keys, in the order of their keys; all where null. */
   read(db: TenantDatabase, owner: MemoryOwner, keys: readonly string[] | null): Promise<Memory[]>
-  /** Throws `NotFoundError` where nothing is under the key. */
-  remove(db: TenantDatabase, owner: MemoryOwner, key: string): Promise<void>
+  /** Throws `NotFoundError` where nothing is under the key, and `RunLostError`. */
+  remove(db: TenantDatabase, owner: MemoryOwner, key: string, by: Changer, record?: Recording): Promise<void>
   /** Removes those whose keys begin with `prefix`; gives how many there were. */
-  clear(db: TenantDatabase, owner: MemoryOwner, prefix: string): Promise<number>
+  clear(db: TenantDatabase, owner: MemoryOwner, prefix: string, record?: Recording): Promise<number>
 }
 
 export const memoryColumns = columnsOf('Memory', 'm')
@@ -87,6 +94,14 @@ const lockUser: Statement = {
   text: 'SELECT id FROM users WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE',
 }
 
+// Whoever takes the run over, or ends it, waits until the change is committed, or comes first.
+const holdRun: Statement = {
+  name: 'memory-hold-run',
+  text: `SELECT r.id FROM runs r JOIN sessions s ON s.tenant_id = r.tenant_id AND s.id = r.session_id
+    WHERE r.tenant_id = $1 AND r.id = $2 AND r.attempt = $3 AND r.status = 'RUNNING'
+      AND r.cancel_requested_at IS NULL AND s.deleted_at IS NULL FOR SHARE OF r`,
+}
+
 const touchSession: Statement = {
   name: 'memory-touch-session',
   text: `UPDATE sessions s SET revision = revision + 1, updated_at = clock_timestamp()
@@ -108,18 +123,26 @@ export function createMemoryStore({ changes, maxKeys }: { changes: Changes; maxK
   async function change<Result>(
     db: TenantDatabase,
     owner: MemoryOwner,
+    by: Changer,
     work: (sql: Sql) => Promise<Done<Result>>,
   ): Promise<Result> {
     const { tenantId } = db
+    const requireHold = async (sql: Sql) => {
+      if (by === 'CLIENT') return
+      const [held] = await sql(holdRun, [tenantId, by.id, by.attempt])
+      if (!held) throw new RunLostError('The run is not held any more.')
+    }
     if ('userId' in owner)
       return db.transaction(async (sql) => {
         const [user] = await sql(lockUser, [tenantId, owner.userId])
         if (!user) throw new NotFoundError('user')
+        await requireHold(sql)
         return (await work(sql)).result
       })
     const { sessionId } = owner
     return changes.commit(db, sessionId, async (sql) => {
       await lockMessages(sql, { tenantId, sessionId })
+      await requireHold(sql)
       const { result, changed } = await work(sql)
       if (changed.length === 0) return { result, events: [] }
       const [session] = await sql<Session>(touchSession, [tenantId, sessionId])
@@ -132,11 +155,12 @@ export function createMemoryStore({ changes, maxKeys }: { changes: Changes; maxK
   }
 
   return {
-    save: (db, owner, memories, source) =>
-      change(db, owner, async (sql) => {
+    save: (db, owner, memories, by) =>
+      change(db, owner, by, async (sql) => {
         const [of, id] = kindOf(owner)
         await sql(eraseExpired[of], [db.tenantId, id])
         const rows = JSON.stringify(memories.map((memory) => ({ ...memory, id: newId() })))
+        const source: Memory['source'] = by === 'CLIENT' ? 'CLIENT' : 'MODEL'
         const stored = await sql<Memory>(upsert[of], [db.tenantId, id, source, rows])
         const [held] = await sql<{ count: number }>(countKeys[of], [db.tenantId, id])
         if ((held?.count ?? 0) > maxKeys)
@@ -152,17 +176,19 @@ export function createMemoryStore({ changes, maxKeys }: { changes: Changes; maxK
       const [of, id] = kindOf(owner)
       return db.sql<Memory>(findByKeys[of], [db.tenantId, id, keys])
     },
-    remove: (db, owner, key) =>
-      change(db, owner, async (sql) => {
+    remove: (db, owner, key, by, record) =>
+      change(db, owner, by, async (sql) => {
         const [of, id] = kindOf(owner)
         const [gone] = await sql(deleteKey[of], [db.tenantId, id, key])
         if (!gone) throw new NotFoundError('memory')
+        await record?.(sql)
         return { result: undefined, changed: [{ key, memory: null }] }
       }),
-    clear: (db, owner, prefix) =>
-      change(db, owner, async (sql) => {
+    clear: (db, owner, prefix, record) =>
+      change(db, owner, 'CLIENT', async (sql) => {
         const [of, id] = kindOf(owner)
         const gone = await sql<{ key: string }>(deletePrefix[of], [db.tenantId, id, prefix])
+        if (gone.length > 0) await record?.(sql)
         return { result: gone.length, changed: gone.map(({ key }) => ({ key, memory: null })) }
       }),
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Config } from '../../config.ts'
-import type { TenantDatabase } from '../../db/client.ts'
+import type { Run, TenantDatabase } from '../../db/client.ts'
 import { check } from '../../lib/checks.ts'
 import { ParleyError } from '../../lib/errors.ts'
 import type { ToolCall } from '../../llm/provider.ts'
@@ -8,15 +8,15 @@ import type { AgentTool } from '../agents/checks.ts'
 import { createMemoryCheck, memoryKey } from './checks.ts'
 import type { MemoryOwner, MemoryStore } from './store.ts'
 
-/** In whose name the model remembers. */
-export type MemoryPlace = { sessionId: string; personId: string }
+/** In whose name the model remembers, and the run that must still be held where it changes something. */
+export type MemoryPlace = { sessionId: string; personId: string; run: Pick<Run, 'id' | 'attempt'> }
 
 export type MemoryTools = {
   /** Whether the server carries out calls of this tool by itself. */
   isOwn(tool: AgentTool): boolean
   /**
-   * Carries out a call; gives the result that the model is told, which says so where the call is at fault. Throws only
-   * where the database fails.
+   * Carries out a call; gives the result that the model is told, which says so where the call is at fault. Throws
+   * `RunLostError`, and where the database fails.
    */
   call(db: TenantDatabase, place: MemoryPlace, call: ToolCall): Promise<string>
 }
@@ -70,7 +70,7 @@ export function createMemoryTools(config: Config['memory'], store: MemoryStore):
   async function carryOut(db: TenantDatabase, place: MemoryPlace, { name, arguments: given }: ToolCall) {
     if (name === 'memory_save') {
       const { scope: of, ...saved } = check(inputs.save, given)
-      await store.save(db, ownerOf(place, of), [saved], 'MODEL')
+      await store.save(db, ownerOf(place, of), [saved], place.run)
       return { saved: saved.key }
     }
     if (name === 'memory_get') {
@@ -79,7 +79,7 @@ export function createMemoryTools(config: Config['memory'], store: MemoryStore):
       return Object.fromEntries(found.map((each) => [each.key, each.value]))
     }
     const { scope: of, key: gone } = check(inputs.remove, given)
-    await store.remove(db, ownerOf(place, of), gone)
+    await store.remove(db, ownerOf(place, of), gone, place.run)
     return { deleted: gone }
   }
 

@@ -17,7 +17,7 @@ export type HotPages = (
   fields: ReadonlySet<string>,
 ) => Promise<Message[]>
 
-const head = ['tenantId', 'id', 'sessionId', 'seq', 'role', 'content', 'status', 'createdAt']
+const head = ['id', 'seq', 'role', 'content', 'status', 'createdAt']
 const headFields: ReadonlySet<string> = new Set([
   '__typename',
   'id',

@@ -34,7 +34,20 @@ export function linksOf(messages: readonly Linked[]): Links {
     if (!content?.trim() && !(role === 'ASSISTANT' && toolCalls?.length))
       fault('content', 'is empty; some text is needed')
     if (role === 'TOOL' && toolCallId && !called.has(toolCallId)) unknown.set(index, toolCallId)
-    for (const { id } of toolCalls ?? []) called.add(id)
+    const ids = (toolCalls ?? []).map(({ id }) => id)
+    for (const place of repeatedIds(ids))
+      fault(`toolCalls.${place}.id`, 'is that of an earlier call of the message')
+    for (const id of ids) called.add(id)
   }
   return { faults, unknown }
+}
+
+/** Where among the ids of one message's calls there is one for the second time: a result could not tell which it answers. */
+export function repeatedIds(ids: readonly string[]): number[] {
+  const seen = new Set<string>()
+  return ids.flatMap((id, place) => {
+    if (seen.has(id)) return place
+    seen.add(id)
+    return []
+  })
 }

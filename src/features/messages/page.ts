@@ -23,7 +23,7 @@ export const messageOrders: Record<MessageOrder, readonly OrderKey[]> = {
 
 /** Whether a page is of the conversation as it is. */
 export const isPlain = ({ role, status, author, replaced }: MessagePageArgs): boolean =>
-  !role && !status && !author && !replaced
+  !role && !status && author == null && !replaced
 
 /** One page of a session's messages; `prisma` is that of a snapshot, where the page is to match other reads. */
 export function readMessagePage(
@@ -38,7 +38,7 @@ export function readMessagePage(
     replacedAt: args.replaced ? { not: null } : null,
     ...(args.role ? { role: args.role } : {}),
     ...(args.status ? { status: args.status } : {}),
-    ...(args.author ? { authorId: decodeIdOf('User', args.author, 'author') } : {}),
+    ...(args.author != null ? { authorId: decodeIdOf('User', args.author, 'author') } : {}),
   }
   return readPage({
     args,

@@ -2,7 +2,7 @@ import type { Message, Session, Sql, Statement } from '../../db/client.ts'
 import { NotFoundError } from '../../lib/errors.ts'
 import type { ChangeEvent } from '../../realtime/feed-events.ts'
 import { sessionColumns, sessionUpdated } from '../sessions/rows.ts'
-import { titleFrom } from './append.ts'
+import { isTitleFrom } from './append.ts'
 
 type Place = { tenantId: string; sessionId: string }
 
@@ -46,7 +46,8 @@ export async function replaceMessages(
   return replaced.sort((a, b) => a.seq - b.seq).map(({ id }) => id)
 }
 
-// A reply's call ids may be used again by a later version of it: its own results left the conversation when it did.
+// A reply's call ids may be used again. By a later version of it: its own results left the conversation when it did. By a
+// later reply: the results from there on are that one's.
 const findWithDependents: Statement = {
   name: 'message-with-dependents',
   text: `WITH RECURSIVE version AS (
@@ -57,7 +58,10 @@ const findWithDependents: Statement = {
     WHERE m.tenant_id = $1 AND m.session_id = (SELECT session_id FROM version LIMIT 1) AND EXISTS (
       SELECT FROM version v WHERE m.id = v.id OR (m.role = 'TOOL' AND m.seq > v.seq
         AND m.replaced_at IS NOT DISTINCT FROM v.replaced_at
-        AND v.tool_calls @> jsonb_build_array(jsonb_build_object('id', m.tool_call_id))))
+        AND v.tool_calls @> jsonb_build_array(jsonb_build_object('id', m.tool_call_id))
+        AND NOT EXISTS (SELECT FROM messages later WHERE later.tenant_id = $1 AND later.session_id = m.session_id
+          AND later.seq > v.seq AND later.seq < m.seq AND later.replaced_at IS NOT DISTINCT FROM v.replaced_at
+          AND later.tool_calls @> jsonb_build_array(jsonb_build_object('id', m.tool_call_id)))))
     ORDER BY m.seq`,
 }
 
@@ -103,7 +107,8 @@ export async function eraseMessages(
   const ids = doomed.map(({ id }) => id)
   const current = doomed.filter(({ replacedAt }) => replacedAt === null)
   const holdsTitle =
-    titleSource === 'FIRST_MESSAGE' && doomed.some(({ content }) => content && titleFrom(content) === title)
+    titleSource === 'FIRST_MESSAGE' &&
+    doomed.some(({ content }) => content && isTitleFrom(content, title ?? ''))
   await sql(dropSummary, [tenantId, sessionId, Math.min(...doomed.map(({ seq }) => seq))])
   for (const statement of [forgetVersions, forgetRuns, deleteMessages]) await sql(statement, [tenantId, ids])
   const [session] = await sql<Session>(countOff, [tenantId, sessionId, current.length, holdsTitle])

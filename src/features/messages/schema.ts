@@ -1,5 +1,6 @@
 import { onVisibleSession } from '../../auth/policy.ts'
 import type { Message as MessageRow } from '../../db/client.ts'
+import { actingFields } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
@@ -214,7 +215,7 @@ const MessageInput = builder.inputType('MessageInput', {
     metadata: t.field({ type: 'JSONObject', description: 'Anything to keep with it; at most 16 KiB.' }),
     clientId: t.string({
       description:
-        'A key that the client makes up: repeated with the same content it gives the same message.',
+        'A key that the client makes up: repeated with the same content it gives the same message. Of messages that are stored together, all have one or none.',
     }),
   }),
 })
@@ -244,9 +245,10 @@ builder.mutationField('addMessages', (t) =>
         required: true,
         description: '1 to 100 messages, oldest first.',
       }),
+      ...actingFields(t.input),
     },
-    resolve: async (_root, { input }, context) => ({
-      messages: await context.services.messages.add(viewerOf(context), input.sessionId, input.messages),
+    resolve: async (_root, { input: { sessionId, messages, ...author } }, context) => ({
+      messages: await context.services.messages.add(viewerOf(context), sessionId, messages, author),
     }),
   }),
 )

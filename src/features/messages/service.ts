@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { onVisibleSession } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
-import { isUniqueViolation, type Message, type Statement } from '../../db/client.ts'
+import { isUniqueViolation, type Message, type Statement, type Step } from '../../db/client.ts'
+import { runStep } from '../../db/steps.ts'
 import { createBatch } from '../../lib/batch.ts'
 import { check, clientKey, jsonObject, text } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
@@ -10,16 +11,21 @@ import { ConflictError, NotFoundError, ValidationError } from '../../lib/errors.
 import { newId } from '../../lib/ids.ts'
 import { type Page, pageOf, planPage } from '../../lib/paging.ts'
 import type { Changes } from '../sessions/changes.ts'
-import { sessionUpdated } from '../sessions/rows.ts'
+import { actingFor, type UserReference, userReference } from '../sessions/people.ts'
+import { changedUnseen, sessionUpdated } from '../sessions/rows.ts'
 import type { Sessions } from '../sessions/service.ts'
-import { appendMessages, type Draft, messageAdded, messageColumns } from './append.ts'
+import { appending, type Draft, messageAdded, messageColumns, storedIn, titleOf } from './append.ts'
 import { createHotPages, everyField } from './hot-pages.ts'
+import { createJoinedAppends } from './joined-appends.ts'
 import { type Links, linksOf, toolCall } from './links.ts'
 import { isPlain, type MessagePageArgs, messageOrders, messagePageSizes, readMessagePage } from './page.ts'
 
 export type Messages = {
-  /** Stores messages in this order, all or none, and answers nothing. Repeated under the same keys it gives what is stored. */
-  add(viewer: Viewer, sessionId: string, messages: unknown): Promise<Message[]>
+  /**
+   * Stores messages in this order, all or none, and answers nothing. Repeated under the same keys it gives what is stored.
+   * `author`: the user whom a service token acts for.
+   */
+  add(viewer: Viewer, sessionId: string, messages: unknown, author?: UserReference): Promise<Message[]>
   /** A page of a session that the viewer may see. Where these fields need no more, only the head of each is read. */
   page(
     viewer: Viewer,
@@ -33,8 +39,13 @@ export type Messages = {
   last(viewer: Viewer, sessionId: string): Promise<Message | null>
   /** The versions of a message, oldest first; the latest 100 of them. */
   versions(viewer: Viewer, messageId: string): Promise<Message[]>
-  /** What was stored under these keys, or null where none is used; other content under one is a `ConflictError`. */
+  /**
+   * What was stored under these keys, in their order, or null where none is used. Other content under one is a
+   * `ConflictError`, and so is a key in use beside one that is not.
+   */
   findRepeated(viewer: Viewer, sessionId: string, keys: readonly ClientKey[]): Promise<Message[] | null>
+  /** The same, as a step. */
+  repeating(viewer: Viewer, sessionId: string, keys: readonly ClientKey[]): Step<Message[] | null>
 }
 
 export type ClientKey = { clientId: string; clientDigest: string }
@@ -42,7 +53,8 @@ export type ClientKey = { clientId: string; clientDigest: string }
 const findByClientIds: Statement = {
   name: 'message-by-client-ids',
   text: `SELECT ${messageColumns} FROM messages m
-    WHERE m.tenant_id = $1 AND m.session_id = $2 AND m.client_id = ANY($3) ORDER BY m.seq`,
+    WHERE m.tenant_id = $1 AND m.session_id = $2 AND m.client_id = ANY($3)
+    ORDER BY array_position($3, m.client_id)`,
 }
 
 const findToolCalls: Statement = {
@@ -71,6 +83,7 @@ type Dependencies = { config: Config['sessions']; sessions: Sessions; changes: C
 
 export function createMessages({ config, sessions, changes }: Dependencies): Messages {
   const hotPages = createHotPages()
+  const joined = createJoinedAppends()
   const messagesAt = createBatch<Viewer, string, Message>(async (viewer, places) => {
     const OR = places.map((place) => {
       const [sessionId, seq] = place.split(' ')
@@ -95,29 +108,44 @@ export function createMessages({ config, sessions, changes }: Dependencies): Mes
     .max(100, 'has too many entries; 1 to 100 messages are allowed')
     .superRefine((messages, context) => {
       const keys = messages.map(({ clientId }) => clientId)
-      for (const [index, key] of keys.entries())
+      const fault = (index: number, message: string) =>
+        context.addIssue({ code: 'custom', path: [index, 'clientId'], message })
+      for (const [index, key] of keys.entries()) {
         if (key && keys.indexOf(key) < index)
-          context.addIssue({
-            code: 'custom',
-            path: [index, 'clientId'],
-            message: 'is the same key as that of an earlier message; each needs its own',
-          })
+          fault(index, 'is the same key as that of an earlier message; each needs its own')
+        // What has none could not be known again when the others are repeated.
+        if (!key && keys.some(Boolean))
+          fault(index, 'is missing; where one message has a key, each of them needs one')
+      }
     })
 
   // Made once: zod compiles a schema at its first use.
-  const input = z.object({ messages: drafts })
+  const input = z.object({ messages: drafts, ...userReference })
+
+  const repeating: Messages['repeating'] = (viewer, sessionId, keys) => ({
+    statement: findByClientIds,
+    values: [viewer.tenantId, sessionId, keys.map(({ clientId }) => clientId)],
+    read(found: Message[]) {
+      if (found.length === 0) return null
+      const digests = new Map(keys.map(({ clientId, clientDigest }) => [clientId, clientDigest]))
+      const other = found.find(({ clientId, clientDigest }) => digests.get(clientId ?? '') !== clientDigest)
+      if (other)
+        throw new ConflictError(
+          `clientId: ${JSON.stringify(other.clientId)} was used before with other content.`,
+        )
+      const isFound = ({ clientId }: ClientKey) => found.some((message) => message.clientId === clientId)
+      const added = keys.find((key) => !isFound(key))
+      if (added)
+        throw new ConflictError(
+          `clientId: ${JSON.stringify(found[0]?.clientId)} is the key of a stored message and ${JSON.stringify(added.clientId)} is not; send what is new by itself.`,
+        )
+      return found
+    },
+  })
 
   async function findRepeated(viewer: Viewer, sessionId: string, keys: readonly ClientKey[]) {
     if (keys.length === 0) return null
-    const values = [viewer.tenantId, sessionId, keys.map(({ clientId }) => clientId)]
-    const found = await viewer.db.sql<Message>(findByClientIds, values)
-    if (found.length === 0) return null
-    const digests = new Map(keys.map(({ clientId, clientDigest }) => [clientId, clientDigest]))
-    const other = found.find(({ clientId, clientDigest }) => digests.get(clientId ?? '') !== clientDigest)
-    if (other || found.length < keys.length)
-      throw new ConflictError(
-        `clientId: ${JSON.stringify((other ?? found[0])?.clientId)} was used before with other content.`,
-      )
+    const [found] = await viewer.db.sql.pipeline([repeating(viewer, sessionId, keys)])
     return found
   }
 
@@ -142,6 +170,7 @@ export function createMessages({ config, sessions, changes }: Dependencies): Mes
 
   return {
     findRepeated,
+    repeating,
     async page({ db, tenantId }, sessionId, args, fields) {
       if (!isPlain(args)) return readMessagePage(db, sessionId, args)
       const order = messageOrders[args.orderBy ?? 'SEQ_ASC']
@@ -158,13 +187,14 @@ export function createMessages({ config, sessions, changes }: Dependencies): Mes
     },
     versions: async (viewer, messageId) =>
       (await viewer.db.sql<Message>(findVersions, [viewer.tenantId, messageId])).reverse(),
-    async add(viewer, sessionId, asked) {
-      const { messages } = check(input, { messages: asked })
-      const keyed = messages.map((message) => ({ message, key: keyOf(message) }))
+    async add(asker, sessionId, asked, author = {}) {
+      const { messages, ...named } = check(input, { messages: asked, ...author })
+      const viewer = await actingFor(asker, named)
+      const keyed = messages.map((message) => ({ message, key: keyOf({ ...message, ...named }) }))
       const keys = keyed.flatMap(({ key }) => key ?? [])
       const links = linksOf(messages)
-      // What needs nothing looked up is stored at once: the statement itself asks for the right.
-      if (keys.length > 0 || links.faults.length > 0 || links.unknown.size > 0) {
+      // What needs nothing looked up is stored at once: the statement itself asks for the right, and for the keys.
+      if (links.faults.length > 0 || links.unknown.size > 0) {
         await sessions.require(viewer, sessionId, 'EDITOR')
         const repeated = await findRepeated(viewer, sessionId, keys)
         if (repeated) return repeated
@@ -172,21 +202,40 @@ export function createMessages({ config, sessions, changes }: Dependencies): Mes
       }
       const drafts = keyed.map(({ message, key }) => draftOf(message, key, viewer))
       try {
-        const { messages } = await changes.commitStatement(viewer.db, sessionId, async (sql) => {
-          const place = { tenantId: viewer.tenantId, sessionId }
-          const stored = await appendMessages(sql, place, drafts, { writer: viewer })
-          const events = stored.messages.map((message) => messageAdded(message, stored.session))
-          return { result: stored, events: [...events, sessionUpdated(stored.session)] }
-        })
-        return messages
+        return await store(viewer, sessionId, drafts, keys)
       } catch (error) {
-        // Of a session that is there, it is the right that lacks.
-        if (error instanceof NotFoundError) await sessions.require(viewer, sessionId, 'EDITOR')
-        const twins = isUniqueViolation(error) ? await findRepeated(viewer, sessionId, keys) : null
+        const isThere = error instanceof NotFoundError || isUniqueViolation(error)
+        if (!isThere) throw error
+        // Of a session that is there, it is the right that lacks, or a key is in use.
+        await sessions.require(viewer, sessionId, 'EDITOR')
+        const twins = await findRepeated(viewer, sessionId, keys)
         if (twins) return twins
         throw error
       }
     },
+  }
+
+  /** Where nobody follows the session, nothing of it is read back to be told, and it goes with others of the tenant. */
+  function store(
+    viewer: Viewer,
+    sessionId: string,
+    drafts: readonly Draft[],
+    keys: readonly ClientKey[],
+  ): Promise<Message[]> {
+    const place = { tenantId: viewer.tenantId, sessionId }
+    const options = {
+      writer: viewer,
+      newKeys: keys.map(({ clientId }) => clientId),
+      title: titleOf(drafts, config.titleMaxLength),
+    }
+    return changes.commitStatement(viewer.db, sessionId, async (sql) => {
+      const session = changes.isHeard(sessionId) ? null : await joined(sql, place, drafts, options)
+      if (session) return { result: storedIn(place, drafts, session), events: [changedUnseen(session)] }
+      // Also where the session was locked, or lacks what the append asks for: which of the two, this waits to find out.
+      const { session: whole, messages } = await runStep(sql, appending(place, drafts, options))
+      const added = messages.map((message) => messageAdded(message, whole))
+      return { result: messages, events: [...added, sessionUpdated(whole)] }
+    })
   }
 }
 
@@ -200,7 +249,7 @@ type AddedMessage = {
   metadata?: Record<string, unknown> | null | undefined
 }
 
-function keyOf({ clientId, ...content }: AddedMessage): ClientKey | null {
+function keyOf({ clientId, ...content }: AddedMessage & UserReference): ClientKey | null {
   return clientId ? { clientId, clientDigest: digestOf(content) } : null
 }
 

@@ -98,9 +98,12 @@ export function createModelActions({ models, news, log }: Dependencies): ModelAc
   }
 
   async function requireListed(modelId: string): Promise<void> {
-    if (!(await models.list()).some(({ id }) => id === modelId))
-      throw new ModelUnavailableError(`There is no model "${modelId}" here; pullModel fetches models.`)
-    reachable(modelId)
+    const listed = await models.list()
+    // Of one that is down nothing may be listed: that it is down is what its caller needs to know.
+    const { store } = reachable(modelId)
+    if (listed.some(({ id }) => id === modelId)) return
+    const way = store.pull ? 'pullModel fetches models' : "files are put into its provider's folder by hand"
+    throw new ModelUnavailableError(`There is no model "${modelId}" here; ${way}.`)
   }
 
   return {

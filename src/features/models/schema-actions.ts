@@ -1,10 +1,10 @@
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { modelId } from '../../lib/checks.ts'
-import { ForbiddenError, ModelUnavailableError, ValidationError } from '../../lib/errors.ts'
+import { ForbiddenError, LimitError, ModelUnavailableError, ValidationError } from '../../lib/errors.ts'
 import type { ModelProgress as Progress } from './news.ts'
 import { Model } from './schema.ts'
-import type { CatalogModel } from './service.ts'
+import type { CatalogModel, ModelPolicy } from './service.ts'
 
 const ModelAction = builder.enumType('ModelAction', {
   description: 'What is done about a model.',
@@ -77,7 +77,7 @@ builder.mutationField('loadModel', (t) =>
     type: ofModel('LoadModelPayload', 'The model is being loaded, or is in memory already.'),
     authScopes: { admin: true },
     description:
-      'Begins to bring a model of Ollama into memory, where it stays until `unloadModel`; for admins. Returns at once: ' +
+      'Begins to bring a model into memory, one of Ollama or of a GGUF file (`LOCAL_MODELS_DIR`), where it stays until `unloadModel`; for admins. Returns at once: ' +
       `\`modelProgress\` tells the end. ${needsStore}`,
     errors: failures,
     typeOptions: { description: 'The model to load.' },
@@ -91,7 +91,7 @@ builder.mutationField('unloadModel', (t) =>
   t.fieldWithInput({
     type: ofModel('UnloadModelPayload', 'The model is out of memory.'),
     authScopes: { admin: true },
-    description: `Takes a model of Ollama out of memory, for admins; its next reply loads it again. ${needsStore}`,
+    description: `Takes a model, of Ollama or of a GGUF file, out of memory, for admins; its next reply loads it again. ${needsStore}`,
     errors: failures,
     typeOptions: { description: 'The model to unload.' },
     argOptions: { description: 'The model to unload.' },
@@ -121,8 +121,9 @@ builder.mutationField('setModelDefaults', (t) =>
     authScopes: { admin: true },
     description:
       'Sets what the tenant wants of a model, for admins: what is left out stays. A model that is not allowed is shown to ' +
-      'admins only, and neither sends nor sessions, agents and templates can name it.',
-    errors: failures,
+      'admins only, neither sends nor sessions, agents and templates can name it, and replies that wait for it fail. A ' +
+      'tenant has settings of at most 500 models.',
+    errors: { types: [...failures.types, LimitError] },
     typeOptions: { description: 'What to set.' },
     argOptions: { description: 'What to set.' },
     input: {
@@ -133,9 +134,62 @@ builder.mutationField('setModelDefaults', (t) =>
           'Model parameters in place of those that were set (temperature, topP, topK, maxOutputTokens, stop, seed), as far as ' +
           'the provider has them; null for none.',
       }),
-      isAllowed: t.input.boolean({ description: 'Whether the tenant may use it; true until it is set.' }),
+      isAllowed: t.input.boolean({
+        description:
+          'Whether the tenant may use it; null for what `setModelPolicy` says, as it is until it is set.',
+      }),
     },
     resolve: (_root, { input }, context) => context.services.models.setDefaults(viewerOf(context), input),
+  }),
+)
+
+const ModelPolicyType = builder.objectRef<ModelPolicy>('ModelPolicy').implement({
+  description: 'Which models the tenant allows of those that it does not speak of by name.',
+  fields: (t) => ({
+    onlyAllowed: t.exposeBoolean('onlyAllowed', {
+      description:
+        'Whether only those models may be used that `setModelDefaults` allowed by name; else all are but those that it forbade.',
+    }),
+  }),
+})
+
+const SetModelPolicyPayload = builder.objectRef<ModelPolicy>('SetModelPolicyPayload').implement({
+  description: 'The policy was set for the tenant.',
+  fields: (t) => ({
+    modelPolicy: t.field({
+      type: ModelPolicyType,
+      description: 'As it is now.',
+      resolve: (policy) => policy,
+    }),
+  }),
+})
+
+builder.queryField('modelPolicy', (t) =>
+  t.field({
+    type: ModelPolicyType,
+    authScopes: { admin: true },
+    description: 'Which models the tenant allows where it says nothing of them by name; for admins.',
+    resolve: (_root, _args, context) => context.services.models.policyOf(viewerOf(context)),
+  }),
+)
+
+builder.mutationField('setModelPolicy', (t) =>
+  t.fieldWithInput({
+    type: SetModelPolicyPayload,
+    authScopes: { admin: true },
+    description:
+      'Sets whether a model may be used of which the tenant says nothing by name (`setModelDefaults`), for admins. That ' +
+      'goes for the default model of the server, too.',
+    errors: { types: [ForbiddenError] },
+    typeOptions: { description: 'The policy to set.' },
+    argOptions: { description: 'The policy to set.' },
+    input: {
+      onlyAllowed: t.input.boolean({
+        required: true,
+        description: 'Whether only models that are allowed by name may be used; false until it is set.',
+      }),
+    },
+    resolve: (_root, { input }, context) => context.services.models.setPolicy(viewerOf(context), input),
   }),
 )
 

@@ -17,7 +17,9 @@ const ModelStatus = builder.enumType('ModelStatus', {
   description: 'Whether a model can be used now.',
   values: {
     AVAILABLE: { description: 'Its provider answers.' },
-    LOADED: { description: 'It is in memory and answers without loading first; only Ollama tells it.' },
+    LOADED: {
+      description: 'It is in memory and answers without loading first; only Ollama and `local` tell it.',
+    },
     LOADING: { description: 'It is being brought into memory by `loadModel`.' },
     UNAVAILABLE: { description: 'Its provider is configured, but does not answer.' },
   } as const,

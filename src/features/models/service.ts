@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { actsForTenant } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
+import type { TenantDatabase } from '../../db/client.ts'
 import { check, modelId as idCheck, modelParameters } from '../../lib/checks.ts'
 import { ForbiddenError, invalid, ModelUnavailableError, ValidationError } from '../../lib/errors.ts'
 import type { Price } from '../../llm/prices.ts'
@@ -20,11 +21,16 @@ export type CatalogModel = Omit<ListedModel, 'status'> & {
   defaultParameters: ModelParameters
 }
 
+/** `onlyAllowed`: a model of which the tenant says nothing may not be used. */
+export type ModelPolicy = { onlyAllowed: boolean }
+
 /** Loads, unloads and downloads concern the whole installation; that they are for admins is settled by the schema. */
 export type ModelCatalog = {
   readonly defaultModel: string
   /** Every model that can be named in a send, with whether it can be reached now; for admins, those not allowed, too. */
   list(viewer: Viewer): Promise<CatalogModel[]>
+  /** The same by what is known, for who cannot wait: a provider that does not answer at once counts as out of reach. */
+  known(viewer: Viewer): Promise<CatalogModel[]>
   /** One of them; null where there is none. */
   find(viewer: Viewer, modelId: string): Promise<CatalogModel | null>
   /** What a model costs; null where that is not known. */
@@ -35,6 +41,11 @@ export type ModelCatalog = {
    */
   require(viewer: Viewer, modelId: string, parameters?: object | null): Promise<void>
   /**
+   * Throws a `ValidationError` where the model, which somebody else chose, does not take the parameters: with none, there is
+   * nothing to take. Whether it may be used is asked when it is.
+   */
+  requireTaken(modelId: string, parameters: object | null | undefined): void
+  /**
    * The parameters of a run: `layers`, the last over all before it, over the tenant's defaults of the model. Throws as
    * `require` does of what was `asked`, and where the provider is known to be down; what was set for another model and is
    * not taken by this one is left out.
@@ -44,8 +55,13 @@ export type ModelCatalog = {
     modelId: string,
     given: { layers: readonly (object | null | undefined)[]; asked: object | null | undefined },
   ): Promise<object>
+  /** Throws `ModelUnavailableError` where the tenant does not allow the model now. */
+  requireAllowed(db: TenantDatabase, modelId: string): Promise<void>
   /** Changes the tenant's defaults of a model, and whether it may be used. */
   setDefaults(viewer: Viewer, input: unknown): Promise<CatalogModel>
+  /** What holds in the tenant for every model. */
+  policyOf(viewer: Viewer): Promise<ModelPolicy>
+  setPolicy(viewer: Viewer, policy: ModelPolicy): Promise<ModelPolicy>
   load(viewer: Viewer, modelId: string): Promise<CatalogModel>
   unload(viewer: Viewer, modelId: string): Promise<CatalogModel>
   pull(viewer: Viewer, modelId: string): Promise<ModelProgress>
@@ -85,41 +101,54 @@ export function createModelCatalog({ models, broker, isManaged, log }: Dependenc
   const lackedBy = (id: string): readonly string[] => models.resolve(id).provider.lacks ?? []
 
   function requireTaken(id: string, parameters: ModelParameters | null | undefined): void {
+    if (!parameters || Object.keys(parameters).length === 0) return
     const { lacks = [], temperatureMax = 2 } = models.resolve(id).provider
-    const refused = Object.keys(parameters ?? {}).filter((name) => lacks.some((lacked) => lacked === name))
+    const refused = Object.keys(parameters).filter((name) => lacks.some((lacked) => lacked === name))
     const faults = refused.map((name) => ({
       path: `parameters.${name}`,
       message: `is not taken by "${id}"; leave it out`,
     }))
-    if ((parameters?.temperature ?? 0) > temperatureMax)
+    if ((parameters.temperature ?? 0) > temperatureMax)
       faults.push({
         path: 'parameters.temperature',
         message: `is above ${temperatureMax}, the most that "${id}" takes`,
       })
+    const window = models.contextWindow(id)
+    if (window !== null && (parameters.maxOutputTokens ?? 0) > window)
+      faults.push({
+        path: 'parameters.maxOutputTokens',
+        message: `is above ${window}, the context window of "${id}"`,
+      })
     if (faults.length > 0) throw new ValidationError(faults)
   }
 
-  async function requireAllowed(viewer: Viewer, id: string, parameters: object | null | undefined) {
-    models.resolve(id)
-    const setting = (await settings.of(viewer)).get(id)
-    if (setting?.isAllowed === false)
-      throw new ModelUnavailableError(`The model "${id}" is not allowed in this tenant.`)
-    requireTaken(id, parameters)
-    return setting
+  async function requireAllowed(db: TenantDatabase, id: string) {
+    const set = await settings.of(db)
+    if (!set.allows(id)) throw new ModelUnavailableError(`The model "${id}" is not allowed in this tenant.`)
+    return set
   }
 
-  async function all(viewer: Viewer): Promise<CatalogModel[]> {
-    const [listed, set] = await Promise.all([models.list(), settings.of(viewer)])
+  async function requireUsable({ db }: Viewer, id: string, parameters: object | null | undefined) {
+    models.resolve(id)
+    const set = await requireAllowed(db, id)
+    requireTaken(id, parameters)
+    return set
+  }
+
+  async function all(viewer: Viewer, listing: Promise<ListedModel[]>): Promise<CatalogModel[]> {
+    const [listed, set] = await Promise.all([listing, settings.of(viewer.db)])
     return listed.map((model) => ({
       ...model,
       status: model.status === 'AVAILABLE' && actions.isLoading(model.id) ? 'LOADING' : model.status,
-      isAllowed: set.get(model.id)?.isAllowed ?? true,
-      defaultParameters: set.get(model.id)?.parameters ?? {},
+      isAllowed: set.allows(model.id),
+      defaultParameters: set.parametersOf(model.id),
     }))
   }
 
-  const list = async (viewer: Viewer) =>
-    (await all(viewer)).filter(({ isAllowed }) => isAllowed || actsForTenant(viewer))
+  const seenBy = async (viewer: Viewer, listing: Promise<ListedModel[]>) =>
+    (await all(viewer, listing)).filter(({ isAllowed }) => isAllowed || actsForTenant(viewer))
+
+  const list = (viewer: Viewer) => seenBy(viewer, models.list())
 
   const find = async (viewer: Viewer, id: string) =>
     (await list(viewer)).find((model) => model.id === id) ?? null
@@ -127,12 +156,12 @@ export function createModelCatalog({ models, broker, isManaged, log }: Dependenc
   /** A model need not be listed to have settings, and may leave the list between two looks. */
   async function shown(viewer: Viewer, id: string): Promise<CatalogModel> {
     const { provider, model: name } = models.resolve(id)
-    const setting = (await settings.of(viewer)).get(id)
+    const set = await settings.of(viewer.db)
     return (
       (await find(viewer, id)) ?? {
         ...{ id, provider: provider.name, name, capabilities: [], status: 'UNAVAILABLE' },
-        isAllowed: setting?.isAllowed ?? true,
-        defaultParameters: setting?.parameters ?? {},
+        isAllowed: set.allows(id),
+        defaultParameters: set.parametersOf(id),
       }
     )
   }
@@ -145,32 +174,46 @@ export function createModelCatalog({ models, broker, isManaged, log }: Dependenc
   return {
     defaultModel: models.defaultModel,
     list,
+    known: (viewer) => seenBy(viewer, models.known()),
     find,
     priceOf: models.prices.of,
     async require(viewer, id, parameters) {
-      await requireAllowed(viewer, id, parameters)
+      await requireUsable(viewer, id, parameters)
     },
+    requireTaken,
     async settle(viewer, id, { layers, asked }) {
-      const setting = await requireAllowed(viewer, id, asked)
+      const set = await requireUsable(viewer, id, asked)
       const { provider } = models.resolve(id)
       if (models.isDown(provider.name))
         throw new ModelUnavailableError(
           `"${provider.name}" cannot be reached now, so "${id}" is not available.`,
         )
-      const merged = Object.assign({}, setting?.parameters, ...layers, asked) as Record<string, unknown>
+      const merged = Object.assign({}, set.parametersOf(id), ...layers, asked) as Record<string, unknown>
       for (const name of lackedBy(id)) delete merged[name]
       if (Number(merged.temperature) > (provider.temperatureMax ?? 2)) delete merged.temperature
+      const window = models.contextWindow(id)
+      if (window !== null && Number(merged.maxOutputTokens) > window) delete merged.maxOutputTokens
       return merged
+    },
+    async requireAllowed(db, id) {
+      await requireAllowed(db, id)
     },
     async setDefaults(viewer, input) {
       const { model, parameters, isAllowed } = check(settingsInput, input)
+      models.resolve(model)
       requireTaken(model, parameters)
       await settings.set(viewer, model, {
         ...(parameters !== undefined && { parameters: (parameters ?? {}) as ModelParameters }),
-        ...(isAllowed != null && { isAllowed }),
+        ...(isAllowed !== undefined && { isAllowed }),
       })
       await news.tell({ type: 'settings', tenantId: viewer.tenantId })
       return shown(viewer, model)
+    },
+    policyOf: ({ db }) => settings.of(db),
+    async setPolicy(viewer, { onlyAllowed }) {
+      await settings.setOnlyAllowed(viewer, onlyAllowed)
+      await news.tell({ type: 'settings', tenantId: viewer.tenantId })
+      return { onlyAllowed }
     },
     async load(viewer, id) {
       requireManaged()

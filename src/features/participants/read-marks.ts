@@ -4,13 +4,19 @@ import type { Session, Statement } from '../../db/client.ts'
 import { createBatch } from '../../lib/batch.ts'
 import { check } from '../../lib/checks.ts'
 import { invalid } from '../../lib/errors.ts'
+import { newId } from '../../lib/ids.ts'
 import type { Changes } from '../sessions/changes.ts'
+import { insertNotices } from '../sessions/list-notices.ts'
+import { actingFor, type UserReference, userReference } from '../sessions/people.ts'
 import type { Sessions } from '../sessions/service.ts'
 
 /** How far somebody has read, which is nobody else's business: it is told to its own lists alone. */
 export type ReadMarks = {
   /** Marks the messages of a session as read up to `seq`, or all; a mark never goes back, whichever device is late. */
-  mark(viewer: Viewer, input: { sessionId: string; seq?: number | null | undefined }): Promise<Session>
+  mark(
+    viewer: Viewer,
+    input: { sessionId: string; seq?: number | null | undefined } & UserReference,
+  ): Promise<Session>
   /** The highest `seq` that the viewer has read, 0 before the first; for many sessions at once, it is one statement. */
   lastReadSeq(viewer: Viewer, sessionId: string): Promise<number>
   /** How many messages of others the viewer has not read; for many sessions at once, it is one statement. */
@@ -19,12 +25,17 @@ export type ReadMarks = {
   totalUnread(viewer: Viewer): Promise<number>
 }
 
+// One that is no further than before changes nothing, and is not told.
 const markRead: Statement = {
   name: 'read-mark-set',
-  text: `INSERT INTO read_marks AS r (tenant_id, session_id, user_id, last_read_seq)
-    SELECT s.tenant_id, s.id, $3, $4 FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 FOR KEY SHARE
-    ON CONFLICT (tenant_id, session_id, user_id) DO UPDATE
-      SET last_read_seq = greatest(r.last_read_seq, excluded.last_read_seq), updated_at = now()`,
+  text: `WITH marked AS (
+      INSERT INTO read_marks AS r (tenant_id, session_id, user_id, last_read_seq)
+      SELECT s.tenant_id, s.id, $3, $4 FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 FOR KEY SHARE
+      ON CONFLICT (tenant_id, session_id, user_id) DO UPDATE
+        SET last_read_seq = excluded.last_read_seq, updated_at = now()
+        WHERE excluded.last_read_seq > r.last_read_seq
+      RETURNING tenant_id, user_id)
+    ${insertNotices('marked', '$5', 'user_id')} RETURNING id`,
 }
 
 const findMarks: Statement = {
@@ -60,7 +71,7 @@ const sumUnread: Statement = {
       (SELECT p.session_id FROM participants p WHERE p.tenant_id = $1 AND p.user_id = $2)`)}) AS each`,
 }
 
-const inputCheck = z.object({ seq: z.int().min(0, 'is below 0').nullish() })
+const inputCheck = z.object({ seq: z.int().min(0, 'is below 0').nullish(), ...userReference })
 
 type Dependencies = { sessions: Sessions; changes: Pick<Changes, 'list'> }
 
@@ -75,13 +86,16 @@ export function createReadMarks({ sessions, changes }: Dependencies): ReadMarks 
   const unreadOf = valuesBy(findUnread)
 
   return {
-    async mark(viewer, { sessionId, ...asked }) {
-      const { seq } = check(inputCheck, asked)
+    async mark(asker, { sessionId, ...asked }) {
+      const { seq, ...named } = check(inputCheck, asked)
+      const viewer = await actingFor(asker, named)
       const session = await sessions.require(viewer, sessionId, 'VIEWER')
       if (seq != null && seq > session.lastSeq)
         throw invalid('seq', `is above ${session.lastSeq}, the last message of the session`)
-      await viewer.db.sql(markRead, [viewer.tenantId, sessionId, viewer.userId, seq ?? session.lastSeq])
-      changes.list(session, { only: viewer.userId })
+      const { tenantId, userId } = viewer
+      const values = [tenantId, sessionId, userId, seq ?? session.lastSeq, newId()]
+      const [notice] = await viewer.db.sql<{ id: string }>(markRead, values)
+      if (notice) changes.list(session, { only: userId, notices: [notice.id] })
       return session
     },
     lastReadSeq: async (viewer, sessionId) => (await markOf(viewer, sessionId)) ?? 0,

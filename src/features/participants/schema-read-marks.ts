@@ -1,4 +1,5 @@
 import type { Session as SessionRow } from '../../db/client.ts'
+import { actingFields } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
@@ -45,6 +46,7 @@ builder.mutationField('markRead', (t) =>
     input: {
       sessionId: t.input.id({ required: true, description: 'The session.' }).validate(idOf('Session')),
       seq: t.input.int({ description: 'The `seq` of the last message that was read; all by default.' }),
+      ...actingFields(t.input),
     },
     resolve: (_root, { input }, context) => context.services.readMarks.mark(viewerOf(context), input),
   }),

@@ -10,7 +10,11 @@ const ParticipantRole = builder.enumType('ParticipantRole', {
   description: 'What somebody may do in a session.',
   values: {
     OWNER: { description: 'Everything, deletion included.' },
-    EDITOR: { description: 'Reads, writes messages and steers runs.' },
+    EDITOR: {
+      description:
+        'Reads, writes messages, steers runs, and changes all settings but `agent` and `isActive`, which touch other ' +
+        'sessions of the owner.',
+    },
     VIEWER: { description: 'Reads.' },
   } as const,
 })

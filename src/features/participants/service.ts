@@ -5,9 +5,8 @@ import type { Participant, Session, Sql, Statement } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
 import { check, text } from '../../lib/checks.ts'
 import { invalid, LimitError, NotFoundError } from '../../lib/errors.ts'
-import { encodeId } from '../../lib/ids.ts'
 import type { ChangeEvent } from '../../realtime/feed-events.ts'
-import { recordAction } from '../audit/record.ts'
+import { recordOfSession } from '../audit/record.ts'
 import type { Changes, Listed } from '../sessions/changes.ts'
 import { ensureUser, refuseBoth, type UserReference } from '../sessions/people.ts'
 import { sessionColumns, sessionUpdated } from '../sessions/rows.ts'
@@ -108,9 +107,6 @@ export function createParticipants({
       throw invalid('userId', 'is the user whose session it is, who always owns it')
   }
 
-  const record = (sql: Sql, viewer: Viewer, action: string, sessionId: string) =>
-    recordAction(sql, viewer, { action, target: encodeId('Session', sessionId) })
-
   return {
     of: createPeople(),
     async add(viewer, input) {
@@ -130,8 +126,8 @@ export function createParticipants({
         if (present.length >= maxParticipants)
           throw new LimitError(`A session has at most ${maxParticipants} participants.`, maxParticipants)
         await sql(insertParticipant, [...key, userId, input.role])
-        await record(sql, viewer, 'addParticipant', session.id)
-        return { listed: { shown: [userId] } }
+        await recordOfSession(sql, viewer, 'addParticipant', session.id)
+        return { listed: { shown: [userId], whose: userId } }
       })
     },
     async update(viewer, { sessionId, userId, role }) {
@@ -139,7 +135,7 @@ export function createParticipants({
       return change(viewer, sessionId, userId, async (sql) => {
         const [found] = await sql(updateParticipant, [viewer.tenantId, sessionId, userId, role])
         if (!found) throw new NotFoundError('participant')
-        await record(sql, viewer, 'updateParticipant', sessionId)
+        await recordOfSession(sql, viewer, 'updateParticipant', sessionId)
         return {}
       })
     },
@@ -149,10 +145,10 @@ export function createParticipants({
       return change(viewer, sessionId, userId, async (sql) => {
         const [found] = await sql(deleteParticipant, [viewer.tenantId, sessionId, userId])
         if (!found) throw new NotFoundError('participant')
-        await record(sql, viewer, 'removeParticipant', sessionId)
+        await recordOfSession(sql, viewer, 'removeParticipant', sessionId)
         return {
           event: ({ revision }) => ({ type: 'ParticipantRemoved', revision, userId }),
-          listed: { hidden: [userId] },
+          listed: { hidden: [userId], whose: userId },
         }
       })
     },

@@ -4,14 +4,24 @@ import type { ModelUsage } from '../../llm/provider.ts'
 /** What one call of a model, or several together, used; `cost` in US dollars, null where the price is not known. */
 export type Used = { usage: ModelUsage; cost: string | null }
 
-// `lane` keeps those who count at the same moment from waiting for each other at the row of their tenant.
-const countDay: Statement = {
-  name: 'usage-day-count',
-  text: `INSERT INTO usage_days AS d (tenant_id, subject_id, day, lane, tokens, cost)
-    SELECT $1, subject_id, (clock_timestamp() AT TIME ZONE 'UTC')::date, pg_backend_pid() % 16, $3, coalesce($4::numeric, 0)
-    FROM unnest(ARRAY[$2::uuid, $1::uuid]) AS subject_id
+type Counted = { tenantId: string; userId: string; tokens: string; cost: string; from?: string }
+
+/**
+ * SQL that counts what a user used, for the user and for its tenant. `lane` keeps those who count at the same moment from
+ * waiting for each other at the row of their tenant.
+ */
+export const countDay = ({ tenantId, userId, tokens, cost, from = '' }: Counted): string =>
+  `INSERT INTO usage_days AS d (tenant_id, subject_id, day, lane, tokens, cost)
+    SELECT ${tenantId}, subject_id, (clock_timestamp() AT TIME ZONE 'UTC')::date, pg_backend_pid() % 16, ${tokens},
+      coalesce(${cost}::numeric, 0)
+    FROM ${from} unnest(ARRAY[${userId}, ${tenantId}::uuid]) AS subject_id
+    WHERE ${tokens} > 0 OR ${cost}::numeric > 0
     ON CONFLICT (tenant_id, subject_id, day, lane)
-      DO UPDATE SET tokens = d.tokens + excluded.tokens, cost = d.cost + excluded.cost`,
+      DO UPDATE SET tokens = d.tokens + excluded.tokens, cost = d.cost + excluded.cost`
+
+const countDayOf: Statement = {
+  name: 'usage-day-count',
+  text: countDay({ tenantId: '$1', userId: '$2::uuid', tokens: '$3::bigint', cost: '$4' }),
 }
 
 const addToRecord: Statement = {
@@ -45,6 +55,5 @@ export async function countUsed(
   { tenantId, userId }: { tenantId: string; userId: string },
   { usage: { inputTokens, outputTokens }, cost }: Used,
 ): Promise<void> {
-  const tokens = inputTokens + outputTokens
-  if (tokens > 0 || Number(cost) > 0) await sql(countDay, [tenantId, userId, tokens, cost])
+  await sql(countDayOf, [tenantId, userId, inputTokens + outputTokens, cost])
 }

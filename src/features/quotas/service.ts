@@ -1,17 +1,11 @@
 import { z } from 'zod'
 import type { Viewer } from '../../auth/viewer.ts'
-import type { Statement, TenantDatabase } from '../../db/client.ts'
+import type { Statement, Step, TenantDatabase } from '../../db/client.ts'
 import { createBatch } from '../../lib/batch.ts'
 import { check } from '../../lib/checks.ts'
-import {
-  invalid,
-  NotFoundError,
-  QuotaError,
-  type QuotaPeriod,
-  type QuotaScope,
-  type QuotaUnit,
-} from '../../lib/errors.ts'
+import { invalid, QuotaError, type QuotaPeriod, type QuotaScope, type QuotaUnit } from '../../lib/errors.ts'
 import { encodeId } from '../../lib/ids.ts'
+import { requireUser } from '../accounts/users.ts'
 import { recordAction } from '../audit/record.ts'
 
 /**
@@ -38,6 +32,8 @@ export type Quota = {
 export type Quotas = {
   /** Throws a `QuotaError` where a quota that holds for the user is used up; of several, the one that resets last. */
   require(db: TenantDatabase, userId: string): Promise<void>
+  /** That error, or null. */
+  excessOf(tenantId: string, userId: string): Step<QuotaError | null>
   /** Whether no quota that holds for the user is used up, for what is done beside the answers. */
   hasRoom(db: TenantDatabase, userId: string): Promise<boolean>
   /** The quotas that hold for a user; for many users at once, it is one statement. */
@@ -84,11 +80,6 @@ const findOfTenant: Statement = {
   name: 'quota-of-tenant',
   text: `SELECT ${standing('q.subject_id')} WHERE q.tenant_id = $1 AND q.subject_id IN ($1, '${eachUser}')
     ORDER BY q.subject_id = $1 DESC, q.period`,
-}
-
-const findUser: Statement = {
-  name: 'quota-user',
-  text: 'SELECT id FROM users WHERE tenant_id = $1 AND id = $2',
 }
 
 const upsertQuota: Statement = {
@@ -138,19 +129,21 @@ export function createQuotas(): Quotas {
       return scope === 'TENANT' ? viewer.tenantId : eachUser
     }
     if (!userId) throw invalid('userId', 'is missing; the scope USER names one')
-    const [user] = await viewer.db.sql(findUser, [viewer.tenantId, userId])
-    if (!user) throw new NotFoundError('user')
-    return userId
+    return requireUser(viewer.db.sql, viewer.tenantId, userId)
   }
 
   return {
     ofUser,
     hasRoom: async (db, userId) => (await ofUser(db, userId)).every(({ usedUp }) => usedUp === null),
     async require(db, userId) {
-      const usedUp = (await ofUser(db, userId)).filter((quota) => quota.usedUp !== null)
-      const [last] = usedUp.sort((a, b) => b.resetAt.getTime() - a.resetAt.getTime())
-      if (last) throw excess(last)
+      const excess = excessAmong(await ofUser(db, userId))
+      if (excess) throw excess
     },
+    excessOf: (tenantId, userId) => ({
+      statement: findOfUsers,
+      values: [tenantId, [userId]],
+      read: (rows: Row[]) => excessAmong(rows),
+    }),
     ofTenant: ({ db, tenantId }) => db.sql<Quota>(findOfTenant, [tenantId]),
     async set(viewer, asked) {
       const input = check(setInput, asked)
@@ -170,7 +163,13 @@ export function createQuotas(): Quotas {
   }
 }
 
-function excess({ scope, period, usedUp, resetAt, ...quota }: Quota): QuotaError {
+function excessAmong(quotas: readonly Quota[]): QuotaError | null {
+  const usedUp = quotas.filter((quota) => quota.usedUp !== null)
+  const [last] = usedUp.sort((a, b) => b.resetAt.getTime() - a.resetAt.getTime())
+  return last ? errorOf(last) : null
+}
+
+function errorOf({ scope, period, usedUp, resetAt, ...quota }: Quota): QuotaError {
   const [limit, used] = usedUp === 'COST' ? [quota.cost, quota.usedCost] : [quota.tokens, quota.usedTokens]
   const unit = usedUp ?? 'TOKENS'
   return new QuotaError({ scope, period, unit, limit: String(limit), used: String(used), resetAt })

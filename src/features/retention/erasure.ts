@@ -1,15 +1,37 @@
 import type { Viewer } from '../../auth/viewer.ts'
-import type { Session, Statement } from '../../db/client.ts'
-import { invalid, NotFoundError } from '../../lib/errors.ts'
+import { isForeignKeyViolation, type Session } from '../../db/client.ts'
+import { allowLongStatements } from '../../db/long-statements.ts'
+import { invalid } from '../../lib/errors.ts'
 import { encodeId, newId } from '../../lib/ids.ts'
 import type { Accounts } from '../accounts/service.ts'
+import { requireUser } from '../accounts/users.ts'
 import { recordAction } from '../audit/record.ts'
 import { type Doomed, eraseMessages } from '../messages/removal.ts'
 import type { Participants } from '../participants/service.ts'
 import type { Runs } from '../runs/service.ts'
 import type { Changes } from '../sessions/changes.ts'
-import { changedUnseen, sessionColumns, sessionUpdated } from '../sessions/rows.ts'
+import { changedUnseen, sessionUpdated } from '../sessions/rows.ts'
 import type { Sessions } from '../sessions/service.ts'
+import {
+  clearForks,
+  countRunsOf,
+  dropMadeTitle,
+  eraseDocuments,
+  eraseMemories,
+  eraseParticipations,
+  eraseRuns,
+  eraseStateless,
+  eraseTemplates,
+  eraseUserRow,
+  findMessages,
+  findOwnSession,
+  findSessionWrittenIn,
+  findShared,
+  findUnended,
+  lockSession,
+  releaseTemplates,
+  renameUsage,
+} from './erasure-statements.ts'
 
 export type Erasure = {
   /**
@@ -31,158 +53,6 @@ export type Receipt = {
   memories: number
   documents: number
   usageRecords: number
-}
-
-const maxPerStep = 500
-
-const findUser: Statement = {
-  name: 'erasure-user',
-  text: 'SELECT id FROM users WHERE tenant_id = $1 AND id = $2',
-}
-
-// Those of others' sessions that it waits for, too.
-const findUnended: Statement = {
-  name: 'erasure-unended-runs',
-  text: `SELECT r.id FROM runs r JOIN sessions s ON s.tenant_id = r.tenant_id AND s.id = r.session_id
-    WHERE r.tenant_id = $1 AND (r.user_id = $2 OR s.user_id = $2) AND s.deleted_at IS NULL
-      AND r.status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION') ORDER BY r.id DESC`,
-}
-
-const findOwnSession: Statement = {
-  name: 'erasure-own-session',
-  text: `SELECT s.id,
-      (SELECT count(*)::int FROM messages m WHERE m.tenant_id = s.tenant_id AND m.session_id = s.id) AS messages,
-      (SELECT count(*)::int FROM runs r WHERE r.tenant_id = s.tenant_id AND r.session_id = s.id) AS runs
-    FROM sessions s WHERE s.tenant_id = $1 AND s.user_id = $2 AND NOT s.is_stateless LIMIT 1`,
-}
-
-// What forks have from it, and from each other; what their owners changed since is their own.
-const clearForks: Statement = {
-  name: 'erasure-clear-forks',
-  text: `WITH RECURSIVE fork AS (
-      SELECT f.id FROM sessions f WHERE f.tenant_id = $1 AND f.parent_id = $2
-      UNION ALL
-      SELECT f.id FROM sessions f JOIN fork ON f.tenant_id = $1 AND f.parent_id = fork.id)
-    UPDATE sessions s SET revision = s.revision + 1, updated_at = now(),
-      title = CASE WHEN s.title = own.title THEN NULL ELSE s.title END,
-      title_source = CASE WHEN s.title = own.title THEN NULL ELSE s.title_source END,
-      system_prompt = CASE WHEN s.system_prompt = own.system_prompt THEN NULL ELSE s.system_prompt END,
-      metadata = CASE WHEN s.metadata = own.metadata THEN '{}' ELSE s.metadata END,
-      tags = CASE WHEN s.tags = own.tags THEN '{}' ELSE s.tags END
-    FROM fork, sessions own
-    WHERE s.tenant_id = $1 AND s.id = fork.id AND s.user_id <> own.user_id AND own.tenant_id = $1 AND own.id = $2
-    RETURNING ${sessionColumns}`,
-}
-
-// With its messages and its run.
-const eraseStateless: Statement = {
-  name: 'erasure-stateless-runs',
-  text: `WITH doomed AS (SELECT s.id FROM sessions s WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.is_stateless
-      LIMIT ${maxPerStep})
-    DELETE FROM sessions s USING doomed WHERE s.tenant_id = $1 AND s.id = doomed.id
-    RETURNING s.message_count AS messages`,
-}
-
-const findSessionWrittenIn: Statement = {
-  name: 'erasure-session-written-in',
-  text: 'SELECT session_id AS id FROM messages WHERE tenant_id = $1 AND author_id = $2 LIMIT 1',
-}
-
-const lockSession: Statement = {
-  name: 'erasure-lock-session',
-  text: `SELECT ${sessionColumns} FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 FOR NO KEY UPDATE`,
-}
-
-// What it wrote, and the replies to that: those of the runs, and, where a reply was copied or imported and has none,
-// those that stand below. The newest first, so that no reply outlives the question that tells whose it is.
-const findMessages: Statement = {
-  name: 'erasure-messages',
-  text: `SELECT m.id, m.seq, m.content, m.replaced_at AS "replacedAt" FROM messages m
-    WHERE m.tenant_id = $1 AND m.session_id = $2 AND (m.author_id = $3
-      OR m.run_id IN (SELECT r.id FROM runs r
-        JOIN messages q ON q.tenant_id = r.tenant_id AND q.id = r.user_message_id
-        WHERE r.tenant_id = $1 AND r.session_id = $2 AND q.author_id = $3)
-      OR (m.role IN ('ASSISTANT', 'TOOL') AND $3 = (SELECT q.author_id FROM messages q
-        WHERE q.tenant_id = $1 AND q.session_id = $2 AND q.role = 'USER' AND q.seq < m.seq
-        ORDER BY q.seq DESC LIMIT 1)))
-    ORDER BY m.seq DESC LIMIT ${maxPerStep}`,
-}
-
-const countRunsOf: Statement = {
-  name: 'erasure-count-runs',
-  text: `SELECT count(*)::int AS count FROM runs
-    WHERE tenant_id = $1 AND (user_message_id = ANY($2) OR assistant_message_id = ANY($2))`,
-}
-
-// A title that a model made may tell what the person wrote.
-const dropMadeTitle: Statement = {
-  name: 'erasure-drop-made-title',
-  text: `UPDATE sessions SET title = NULL, title_source = NULL
-    WHERE tenant_id = $1 AND id = $2 AND title_source = 'MODEL'`,
-}
-
-// It had another's question answered anew: the reply stays, who asked for it does not.
-const eraseRuns: Statement = {
-  name: 'erasure-runs',
-  text: `WITH doomed AS (SELECT tenant_id, id FROM runs WHERE tenant_id = $1 AND user_id = $2 LIMIT ${maxPerStep}),
-      released AS (UPDATE messages m SET run_id = NULL FROM doomed
-        WHERE m.tenant_id = doomed.tenant_id AND m.run_id = doomed.id)
-    DELETE FROM runs r USING doomed WHERE r.tenant_id = doomed.tenant_id AND r.id = doomed.id RETURNING r.id`,
-}
-
-const findShared: Statement = {
-  name: 'erasure-shared-sessions',
-  text: `SELECT s.id FROM participants p JOIN sessions s ON s.tenant_id = p.tenant_id AND s.id = p.session_id
-    WHERE p.tenant_id = $1 AND p.user_id = $2 AND s.deleted_at IS NULL`,
-}
-
-const eraseParticipations: Statement = {
-  name: 'erasure-participations',
-  text: 'DELETE FROM participants WHERE tenant_id = $1 AND user_id = $2 RETURNING session_id',
-}
-
-const releaseTemplates: Statement = {
-  name: 'erasure-release-templates',
-  text: `UPDATE sessions s SET template_id = NULL FROM templates t
-    WHERE t.tenant_id = $1 AND t.author_id = $2 AND s.tenant_id = t.tenant_id AND s.template_id = t.id`,
-}
-
-const eraseTemplates: Statement = {
-  name: 'erasure-templates',
-  text: 'DELETE FROM templates WHERE tenant_id = $1 AND author_id = $2 RETURNING id',
-}
-
-const eraseMemories: Statement = {
-  name: 'erasure-memories',
-  text: 'DELETE FROM memories WHERE tenant_id = $1 AND user_id = $2 RETURNING id',
-}
-
-// With all that was indexed of them, which is much; replies of others that cite them lose the excerpts.
-const eraseDocuments: Statement = {
-  name: 'erasure-documents',
-  text: `DELETE FROM documents WHERE tenant_id = $1 AND id IN (
-      SELECT id FROM documents WHERE tenant_id = $1 AND user_id = $2 LIMIT 2)
-    RETURNING id`,
-}
-
-const allowLongStatements: Statement = {
-  name: 'erasure-allow-long-statements',
-  text: `SELECT set_config('statement_timeout', '60000', true)`,
-}
-
-const renameUsage: Statement = {
-  name: 'erasure-rename-usage',
-  text: `UPDATE usage_records SET user_id = $3 WHERE tenant_id = $1 AND run_id IN (
-      SELECT run_id FROM usage_records WHERE tenant_id = $1 AND user_id = $2 LIMIT ${maxPerStep})
-    RETURNING run_id`,
-}
-
-// What it has read goes with it; what it used stays in the sum of its tenant.
-const eraseUserRow: Statement = {
-  name: 'erasure-erase-user',
-  text: `WITH days AS (DELETE FROM usage_days WHERE tenant_id = $1 AND subject_id = $2),
-      quota AS (DELETE FROM quotas WHERE tenant_id = $1 AND subject_id = $2)
-    DELETE FROM users WHERE tenant_id = $1 AND id = $2`,
 }
 
 type Dependencies = {
@@ -259,14 +129,12 @@ export function createErasure({ sessions, participants, runs, accounts, changes 
   async function eraseTenantRows(viewer: Viewer, userId: string, receipt: Receipt) {
     const { db, tenantId } = viewer
     receipt.runs += await untilNone(() => db.sql(eraseRuns, [tenantId, userId]))
-    receipt.templates += await db.transaction(async (sql) => {
-      await sql(releaseTemplates, [tenantId, userId])
-      return (await sql(eraseTemplates, [tenantId, userId])).length
-    })
+    await untilNone(() => db.sql(releaseTemplates, [tenantId, userId]))
+    receipt.templates += (await db.sql(eraseTemplates, [tenantId, userId])).length
     receipt.memories += (await db.sql(eraseMemories, [tenantId, userId])).length
     receipt.documents += await untilNone(() =>
       db.transaction(async (sql) => {
-        await sql(allowLongStatements, [])
+        await allowLongStatements(sql)
         return sql(eraseDocuments, [tenantId, userId])
       }),
     )
@@ -278,12 +146,21 @@ export function createErasure({ sessions, participants, runs, accounts, changes 
     })
   }
 
+  async function eraseAll(viewer: Viewer, userId: string, receipt: Receipt) {
+    await cancelRuns(viewer, userId)
+    // Out of others' sessions first: from there on it cannot write in them any more.
+    await leaveSessions(viewer, userId, receipt)
+    await eraseOwnSessions(viewer, userId, receipt)
+    await eraseStatelessRuns(viewer, userId, receipt)
+    await eraseWritten(viewer, userId, receipt)
+    await eraseTenantRows(viewer, userId, receipt)
+  }
+
   return {
     async eraseUser(viewer, userId) {
       if (userId === viewer.userId)
         throw invalid('userId', 'is your own; another admin can erase you, or a service token')
-      const [user] = await viewer.db.sql(findUser, [viewer.tenantId, userId])
-      if (!user) throw new NotFoundError('user')
+      await requireUser(viewer.db.sql, viewer.tenantId, userId)
       const receipt = {
         sessions: 0,
         messages: 0,
@@ -294,18 +171,25 @@ export function createErasure({ sessions, participants, runs, accounts, changes 
         documents: 0,
         usageRecords: 0,
       }
-      await cancelRuns(viewer, userId)
-      // Out of others' sessions first: from there on it cannot write in them any more.
-      await leaveSessions(viewer, userId, receipt)
-      await eraseOwnSessions(viewer, userId, receipt)
-      await eraseStatelessRuns(viewer, userId, receipt)
-      await eraseWritten(viewer, userId, receipt)
-      await eraseTenantRows(viewer, userId, receipt)
+      await erasingWhatComes(() => eraseAll(viewer, userId, receipt))
       accounts.forget(userId)
       return receipt
     },
   }
 }
+
+/** Begins again where the person, or somebody for it, has stored something meanwhile that keeps its row from going. */
+async function erasingWhatComes(erase: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await erase()
+    } catch (error) {
+      if (attempt === maxAttempts || !isForeignKeyViolation(error)) throw error
+    }
+  }
+}
+
+const maxAttempts = 5
 
 /** Repeats a step until it changes nothing; gives how many rows it changed in all. */
 async function untilNone(step: () => Promise<object[]>): Promise<number> {

@@ -1,12 +1,15 @@
-import type { Session, Statement, SystemDatabase } from '../../db/client.ts'
+import type { Session, Sql, Statement, SystemDatabase } from '../../db/client.ts'
+import { allowLongStatements } from '../../db/long-statements.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Changes } from '../sessions/changes.ts'
+import { leaveNotice } from '../sessions/list-notices.ts'
 import { sessionColumns, sessionUpdated } from '../sessions/rows.ts'
 
 export type Retention = {
   /**
    * Deactivates the sessions in which nothing happened for `afterDays`, and erases those that were deleted as long
-   * ago, of all tenants; drops what is too old of the audit log. Batch by batch, each of its own; an aborted or failed sweep keeps what it did, and the next
+   * ago, of all tenants; drops what is too old of the audit log and of notices to lists, and what was revoked longer ago
+   * than any token lives. Batch by batch, each of its own; an aborted or failed sweep keeps what it did, and the next
    * one goes on from there.
    */
   sweep(signal: AbortSignal): Promise<Swept>
@@ -35,12 +38,6 @@ const lockErasable: Statement = {
     ORDER BY deleted_at LIMIT ${batchSize} FOR UPDATE SKIP LOCKED`,
 }
 
-// One session alone may be long, and what hangs on it goes with it in one statement.
-const allowLongStatements: Statement = {
-  name: 'retention-allow-long-statements',
-  text: `SELECT set_config('statement_timeout', '600000', true)`,
-}
-
 const named = `(tenant_id, %) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))`
 
 const detachForks: Statement = {
@@ -64,11 +61,27 @@ const eraseStateless: Statement = {
     RETURNING id`,
 }
 
+// Nobody looks for one that is older than a minute.
+const forgetNotices: Statement = {
+  name: 'retention-forget-list-notices',
+  text: `DELETE FROM list_notices WHERE (tenant_id, created_at, id) IN (
+      SELECT tenant_id, created_at, id FROM list_notices WHERE created_at < now() - interval '5 minutes' LIMIT 5000)
+    RETURNING id`,
+}
+
 const forgetEntries: Statement = {
   name: 'retention-forget-audit',
   text: `DELETE FROM audit_entries WHERE (tenant_id, id) IN (
       SELECT tenant_id, id FROM audit_entries WHERE created_at < now() - make_interval(days => $1)
       ORDER BY created_at LIMIT 5000)
+    RETURNING id`,
+}
+
+const forgetRevocations: Statement = {
+  name: 'retention-forget-revocations',
+  text: `DELETE FROM token_revocations WHERE (tenant_id, id) IN (
+      SELECT tenant_id, id FROM token_revocations WHERE revoked_at < now() - make_interval(days => $1, mins => 5)
+      ORDER BY revoked_at LIMIT 5000)
     RETURNING id`,
 }
 
@@ -81,6 +94,8 @@ type Dependencies = {
   statelessHours: number
   /** Days; 0 keeps the audit log for ever. */
   auditDays: number
+  /** Days that a token lives at most. */
+  tokenDays: number
   log: Log
 }
 
@@ -90,6 +105,7 @@ export function createRetention({
   afterDays,
   statelessHours,
   auditDays,
+  tokenDays,
   log,
 }: Dependencies): Retention {
   async function deactivateBatch(): Promise<number> {
@@ -109,12 +125,13 @@ export function createRetention({
       })
       if (batch.length === 0) return []
       const keys = [batch.map(({ tenantId }) => tenantId), batch.map(({ id }) => id)]
-      await sql(allowLongStatements, [])
+      // One session alone may be long, and what hangs on it goes with it in one statement.
+      await allowLongStatements(sql, 600)
       await sql(detachForks, keys)
       await sql(eraseSessions, keys)
-      return batch
+      return withNotices(sql, batch)
     })
-    for (const session of erased) changes.list(session, {})
+    for (const { notice, ...session } of erased) changes.list(session, { notices: [notice] })
     return erased.length
   }
 
@@ -124,13 +141,23 @@ export function createRetention({
       const deactivated = afterDays > 0 ? await untilNone(deactivateBatch, signal) : 0
       const erased = afterDays > 0 ? await untilNone(eraseBatch, signal) : 0
       await untilNone(async () => (await system.sql(eraseStateless, [statelessHours])).length, signal)
+      await untilNone(async () => (await system.sql(forgetNotices, [])).length, signal)
       if (auditDays > 0)
         await untilNone(async () => (await system.sql(forgetEntries, [auditDays])).length, signal)
+      await untilNone(async () => (await system.sql(forgetRevocations, [tokenDays])).length, signal)
       const durationMs = Math.round(performance.now() - startedAt)
       log.info({ deactivated, erased, afterDays, durationMs }, 'old sessions were tidied up')
       return { deactivated, erased }
     },
   }
+}
+
+/** One notice for each tenant, however many of its sessions were erased. */
+async function withNotices<Erased extends { tenantId: string }>(sql: Sql, batch: readonly Erased[]) {
+  const notices = new Map<string, string>()
+  for (const { tenantId } of batch)
+    if (!notices.has(tenantId)) notices.set(tenantId, await leaveNotice(sql, { tenantId, userId: null }))
+  return batch.map((erased) => ({ ...erased, notice: notices.get(erased.tenantId) ?? '' }))
 }
 
 /** Repeats a batch until it finds nothing; gives how much it found in all. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../config.ts'
 import type { Database, Run, Statement, TenantDatabase } from '../../db/client.ts'
-import { ParleyError, QuotaError } from '../../lib/errors.ts'
+import { ModelUnavailableError, ParleyError, QuotaError } from '../../lib/errors.ts'
 import type { TurnEnd } from '../../lib/turn.ts'
 import type { ModelPart } from '../../llm/provider.ts'
 import type { Models } from '../../llm/registry.ts'
@@ -11,26 +11,31 @@ import type { AgentTool } from '../agents/checks.ts'
 import type { Context, ContextBuilder } from '../context/service.ts'
 import type { Summaries } from '../context/summaries.ts'
 import type { MemoryTools } from '../memory/tools.ts'
+import type { ModelCatalog } from '../models/service.ts'
 import type { Quotas } from '../quotas/service.ts'
 import type { Changes } from '../sessions/changes.ts'
+import type { Beats, Keeping } from './beats.ts'
 import type { Claims } from './claims.ts'
 import { createClock } from './clock.ts'
-import { type Ending, endRunOnce, noUsage } from './ending.ts'
+import { type Ended, endRunOnce } from './ending.ts'
 import { callModel } from './model-call.ts'
 import { outcomeOf, type StopReason } from './outcome.ts'
 import { goOn, isAnswered, withOwnResults } from './own-tools.ts'
-import { type PendingToolCall, pauseRunOnce, pendingCalls } from './pausing.ts'
+import { pauseRunOnce, pendingCalls } from './pausing.ts'
 import { createReply, type Reply } from './reply.ts'
 import type { Claimed } from './rows.ts'
+import { type Ending, noUsage, type PendingToolCall } from './settling.ts'
 import type { Titles } from './titles.ts'
 
 export type AnswerDependencies = {
   config: Config['runs']
   database: Database
   claims: Claims
+  beats: Beats
   changes: Changes
   feed: Feed
   models: Models
+  requireAllowed: ModelCatalog['requireAllowed']
   context: ContextBuilder
   titles: Titles
   summaries: Summaries
@@ -40,23 +45,6 @@ export type AnswerDependencies = {
   log: Log
 }
 
-// Heartbeat, checkpoint and the question whether to go on, in one statement. A run without a row here is lost: ended,
-// taken over, or its session was deleted.
-const beatRun: Statement = {
-  name: 'run-beat',
-  text: `WITH beat AS (
-      UPDATE runs r SET lease_until = clock_timestamp() + $6 * interval '1 ms', has_begun = has_begun OR $4 <> '',
-        first_token_at = coalesce(r.first_token_at, statement_timestamp() - $5 * interval '1 ms'),
-        updated_at = clock_timestamp()
-      FROM sessions s
-      WHERE r.tenant_id = $1 AND r.id = $2 AND r.attempt = $3 AND r.status = 'RUNNING'
-        AND s.tenant_id = r.tenant_id AND s.id = r.session_id AND s.deleted_at IS NULL
-      RETURNING r.tenant_id, r.assistant_message_id, r.cancel_requested_at)
-    UPDATE messages m SET content = $4, updated_at = clock_timestamp() FROM beat
-    WHERE m.tenant_id = beat.tenant_id AND m.id = beat.assistant_message_id
-    RETURNING beat.cancel_requested_at AS "cancelRequestedAt"`,
-}
-
 const markBegun: Statement = {
   name: 'run-mark-begun',
   text: `UPDATE runs r SET has_begun = true, updated_at = clock_timestamp(),
@@ -64,14 +52,19 @@ const markBegun: Statement = {
     WHERE r.tenant_id = $1 AND r.id = $2 AND r.attempt = $3 AND r.status = 'RUNNING' RETURNING r.id`,
 }
 
-/** Answers one claimed run from the first event to the last. Gives the run anew where it is to go on at once. */
+/** What comes after an answer: the run anew, where it is to go on at once, and whether others wait that may now begin. */
+export type Answered = { next: Claimed | null; mayWait: boolean }
+
+export const lookAgain: Answered = { next: null, mayWait: true }
+
+/** Answers one claimed run from the first event to the last. */
 export async function answer(
   dependencies: AnswerDependencies,
-  { run, revision }: Claimed,
+  claimed: Claimed,
   aborting: AbortController,
-): Promise<Claimed | null> {
-  const { config, database, claims, context, feed, titles, summaries, atTurnEnd, log } = dependencies
-  const db = database.forTenant(run.tenantId)
+): Promise<Answered> {
+  const { run, revision } = claimed
+  const { config, claims, beats, context, feed, titles, summaries, atTurnEnd, log } = dependencies
   const stop = (reason: StopReason) => aborting.abort(reason)
   const reply = createReply({
     feed,
@@ -83,32 +76,26 @@ export async function answer(
     onOvertaken: () => stop('lost'),
   })
   const clock = createClock(config, stop)
-  const beating = setInterval(
-    () => {
-      void reply.flush()
-      beat(db, run, reply, clock.sinceFirstTokenMs, config.leaseMs)
-        .then((reason) => reason && stop(reason))
-        .catch((error) => log.warn({ err: error, runId: run.id }, 'a checkpoint failed'))
-    },
-    Math.min(config.checkpointMs, config.leaseMs / 3),
-  )
+  const keeping = beats.keep({ run, reply, clock, stop })
   let failure: unknown
-  let heard: Heard = { sent: null, hasBegun: false }
+  let heard: Heard = { sent: null, hasBegun: false, isTaken: false }
   try {
     void reply.flush()
     // A run that waited in a session that was deleted meanwhile ends here, before it costs anything.
     if (revision === null) stop('lost')
     else
-      heard = await hear(dependencies, run, aborting, (part) => {
+      heard = await hear(dependencies, claimed, keeping, aborting, (part) => {
         if (part.type !== 'start') clock.partCame(part.type === 'text-delta')
         reply.take(part)
       })
   } catch (error) {
     if (error instanceof QuotaError) log.info({ runId: run.id }, 'a run failed: a quota is used up')
+    else if (error instanceof ModelUnavailableError)
+      log.info({ runId: run.id }, 'a run failed: its model may not be used')
     else log.error({ err: error, runId: run.id }, 'a run failed')
     failure = error
   } finally {
-    clearInterval(beating)
+    keeping.leave()
     clock.stop()
     await reply.flush()
   }
@@ -122,72 +109,96 @@ export async function answer(
   }
   // Nothing of it was told: whoever takes it next, this node when it is back or another one, begins anew.
   if (reason === 'shutdown' && !heard.hasBegun && ending.status === 'INTERRUPTED') {
-    await claims.release(run)
-    return null
+    // Somebody may have asked for its end meanwhile.
+    if (!(await claims.release(run))) await persist(() => finish(dependencies, run, ending, null))
+    return lookAgain
   }
   const called = pendingCalls(ending, heard.sent?.tools ?? [])
   const { sent } = heard
+  if (reply.error?.isUnreached && !heard.isTaken)
+    dependencies.models.foundDown(dependencies.models.resolve(run.model).provider.name)
   const mayGoOn = sent !== null && run.toolRounds < config.maxToolRounds
   const pending = mayGoOn ? await persist(() => withOwnResults(dependencies, run, sent, called)) : called
   const ended = await persist(() => finish(dependencies, run, ending, pending))
   if (sent) context.learn(run.model, sent, reply.usage.inputTokens)
-  if (ended?.status === 'REQUIRES_ACTION' && isAnswered(pending))
-    return persist(() => goOn(dependencies, ended))
-  if (ended?.status !== 'COMPLETED') return null
-  titles.offer(ended)
-  if (sent?.wantsSummary) summaries.offer(ended)
-  return null
+  if (!ended) return lookAgain
+  const { run: now, mayWait } = ended
+  if (now.status === 'REQUIRES_ACTION' && pending && isAnswered(pending))
+    return { next: await persist(() => goOn(dependencies, now)), mayWait }
+  if (now.status !== 'COMPLETED') return { next: null, mayWait }
+  titles.offer(now)
+  if (sent?.wantsSummary) summaries.offer(now)
+  return { next: null, mayWait }
 }
 
-/** A reply whose provider told nothing, as of one that was cut short, is reckoned, so that it is not had for nothing. */
-async function usageOf(context: ContextBuilder, run: Run, reply: Reply, { sent, hasBegun }: Heard) {
-  if (!sent || !hasBegun || reply.usage !== noUsage) return reply.usage
+/**
+ * A reply whose provider told nothing, as of one that was cut short, is reckoned from when the provider had the request,
+ * so that what it read and thought before the first word is not had for nothing.
+ */
+async function usageOf(context: ContextBuilder, run: Run, reply: Reply, { sent, isTaken }: Heard) {
+  if (!sent || !isTaken || reply.usage !== noUsage) return reply.usage
   const calls = reply.toolCalls.map(({ arguments: values }) => JSON.stringify(values))
   return context.estimate(run.model, sent, reply.text + calls.join(''))
 }
 
-type Heard = { sent: Context | null; hasBegun: boolean }
+/** `isTaken`: the provider had the request, and did not just refuse it. */
+type Heard = { sent: Context | null; hasBegun: boolean; isTaken: boolean }
 
 /** Asks the model and hands on what it says; stops where the run is another's meanwhile. */
 async function hear(
-  { config, database, models, context, quotas }: AnswerDependencies,
-  run: Run,
+  { config, database, models, requireAllowed, context, quotas }: AnswerDependencies,
+  { run, read }: Claimed,
+  { isHeld }: Pick<Keeping, 'isHeld'>,
   aborting: AbortController,
   take: (part: ModelPart) => void,
 ): Promise<Heard> {
   const db = database.forTenant(run.tenantId)
   const { provider, model } = models.resolve(run.model)
-  // What others used meanwhile counts: a send is checked long before, where it waits in line or goes on with tools.
-  const [sent] = await persist(() => Promise.all([context.build(db, run), quotas.require(db, run.userId)]))
+  // What others used meanwhile counts, and what an admin forbade: a send is checked before, where it waits in line or goes
+  // on with tools long before.
+  const requireRoom = async () => {
+    if (!read) await quotas.require(db, run.userId)
+    else if (read.excess) throw read.excess
+  }
+  const [sent] = await persist(() =>
+    Promise.all([context.build(db, run, read?.scene), requireRoom(), requireAllowed(db, run.model)]),
+  )
   const { messages, parameters, tools } = sent
   const asked = { messages, parameters, model, tools: tools.map(toDefinition) }
   let hasBegun = false
+  let hasThought = false
+  let isTaken = false
   // Another node must not begin anew with what readers have seen the beginning of.
   const takeFirst = async (part: ModelPart) => {
     hasBegun = true
-    const isLost = await persist(() => isTaken(db, run, part))
+    const isLost = await persist(() => isLostAt(db, run, part))
     if (isLost) aborting.abort('lost' satisfies StopReason)
     else take(part)
     return !isLost
   }
-  await callModel(provider, asked, aborting.signal, config, (part) => {
+  const mayCall = () => persist(async () => isHeld())
+  await callModel(provider, asked, aborting.signal, config, mayCall, (part) => {
+    hasThought ||= part.type === 'thinking'
+    if (part.type === 'start') isTaken = true
+    else if (part.type === 'error') isTaken = hasBegun || hasThought
     if (!hasBegun && beginsReply(part)) return takeFirst(part)
     take(part)
     return true
   })
-  return { sent, hasBegun }
+  return { sent, hasBegun, isTaken: isTaken || hasBegun || hasThought }
 }
 
-/** Ends the run, or lets go of it where its reply calls tools. */
+/** Ends the run, or lets go of it where its reply calls tools; `pending` null: it may not go on. */
 async function finish(
   { config, changes, database }: AnswerDependencies,
   run: Run,
   ending: Ending,
-  pending: readonly PendingToolCall[],
-): Promise<Run | null> {
+  pending: readonly PendingToolCall[] | null,
+): Promise<Ended | null> {
   const db = database.forTenant(run.tenantId)
   const end = (changed?: Partial<Ending>) =>
     endRunOnce(changes, db, run, ['RUNNING'], { ...ending, ...changed })
+  if (!pending) return end({ status: 'CANCELLED', finishReason: 'CANCELLED' })
   if (pending.length === 0) return end()
   if (run.toolRounds >= config.maxToolRounds) {
     const message = `The model asked for tools more than ${config.maxToolRounds} times within one reply; no more is allowed (RUN_MAX_TOOL_ROUNDS).`
@@ -196,7 +207,7 @@ async function finish(
   const timeoutMs = isAnswered(pending) ? goOnWithinMs : config.actionTimeoutMs
   const paused = await pauseRunOnce(changes, db, run, ending, { pending, timeoutMs })
   // A wish to cancel that came with the last word: what has ended has ended, what would wait does not.
-  return paused ?? end({ status: 'CANCELLED', finishReason: 'CANCELLED' })
+  return paused ? { run: paused, mayWait: true } : end({ status: 'CANCELLED', finishReason: 'CANCELLED' })
 }
 
 /** Whoever asks waits no longer than this for a run whose node stopped before it went on. */
@@ -207,23 +218,9 @@ const toDefinition = ({ name, description, parameters }: AgentTool) => ({ name, 
 const beginsReply = ({ type }: ModelPart) => type === 'text-delta' || type.startsWith('tool-call')
 
 /** Stores that something of the reply is about to be told; whether the run is another's meanwhile, or has ended. */
-async function isTaken(db: TenantDatabase, run: Run, { type }: ModelPart): Promise<boolean> {
+async function isLostAt(db: TenantDatabase, run: Run, { type }: ModelPart): Promise<boolean> {
   const rows = await db.sql(markBegun, [run.tenantId, run.id, run.attempt, type === 'text-delta'])
   return rows.length === 0
-}
-
-/** Stores the text so far and renews the lease; tells why the run must stop, if it must. */
-async function beat(
-  db: TenantDatabase,
-  run: Run,
-  reply: Reply,
-  sinceFirstTokenMs: number | null,
-  leaseMs: number,
-): Promise<StopReason | null> {
-  const values = [run.tenantId, run.id, run.attempt, reply.text, sinceFirstTokenMs, leaseMs]
-  const [row] = await db.sql<{ cancelRequestedAt: Date | null }>(beatRun, values)
-  if (!row) return 'lost'
-  return row.cancelRequestedAt ? 'cancelled' : null
 }
 
 /** What must not be lost to a database that is away for a moment; after the lease the sweep takes over. */

@@ -15,8 +15,10 @@ import type { Messages } from '../messages/service.ts'
 import type { ModelCatalog } from '../models/service.ts'
 import type { Quotas } from '../quotas/service.ts'
 import type { Changes } from '../sessions/changes.ts'
+import type { LostChanges } from '../sessions/lost-changes.ts'
 import type { Sessions } from '../sessions/service.ts'
 import type { Templates } from '../templates/service.ts'
+import { createBeats } from './beats.ts'
 import { createClaims } from './claims.ts'
 import { createEngine } from './engine.ts'
 import { createHints } from './hints.ts'
@@ -41,6 +43,7 @@ type Dependencies = {
   log: Log
   broker: Broker
   feed: Feed
+  lostChanges: LostChanges
   rates: Rates
   catalog: ModelCatalog
   templates: Templates
@@ -59,16 +62,25 @@ export function createRunServices({ config, broker, catalog, rates, isOnlyNode, 
   const base = { database, changes, models, quotas, jobs, log }
   const { messageMaxLength } = config.sessions
   const claims = createClaims({ database, changes, config: config.runs, nodeId: randomUUID() })
+  const beats = createBeats({ config: config.runs, database, log })
   const hints = createHints({ broker, log })
   const titles = createTitles({ config: config.sessions, ...base })
-  const { summaries, memoryTools, atTurnEnd, templates } = given
-  const replying = { claims, hints, context, titles, summaries, memoryTools, atTurnEnd }
-  const engine = createEngine({ config: config.runs, ...base, feed, ...replying })
+  const { summaries, memoryTools, atTurnEnd, templates, lostChanges } = given
+  const replying = { claims, beats, hints, context, titles, summaries, memoryTools, atTurnEnd }
+  const { requireAllowed } = catalog
+  const engine = createEngine({ config: config.runs, ...base, requireAllowed, feed, ...replying })
   hints.start({ onWaiting: engine.takeWaiting, onCancel: engine.cancel })
   const recovery = createRecovery({ config: config.runs, database, changes, feed, engine, log, isOnlyNode })
-  const sendRate = rates.limit('send', config.rates.sends, { what: 'sends', setting: 'SENDS_PER_MINUTE' })
-  const turns = createTurns({ messages, models: catalog, claims, context, sendRate })
-  const runs = createRuns({ sessions, changes, feed, engine, hints })
+  const sendRates = {
+    ofUser: rates.limit('send', config.rates.sends, { what: 'sends', setting: 'SENDS_PER_MINUTE' }),
+    ofTenant: rates.limit('tenant-send', config.rates.sendsOfTenant, {
+      what: 'sends of the tenant',
+      setting: 'SENDS_PER_MINUTE_PER_TENANT',
+    }),
+  }
+  const { titleMaxLength } = config.sessions
+  const turns = createTurns({ titleMaxLength, messages, models: catalog, claims, context, quotas, sendRates })
+  const runs = createRuns({ sessions, changes, feed, lostChanges, engine, hints })
   const asking = { config: config.sessions, sessions, turns, runs, changes, engine, quotas }
   return {
     services: {

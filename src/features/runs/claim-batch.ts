@@ -26,7 +26,7 @@ const claimRuns: Statement = {
       SELECT r.id, o.place, r.user_id, row_number() OVER (PARTITION BY r.user_id ORDER BY o.place) AS of_user
       FROM unnest($2::uuid[]) WITH ORDINALITY AS o (id, place)
       JOIN runs r ON r.tenant_id = $1 AND r.id = o.id
-      WHERE r.status = 'QUEUED' AND ${isNextIn('r.session_id')}
+      WHERE r.status = 'QUEUED' AND r.cancel_requested_at IS NULL AND ${isNextIn('r.session_id')}
     ), fitting AS (
       SELECT t.id, row_number() OVER (ORDER BY t.place) AS of_tenant FROM turn t
       WHERE t.of_user + ${userHas('$1', 't.user_id')} <= $5

@@ -1,9 +1,20 @@
 import type { Config } from '../../config.ts'
-import type { Database, Run, Sql, Statement } from '../../db/client.ts'
+import { type Database, isMissing, type Run, type Sql, type Statement, type Step } from '../../db/client.ts'
+import { rowsOf } from '../../db/steps.ts'
 import { LimitError } from '../../lib/errors.ts'
 import type { Changes } from '../sessions/changes.ts'
 import { type ClaimBatch, createClaimBatch } from './claim-batch.ts'
-import { isNextIn, lanesOf, leaseEnd, lockRoom, tenantHas, tryRoom, userHas } from './room.ts'
+import {
+  hasRoom,
+  isNextIn,
+  lanesOf,
+  leaseEnd,
+  lockEnds,
+  lockRoom,
+  tenantHas,
+  tryRoom,
+  userHas,
+} from './room.ts'
 import { type Claimed, type RunPlace, runColumns, runQueued, runStarted } from './rows.ts'
 
 /**
@@ -13,10 +24,13 @@ import { type Claimed, type RunPlace, runColumns, runQueued, runStarted } from '
  */
 export type Claims = {
   /**
-   * Stores a run, in a transaction that holds its session's lock: claimed by this node already where its turn is now,
-   * as it mostly is, else waiting. Throws a `LimitError` where its session has no place in the line left.
+   * Stores a run, in a transaction that holds its session's lock and has stored its messages: claimed by this node already
+   * where its turn is now, as it mostly is, else waiting. Where its session has no place in the line left, the transaction
+   * fails; `refusalOf` tells that.
    */
-  store(sql: Sql, run: NewRun): Promise<Run>
+  storing(run: NewRun): [room: Step<unknown>, run: Step<Run | null>]
+  /** The `LimitError` that a failed transaction stands for where no place was left; any other error as it is. */
+  refusalOf(error: unknown): unknown
   /** Goes on with a paused run, in a transaction that holds its session's lock: claimed by this node, or next in line. */
   resume(sql: Sql, run: Resumption): Promise<Run | null>
   /** Takes a waiting run for this node, if it is its turn, and tells it. */
@@ -28,8 +42,8 @@ export type Claims = {
    * known to be gone, without waiting for its lease to run out.
    */
   takeOver(run: Run, options: { isCertain: boolean }): Promise<Claimed | null>
-  /** Lets go of a claim before anything of the reply was told, and tells that. */
-  release(run: Run): Promise<void>
+  /** Lets go of a claim before anything of the reply was told, and tells that; false where the run is to be cancelled. */
+  release(run: Run): Promise<boolean>
   /** Claims nothing from now on. */
   close(): void
   /** Waiting runs whose turn it may be, in fair order; of one tenant, or of all. */
@@ -41,10 +55,13 @@ export type NewRun = Pick<
   'tenantId' | 'id' | 'sessionId' | 'userId' | 'model' | 'userMessageId' | 'assistantMessageId'
 > & {
   parameters: object
-  /** The documents that it may draw on; those of its session where absent. */
-  documentIds?: readonly string[] | undefined
+  /** For its replies alone; those of the session and the agent where null. */
+  contextPolicy: object | null
+  tools: object | null
+  /** The documents that it may draw on; those of its session where null. */
+  documentIds: readonly string[] | null
   /** Before all that wait in its session. */
-  isFirst?: boolean
+  isFirst: boolean
 }
 
 /** `attempt` is the one that was paused; `assistantMessageId` is the reply that comes next. */
@@ -58,7 +75,9 @@ const maxAttempts = 3
 /** Candidates that `waiting` gives at most. */
 export const waitingAtMost = 50
 
-// What is settled is settled once: without MATERIALIZED the counts are made anew wherever they are named.
+// What is settled is settled once: without MATERIALIZED the counts are made anew wherever they are named. In a full line
+// there is no rank, which the column does not take: what was stored before goes with it. A session that was not there
+// for its messages has no run either.
 const insertRun: Statement = {
   name: 'run-insert',
   text: `WITH line AS (
@@ -68,23 +87,26 @@ const insertRun: Statement = {
         AND o.status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION')
     ), now AS MATERIALIZED (
       SELECT queued, CASE WHEN $13 THEN coalesce(first, 1) - 1 ELSE coalesce(last, 0) + 1 END AS rank,
-        $9::text IS NOT NULL AND open = 0 AND ${userHas('$1', '$4')} < $10 AND ${tenantHas('$1')} < $11 AS is_turn
+        $9::text IS NOT NULL AND ${hasRoom} AND open = 0 AND ${userHas('$1', '$4')} < $10
+          AND ${tenantHas('$1')} < $11 AS is_turn
       FROM line)
     INSERT INTO runs AS r (tenant_id, id, session_id, user_id, model, parameters, user_message_id,
-      assistant_message_id, document_ids, queue_rank, status, node_id, attempt, started_at, lease_until)
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $15::jsonb, rank,
+      assistant_message_id, document_ids, context_policy, tools, queue_rank, status, node_id, attempt, started_at,
+      lease_until)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $15::jsonb, $16::jsonb, $17::jsonb,
+      CASE WHEN is_turn OR queued < $12 THEN rank END,
       (CASE WHEN is_turn THEN 'RUNNING' ELSE 'QUEUED' END)::"RunStatus",
       CASE WHEN is_turn THEN $9 END, is_turn::int, CASE WHEN is_turn THEN clock_timestamp() END,
       CASE WHEN is_turn THEN ${leaseEnd('$14')} END
-    FROM now WHERE is_turn OR queued < $12
+    FROM now WHERE EXISTS (SELECT FROM messages m WHERE m.tenant_id = $1 AND m.id = $8)
     RETURNING ${runColumns}`,
 }
 
-const resumeRun: Statement = {
+const resumeStatement: Statement = {
   name: 'run-resume',
   text: `WITH now AS MATERIALIZED (
       SELECT coalesce(min(o.queue_rank), 1) - 1 AS rank,
-        $6::text IS NOT NULL AND ${userHas('$1', '$3')} < $7 AND ${tenantHas('$1')} < $8 AS is_turn
+        $6::text IS NOT NULL AND ${hasRoom} AND ${userHas('$1', '$3')} < $7 AND ${tenantHas('$1')} < $8 AS is_turn
       FROM runs o WHERE o.tenant_id = $1 AND o.session_id = $10 AND o.status = 'QUEUED')
     UPDATE runs r SET status = (CASE WHEN is_turn THEN 'RUNNING' ELSE 'QUEUED' END)::"RunStatus",
       node_id = CASE WHEN is_turn THEN $6 END, attempt = attempt + is_turn::int, has_begun = false,
@@ -113,7 +135,7 @@ const claiming = (name: string, condition: string): Statement => ({
 
 const claimRun = claiming(
   'run-claim',
-  `r.status = 'QUEUED' AND ${isNextIn('$8')} AND ${userHas('$1', '$7')} < $5 AND ${tenantHas('$1')} < $6`,
+  `r.status = 'QUEUED' AND r.cancel_requested_at IS NULL AND ${isNextIn('$8')} AND ${userHas('$1', '$7')} < $5 AND ${tenantHas('$1')} < $6`,
 )
 
 const takeOverRun = claiming(
@@ -128,7 +150,8 @@ const releaseRun: Statement = {
       UPDATE runs r SET status = 'QUEUED', node_id = NULL, lease_until = NULL,
         started_at = CASE WHEN r.tool_rounds > 0 THEN r.started_at END,
         updated_at = clock_timestamp()
-      WHERE r.tenant_id = $1 AND r.id = $2 AND r.attempt = $3 AND r.status = 'RUNNING' RETURNING r.*
+      WHERE r.tenant_id = $1 AND r.id = $2 AND r.attempt = $3 AND r.status = 'RUNNING'
+        AND r.cancel_requested_at IS NULL RETURNING r.*
     ), told AS (
       UPDATE sessions s SET revision = revision + 1 FROM released r
       WHERE s.tenant_id = r.tenant_id AND s.id = r.session_id AND s.deleted_at IS NULL RETURNING s.revision
@@ -168,11 +191,8 @@ export function createClaims({ database, changes, config, nodeId }: Dependencies
   const claimBatch = createClaimBatch({ database, changes, config, nodeId })
   let isClosed = false
 
-  /** This node, where it may let a run of this user begin now. */
-  async function nodeWithRoom(sql: Sql, tenantId: string, userId: string) {
-    const [room] = await sql<{ isLocked: boolean }>(tryRoom, [tenantId, userId, lanes])
-    return room?.isLocked && !isClosed ? nodeId : null
-  }
+  /** This node, where it still lets runs begin. */
+  const claimant = () => (isClosed ? null : nodeId)
 
   /** Moves a run by one statement, which gives the run and the new revision of its session, and tells it. */
   const move = (
@@ -190,26 +210,31 @@ export function createClaims({ database, changes, config, nodeId }: Dependencies
     })
 
   return {
-    async store(sql, run) {
+    storing(run) {
       const { tenantId, id, sessionId, userId, model, parameters, userMessageId, assistantMessageId } = run
-      const nodeId = await nodeWithRoom(sql, tenantId, userId)
       const row = [tenantId, id, sessionId, userId, model, parameters, userMessageId, assistantMessageId]
       const limits = [perUser, perTenant - lanes + 1, queuedPerSession]
-      const documentIds = run.documentIds ? JSON.stringify(run.documentIds) : null
-      const place = [run.isFirst ?? false, leaseMs]
-      const [stored] = await sql<Run>(insertRun, [...row, nodeId, ...limits, ...place, documentIds])
-      if (!stored)
-        throw new LimitError(
-          `The session has ${queuedPerSession} messages that wait for an answer; no more are allowed (RUNS_QUEUED_PER_SESSION).`,
-          queuedPerSession,
-        )
-      return stored
+      const extras = [run.documentIds, run.contextPolicy, run.tools].map(
+        (json) => json && JSON.stringify(json),
+      )
+      const values = [...row, claimant(), ...limits, run.isFirst, leaseMs, ...extras]
+      const read = ([stored]: Run[]) => stored ?? null
+      return [tryRoom(tenantId, userId, lanes), { statement: insertRun, values, read }]
+    },
+    refusalOf(error) {
+      if (!isMissing(error, 'runs', 'queue_rank')) return error
+      return new LimitError(
+        `The session has ${queuedPerSession} messages that wait for an answer; no more are allowed (RUNS_QUEUED_PER_SESSION).`,
+        queuedPerSession,
+      )
     },
     async resume(sql, { tenantId, id, sessionId, userId, attempt, assistantMessageId }) {
-      const nodeId = await nodeWithRoom(sql, tenantId, userId)
       const limits = [perUser, perTenant - lanes + 1, leaseMs]
-      const values = [tenantId, id, userId, attempt, assistantMessageId, nodeId, ...limits, sessionId]
-      const [resumed] = await sql<Run>(resumeRun, values)
+      const values = [tenantId, id, userId, attempt, assistantMessageId, claimant(), ...limits, sessionId]
+      const [, [resumed]] = await sql.pipeline([
+        tryRoom(tenantId, userId, lanes),
+        rowsOf<Run>(resumeStatement, values),
+      ])
       return resumed ?? null
     },
     async claim(place) {
@@ -229,11 +254,16 @@ export function createClaims({ database, changes, config, nodeId }: Dependencies
       return move(takeOverRun, run, [run.id, nodeId, leaseMs, run.attempt, isCertain], runStarted)
     },
     async release(run) {
-      await move(releaseRun, run, [run.id, run.attempt], runQueued)
+      return (await move(releaseRun, run, [run.id, run.attempt], runQueued)) !== null
     },
     close() {
       isClosed = true
     },
-    waiting: (tenantId) => database.system.sql<RunPlace>(findWaiting, [tenantId, perUser, perTenant]),
+    async waiting(tenantId) {
+      const values = [tenantId, perUser, perTenant]
+      if (tenantId === null) return database.system.sql<RunPlace>(findWaiting, values)
+      const look = rowsOf<RunPlace>(findWaiting, values)
+      return [...(await database.system.sql.pipeline([lockEnds(tenantId), look]))[1]]
+    },
   }
 }

@@ -1,20 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Run } from '../../db/client.ts'
 import { createCoalesced } from '../../lib/async.ts'
-import { type AnswerDependencies, answer } from './answer.ts'
+import { type AnswerDependencies, answer, lookAgain } from './answer.ts'
 import { waitingAtMost } from './claims.ts'
 import type { Hints } from './hints.ts'
 import type { StopReason } from './outcome.ts'
 import { goOn, isAnswered } from './own-tools.ts'
-import type { PendingToolCall } from './pausing.ts'
 import type { Claimed, RunPlace } from './rows.ts'
+import type { PendingToolCall } from './settling.ts'
 
 export type Engine = {
   /**
-   * Begins with a run that was stored as claimed by this node, with the revision of that commit, or looks whose turn it
-   * is. Resolves at once, but where the node stops, when the run is let go of.
+   * Begins with a run that was stored as claimed by this node, or looks whose turn it is. Resolves at once, but where the
+   * node stops, when the run is let go of.
    */
-  offer(run: Run, revision: number): Promise<void>
+  offer(stored: Claimed): Promise<void>
   /** Takes every waiting run whose turn it is, of one tenant, or of all. */
   takeWaiting(tenantId: string | null): Promise<void>
   /** Begins anew with a run whose node is gone. False where that may not be, or somebody else was first. */
@@ -51,13 +51,13 @@ export function createEngine(dependencies: Dependencies): Engine {
     const ended = answer(dependencies, claimed, aborting)
       .catch((error) => {
         log.error({ err: error, runId: run.id }, 'a run ended badly; the sweep will mark it')
-        return null
+        return lookAgain
       })
-      .then((next): Promise<void> | undefined => {
+      .then(({ next, mayWait }): Promise<void> | undefined => {
         working.delete(run.id)
         if (next) return begin(next)
         if (isStopping) hints.waiting(run.tenantId)
-        else look(run.tenantId)
+        else if (mayWait) look(run.tenantId)
       })
     working.set(run.id, { ended, stop: (reason) => aborting.abort(reason) })
     if (isStopping) aborting.abort('shutdown')
@@ -113,10 +113,11 @@ export function createEngine(dependencies: Dependencies): Engine {
   }
 
   return {
-    async offer(run, revision) {
+    async offer(stored) {
+      const { run } = stored
       const failed = (error: unknown) =>
         log.error({ err: error, runId: run.id }, 'a run could not be let go of')
-      if (run.status === 'RUNNING' && !isStopping) return void begin({ run, revision })
+      if (run.status === 'RUNNING' && !isStopping) return void begin(stored)
       if (!isStopping) return look(run.tenantId)
       // Stored while this node began to stop: another one, or this one when it is back, has the turn.
       if (run.status === 'RUNNING') await claims.release(run).catch(failed)

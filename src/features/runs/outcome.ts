@@ -1,7 +1,7 @@
 import { ParleyError } from '../../lib/errors.ts'
 import type { ProviderError } from '../../llm/provider.ts'
-import type { Ending } from './ending.ts'
 import type { Reply } from './reply.ts'
+import type { Ending } from './settling.ts'
 
 /** Why a reply was stopped before the model ended it. `lost`: the run or its session is gone from under it. */
 export type StopReason = 'cancelled' | 'shutdown' | 'lost' | 'full' | 'first-token' | 'stall' | 'duration'
@@ -22,7 +22,10 @@ const providerCodes: Record<ProviderError['kind'], string> = {
 
 type Outcome = Omit<Ending, 'cost'>
 
-/** How the run ends, from what the reply holds and why it stopped. A model that had ended by itself wins over a stop. */
+/**
+ * How the run ends, from what the reply holds and why it stopped. A model that had ended by itself wins over a stop, but
+ * for a run that is lost: nothing comes of what it called.
+ */
 export function outcomeOf(reply: Reply, reason: StopReason | null, failure: unknown): Outcome {
   const base = { text: reply.text, toolCalls: reply.toolCalls, usage: reply.usage, error: null }
   const failed = (error: Ending['error']): Outcome => ({
@@ -33,11 +36,11 @@ export function outcomeOf(reply: Reply, reason: StopReason | null, failure: unkn
   })
   if (failure) return failed(failureOf(failure))
   if (reply.error) return failed({ code: providerCodes[reply.error.kind], message: reply.error.message })
+  if (reason === 'lost') return { ...base, status: 'CANCELLED', finishReason: 'CANCELLED' }
   if (reply.finishReason && reply.finishReason !== 'CANCELLED')
     return { ...base, status: 'COMPLETED', finishReason: reply.finishReason }
   if (reason === 'shutdown') return { ...base, status: 'INTERRUPTED', finishReason: 'OTHER' }
-  if (reason === 'cancelled' || reason === 'lost')
-    return { ...base, status: 'CANCELLED', finishReason: 'CANCELLED' }
+  if (reason === 'cancelled') return { ...base, status: 'CANCELLED', finishReason: 'CANCELLED' }
   if (reason === 'full') return { ...base, status: 'COMPLETED', finishReason: 'LENGTH' }
   return failed({
     code: 'MODEL_UNAVAILABLE',

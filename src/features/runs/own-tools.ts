@@ -1,25 +1,30 @@
 import type { Database, Run } from '../../db/client.ts'
 import { ValidationError } from '../../lib/errors.ts'
 import type { Context } from '../context/service.ts'
+import { RunLostError } from '../memory/store.ts'
 import type { MemoryTools } from '../memory/tools.ts'
 import type { Changes } from '../sessions/changes.ts'
 import type { Claims } from './claims.ts'
-import { isOpen, type PendingToolCall } from './pausing.ts'
+import { isOpen } from './pausing.ts'
 import { ownResult, resumeRun } from './resuming.ts'
 import type { Claimed } from './rows.ts'
+import type { PendingToolCall } from './settling.ts'
 
 /** Calls of one reply that the server carries out; RUN_MAX_TOOL_ROUNDS bounds how many replies a run has. */
 const maxOwnCalls = 10
 
-/** The calls with the results of those that the server carries out itself: nobody is asked for these. */
+/**
+ * The calls with the results of those that the server carries out itself: nobody is asked for these. Null where the run
+ * is another's meanwhile, or is to end.
+ */
 export async function withOwnResults(
   { database, memoryTools }: { database: Database; memoryTools: MemoryTools },
   run: Run,
   { tools, personId }: Context,
   pending: readonly PendingToolCall[],
-): Promise<PendingToolCall[]> {
+): Promise<PendingToolCall[] | null> {
   const db = database.forTenant(run.tenantId)
-  const place = { sessionId: run.sessionId, personId }
+  const place = { sessionId: run.sessionId, personId, run }
   const answered: PendingToolCall[] = []
   let calls = 0
   for (const call of pending) {
@@ -29,11 +34,18 @@ export async function withOwnResults(
       continue
     }
     calls += 1
-    const result =
-      calls > maxOwnCalls
-        ? JSON.stringify({ error: `No more than ${maxOwnCalls} calls of these tools are made in one reply.` })
-        : await memoryTools.call(db, place, call)
-    answered.push({ ...call, result })
+    try {
+      const result =
+        calls > maxOwnCalls
+          ? JSON.stringify({
+              error: `No more than ${maxOwnCalls} calls of these tools are made in one reply.`,
+            })
+          : await memoryTools.call(db, place, call)
+      answered.push({ ...call, result })
+    } catch (error) {
+      if (error instanceof RunLostError) return null
+      throw error
+    }
   }
   return answered
 }

@@ -7,6 +7,8 @@ import { createBatch } from '../../lib/batch.ts'
 import { check, modelId, modelParameters, text } from '../../lib/checks.ts'
 import { contextPolicy } from '../../lib/context-policy.ts'
 import type { ContextBuilder, Preview } from '../context/service.ts'
+import { maxDocuments } from '../sessions/checks.ts'
+import { requireDocuments } from '../sessions/documents.ts'
 import type { Sessions } from '../sessions/service.ts'
 import type { Turns } from './turn.ts'
 
@@ -30,6 +32,7 @@ export function createPreviews({ config, sessions, turns, context }: Dependencie
     model: modelId.nullish(),
     parameters: modelParameters.nullish(),
     contextPolicy: contextPolicy.nullish(),
+    documentIds: z.array(z.uuid()).max(maxDocuments, `has more than ${maxDocuments} entries`).nullish(),
   })
 
   const messages = createBatch<Viewer, string, Message>(async (viewer, ids) => {
@@ -40,15 +43,17 @@ export function createPreviews({ config, sessions, turns, context }: Dependencie
 
   return {
     async preview(viewer, sessionId, asked) {
-      const { content, ...given } = check(input, asked)
+      const { content, documentIds: named, ...given } = check(input, asked)
       const session = await sessions.require(viewer, sessionId, 'EDITOR')
       const { model, parameters } = await turns.settle(viewer, session, {
         ...given,
         content: content ?? null,
       })
       const { userId, db } = viewer
+      const documentIds = named ? await requireDocuments(db.sql, viewer, named) : null
       const policy = given.contextPolicy ?? null
-      return context.preview(db, { sessionId, userId, content: content ?? null, model, parameters, policy })
+      const sending = { sessionId, userId, content: content ?? null, model, parameters, policy, documentIds }
+      return context.preview(db, sending)
     },
     messageOf: async (viewer, messageId) => (await messages(viewer, messageId)) ?? null,
   }

@@ -3,9 +3,10 @@ import type { Database, Run, Statement } from '../../db/client.ts'
 import type { Feed } from '../../realtime/feed.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Changes } from '../sessions/changes.ts'
-import { type Ending, endRunOnce, noUsage } from './ending.ts'
+import { endRunOnce } from './ending.ts'
 import type { Engine } from './engine.ts'
 import { runColumns } from './rows.ts'
+import { type Ending, noUsage } from './settling.ts'
 
 export type Recovery = {
   /** Goes on with what nobody works on any more, or ends it, and takes what waits; then again and again until `stop`. */
@@ -23,13 +24,14 @@ const findAbandoned: Statement = {
       AND r.id <> ALL($2) ORDER BY r.id LIMIT ${batchSize}`,
 }
 
-// Whoever asks for the end of a paused run brings it about at once, unless that node dies on the way.
+// Whoever asks for the end of a paused or waiting run brings it about at once, unless that node dies on the way.
 const findOverdue: Statement = {
   name: 'run-overdue',
   text: `SELECT ${runColumns}, r.cancel_requested_at IS NULL AND s.deleted_at IS NULL AS "isExpired"
     FROM runs r JOIN sessions s ON s.tenant_id = r.tenant_id AND s.id = r.session_id
     WHERE r.status = 'REQUIRES_ACTION' AND (r.action_expires_at < clock_timestamp()
-      OR r.cancel_requested_at IS NOT NULL OR s.deleted_at IS NOT NULL)
+        OR r.cancel_requested_at IS NOT NULL OR s.deleted_at IS NOT NULL)
+      OR r.status = 'QUEUED' AND r.cancel_requested_at IS NOT NULL
     ORDER BY r.id LIMIT ${batchSize}`,
 }
 
@@ -112,7 +114,7 @@ export function createRecovery({
       const runs = await sql<Run & { isExpired: boolean }>(findOverdue, [])
       for (const { isExpired, ...run } of runs) {
         if (isExpired && (await engine.goOn(run))) continue
-        await end(run, 'REQUIRES_ACTION', isExpired ? expired : cancelled)
+        await end(run, run.status, isExpired ? expired : cancelled)
       }
       if (runs.length < batchSize) return
     }

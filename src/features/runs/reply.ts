@@ -4,11 +4,12 @@ import type { TurnEnd } from '../../lib/turn.ts'
 import type { ModelPart, ModelUsage, ProviderError, ToolCall } from '../../llm/provider.ts'
 import type { Feed, ReplyPlace } from '../../realtime/feed.ts'
 import type { ReplyEvent } from '../../realtime/feed-events.ts'
-import { noUsage } from './ending.ts'
+import { noUsage } from './settling.ts'
 
 /**
- * A reply in the making: takes the model's parts, joins text that comes within a moment into one event, and knows at
- * any time what was said so far. What the log cannot take now is told with what comes next; the reply goes on.
+ * A reply in the making: takes the model's parts, joins text that comes within a moment into one event, and pieces of a
+ * tool call's arguments likewise, and knows at any time what was said so far. What the log cannot take now is told with
+ * what comes next; the reply goes on.
  */
 export type Reply = {
   take(part: ModelPart): void
@@ -35,6 +36,7 @@ type Options = {
   feed: Feed
   place: ReplyPlace
   coalesceMs: number
+  /** Of the text and the arguments of tool calls together. */
   maxTextBytes: number
   atTurnEnd: TurnEnd
   onFull: () => void
@@ -47,6 +49,10 @@ export function createReply(options: Options): Reply {
   const { messageId } = place
   let text = ''
   let waiting = ''
+  /** Arguments that wait to be told; then no text does. */
+  let piece: { toolCallId: string; text: string } | null = null
+  /** Of the arguments that were told of each call. */
+  const argumentBytes = new Map<string, number>()
   let bytes = 0
   let flushedAtMs = 0
   let timer: NodeJS.Timeout | undefined
@@ -63,23 +69,23 @@ export function createReply(options: Options): Reply {
 
   /** Tells all that is there; without anything, it keeps the log informed of how far the reply is. */
   async function tellAll() {
+    let batch: ReplyEvent[] = []
     try {
       do {
-        if (isFlushDue) queueText()
-        const batch = queue
+        if (isFlushDue) queueWaiting()
+        batch = queue
         queue = []
-        const told = await feed.tell(place, { count, textLength: text.length }, batch).catch((error) => {
-          queue = [...batch, ...queue]
-          throw error
-        })
+        const told = await feed.tell(place, { count, textLength: text.length }, batch)
         if (told === 'overtaken') return onOvertaken()
-        queue = [...batch.slice(Math.max(told - count, 0)), ...queue]
         const isRefused = told <= count && batch.length > 0
+        batch = batch.slice(Math.max(told - count, 0))
+        if (batch.length > 0) queue = [...batch, ...queue]
         count = told
         if (isRefused) return
       } while (queue.length > 0 || isFlushDue)
     } catch {
       // The log is away: what is in the queue waits for the next call.
+      queue = [...batch, ...queue]
     } finally {
       telling = undefined
     }
@@ -90,12 +96,14 @@ export function createReply(options: Options): Reply {
     return telling
   }
 
-  function queueText() {
+  function queueWaiting() {
     isFlushDue = false
-    if (waiting === '') return
-    queue.push({ type: 'TextDelta', messageId, offset: text.length, text: waiting })
+    if (waiting === '' && piece === null) return
+    if (piece) queue.push({ type: 'ToolCallDelta', messageId, ...piece })
+    else queue.push({ type: 'TextDelta', messageId, offset: text.length, text: waiting })
     text += waiting
     waiting = ''
+    piece = null
     flushedAtMs = performance.now()
   }
 
@@ -112,23 +120,23 @@ export function createReply(options: Options): Reply {
   }
 
   function say(event: ReplyEvent) {
-    queueText()
+    queueWaiting()
     queue.push(event)
     void tell()
   }
 
-  function takeText(given: string) {
-    if (finishReason === 'LENGTH') return
-    const more = storable(given)
-    if (more === '') return
-    bytes += Buffer.byteLength(more)
-    if (bytes > maxTextBytes) {
-      finishReason = 'LENGTH'
-      onFull()
-      return
-    }
-    waiting += more
-    // The first word goes out with this turn, and so does one after a pause; only a dense stream waits to be joined.
+  /** False where the reply is full, from then on. */
+  function hasRoomFor(moreBytes: number): boolean {
+    if (finishReason === 'LENGTH') return false
+    bytes += moreBytes
+    if (bytes <= maxTextBytes) return true
+    finishReason = 'LENGTH'
+    onFull()
+    return false
+  }
+
+  /** The first word goes out with this turn, and so does one after a pause; only a dense stream waits to be joined. */
+  function planFlush() {
     if (isFlushPlanned || timer !== undefined) return
     if (performance.now() - flushedAtMs < coalesceMs) timer = setTimeout(() => void flush(), coalesceMs)
     else {
@@ -137,19 +145,40 @@ export function createReply(options: Options): Reply {
     }
   }
 
+  function takeText(given: string) {
+    const more = storable(given)
+    if (more === '' || !hasRoomFor(Buffer.byteLength(more))) return
+    if (piece) queueWaiting()
+    waiting += more
+    planFlush()
+  }
+
+  function takeArguments(toolCallId: string, more: string) {
+    const moreBytes = Buffer.byteLength(more)
+    if (!hasRoomFor(moreBytes)) return
+    argumentBytes.set(toolCallId, (argumentBytes.get(toolCallId) ?? 0) + moreBytes)
+    if (piece?.toolCallId !== toolCallId) queueWaiting()
+    piece = { toolCallId, text: (piece?.text ?? '') + more }
+    planFlush()
+  }
+
+  function takeCall(call: ToolCall) {
+    const { id, name, arguments: values } = call
+    // Some providers give the arguments only here.
+    const untold = Buffer.byteLength(JSON.stringify(values) ?? '') - (argumentBytes.get(id) ?? 0)
+    if (!hasRoomFor(Math.max(untold, 0))) return
+    toolCalls.push(call)
+    say({ type: 'ToolCallFinished', messageId, toolCallId: id, name, arguments: values as never })
+  }
+
   return {
     take(part) {
       if (part.type === 'text-delta') takeText(part.text)
       else if (part.type === 'tool-call-start')
         say({ type: 'ToolCallStarted', messageId, toolCallId: part.id, name: part.name })
-      else if (part.type === 'tool-call-delta')
-        say({ type: 'ToolCallDelta', messageId, toolCallId: part.id, text: part.text })
-      else if (part.type === 'tool-call') {
-        const call = storable(part.call)
-        const { id, name, arguments: values } = call
-        toolCalls.push(call)
-        say({ type: 'ToolCallFinished', messageId, toolCallId: id, name, arguments: values as never })
-      } else if (part.type === 'usage') usage = part.usage
+      else if (part.type === 'tool-call-delta') takeArguments(part.id, part.text)
+      else if (part.type === 'tool-call') takeCall(storable(part.call))
+      else if (part.type === 'usage') usage = part.usage
       else if (part.type === 'end') finishReason ??= finishReasons[part.finishReason]
       else if (part.type === 'error') error = part.error
     },

@@ -1,13 +1,14 @@
 import type { Message, Run, Sql, Statement } from '../../db/client.ts'
+import { runStep } from '../../db/steps.ts'
 import { invalid } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
-import { appendMessages, type Draft, messageAdded } from '../messages/append.ts'
+import { appending, type Draft, messageAdded } from '../messages/append.ts'
 import { lockMessages } from '../messages/removal.ts'
 import type { Change } from '../sessions/changes.ts'
 import { sessionUpdated } from '../sessions/rows.ts'
 import type { Claims } from './claims.ts'
-import type { PendingToolCall } from './pausing.ts'
 import { runColumns, runQueued, runStarted } from './rows.ts'
+import type { PendingToolCall } from './settling.ts'
 
 export type Resumed = { run: Run; toolMessages: Message[]; assistantMessage: Message; revision: number }
 
@@ -44,7 +45,7 @@ export async function resumeRun(
     ...results.map((result) => ({ ...result, runId: id })),
     { ...reply, runId: id, model: paused.model },
   ]
-  const { session, messages } = await appendMessages(sql, place, drafts)
+  const { session, messages } = await runStep(sql, appending(place, drafts))
   const run = await claims.resume(sql, { ...paused, assistantMessageId: reply.id })
   const assistantMessage = messages.at(-1)
   // The wish to cancel is stored without the session's lock.

@@ -6,11 +6,14 @@ import { isUniqueViolation, type Message, type Session, type Sql, type Statement
 import { check, clientKey, modelId, modelParameters, text } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { invalid, NotFoundError, ValidationError } from '../../lib/errors.ts'
+import { encodeId } from '../../lib/ids.ts'
+import { recordUnlessOwn } from '../audit/record.ts'
 import { messageColumns } from '../messages/append.ts'
 import { eraseMessages, lockMessages, messagesErasedWith, replaceMessages } from '../messages/removal.ts'
 import type { ClientKey } from '../messages/service.ts'
 import type { Quotas } from '../quotas/service.ts'
 import type { Change, Changes } from '../sessions/changes.ts'
+import { actingFor, userReference } from '../sessions/people.ts'
 import type { Sessions } from '../sessions/service.ts'
 import type { Engine } from './engine.ts'
 import type { Runs } from './service.ts'
@@ -72,12 +75,14 @@ export function createRevisions(dependencies: Dependencies): Revisions {
     messageId: z.uuid(),
     content: text({ min: 1, max: config.messageMaxLength }),
     clientId: clientKey.nullish(),
+    ...userReference,
   })
   const regenerateInput = z.object({
     messageId: z.uuid(),
     model: modelId.nullish(),
     parameters: modelParameters.nullish(),
     clientId: clientKey.nullish(),
+    ...userReference,
   })
 
   /** Does the work in a transaction that finds nothing active in its part, cancelling what is. */
@@ -141,7 +146,7 @@ export function createRevisions(dependencies: Dependencies): Revisions {
         if (!replaced.includes(target.id)) throw notInConversation()
         return turns.store(sql, viewer, session, { ...turn, replaced })
       })
-      await engine.offer(sent.run, sent.revision)
+      await engine.offer(sent)
       return sent
     } catch (error) {
       const mayBeTwin = isUniqueViolation(error) || error instanceof ValidationError
@@ -152,8 +157,9 @@ export function createRevisions(dependencies: Dependencies): Revisions {
   }
 
   return {
-    async edit(viewer, asked) {
+    async edit(asker, asked) {
       const { clientId, ...input } = check(editInput, asked)
+      const viewer = await actingFor(asker, input)
       const target = await find(viewer, input.messageId)
       const session = await requireOwn(viewer, target)
       const key = clientId ? { clientId, clientDigest: digestOf(input) } : undefined
@@ -168,8 +174,9 @@ export function createRevisions(dependencies: Dependencies): Revisions {
       const settled = await turns.settle(viewer, session, { content: input.content })
       return answerAnew(viewer, session, target, key, async () => ({ question, ...settled }))
     },
-    async regenerate(viewer, asked) {
+    async regenerate(asker, asked) {
       const { clientId, ...input } = check(regenerateInput, asked)
+      const viewer = await actingFor(asker, input)
       const target = await find(viewer, input.messageId)
       const session = await sessions.require(viewer, target.sessionId, 'EDITOR')
       const key = clientId ? { clientId, clientDigest: digestOf(input) } : undefined
@@ -189,7 +196,10 @@ export function createRevisions(dependencies: Dependencies): Revisions {
       })
     },
     async remove(viewer, messageId) {
-      const session = await requireOwn(viewer, await find(viewer, messageId))
+      const message = await find(viewer, messageId)
+      const session = await requireOwn(viewer, message)
+      // What a model said is the session's owner's.
+      const ownerId = message.authorId ?? session.userId
       const place = { tenantId: viewer.tenantId, sessionId: session.id }
       return whenQuiet<Removed>(viewer, session.id, async (sql) => {
         const titled = await lockMessages(sql, place)
@@ -199,6 +209,8 @@ export function createRevisions(dependencies: Dependencies): Revisions {
         const active = await activeIn(sql, viewer, session, { ids: messageIds })
         if (active.length > 0) return { active }
         const { session: changed, events } = await eraseMessages(sql, place, doomed, titled)
+        const target = encodeId('Message', messageId)
+        await recordUnlessOwn(sql, viewer, ownerId, { action: 'deleteMessage', target })
         return { result: { messageIds, session: changed }, events }
       })
     },

@@ -1,32 +1,11 @@
+import { actingFields } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
-import {
-  ConflictError,
-  ForbiddenError,
-  LimitError,
-  ModelUnavailableError,
-  NotFoundError,
-  QuotaError,
-  RateLimitedError,
-  ValidationError,
-} from '../../lib/errors.ts'
+import { ForbiddenError, NotFoundError, ValidationError } from '../../lib/errors.ts'
 import { encodeId } from '../../lib/ids.ts'
 import type { Removed } from './revisions.ts'
-import { sentPayload } from './schema.ts'
-
-const errors = {
-  types: [
-    ValidationError,
-    NotFoundError,
-    ForbiddenError,
-    ConflictError,
-    LimitError,
-    QuotaError,
-    RateLimitedError,
-    ModelUnavailableError,
-  ],
-}
+import { modelOptions, sendErrors, sentPayload } from './schema-sending.ts'
 
 const EditMessagePayload = sentPayload(
   'EditMessagePayload',
@@ -40,7 +19,7 @@ builder.mutationField('editMessage', (t) =>
       'Changes a user message, for its author and the owner of the session. A new version goes to the end of the ' +
       'conversation and is answered; the old one and all that followed are replaced: kept and readable, but no ' +
       'longer part of the conversation. What was still being answered there is cancelled.',
-    errors,
+    errors: sendErrors,
     typeOptions: { description: 'What to change.' },
     argOptions: { description: 'What to change.' },
     input: {
@@ -55,6 +34,7 @@ builder.mutationField('editMessage', (t) =>
         description:
           'A key that the client makes up: repeated with the same content it gives the same version and run.',
       }),
+      ...actingFields(t.input),
     },
     resolve: (_root, { input }, context) => context.services.revisions.edit(viewerOf(context), input),
   }),
@@ -68,22 +48,19 @@ builder.mutationField('regenerateMessage', (t) =>
     description:
       'Has a user message answered anew. The old reply and all that followed are replaced, as by an edit; a reply ' +
       'that is still being written is cancelled.',
-    errors,
+    errors: sendErrors,
     typeOptions: { description: 'What to answer anew, and how.' },
     argOptions: { description: 'What to answer anew, and how.' },
     input: {
       messageId: t.input
         .id({ required: true, description: 'A reply of the conversation.' })
         .validate(idOf('Message')),
-      model: t.input.string({ description: 'Model id (`provider:name`) for this reply only.' }),
-      parameters: t.input.field({
-        type: 'JSONObject',
-        description: 'Model parameters for this reply, over those of the session.',
-      }),
+      ...modelOptions(t.input),
       clientId: t.input.string({
         description:
           'A key that the client makes up: repeated with the same input it gives the same reply and run.',
       }),
+      ...actingFields(t.input),
     },
     resolve: (_root, { input }, context) => context.services.revisions.regenerate(viewerOf(context), input),
   }),

@@ -1,32 +1,6 @@
 import { builder } from '../../graphql/builder.ts'
-import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
-import {
-  ConflictError,
-  ForbiddenError,
-  LimitError,
-  ModelUnavailableError,
-  NotFoundError,
-  QuotaError,
-  RateLimitedError,
-  ValidationError,
-} from '../../lib/errors.ts'
-import { sentPayload } from './schema.ts'
-
-const errors = {
-  types: [
-    ValidationError,
-    NotFoundError,
-    ForbiddenError,
-    ConflictError,
-    LimitError,
-    QuotaError,
-    RateLimitedError,
-    ModelUnavailableError,
-  ],
-}
-
-type InputFields = Parameters<Parameters<typeof builder.inputType>[1]['fields']>[0]
+import { answered, type InputFields, sendErrors, sentPayload, waitOption } from './schema-sending.ts'
 
 const options = (t: InputFields) => ({
   model: t.string({ description: 'Model id (`provider:name`); the one of the installation by default.' }),
@@ -38,11 +12,7 @@ const options = (t: InputFields) => ({
     description:
       'A key that the client makes up: repeated with the same arguments it gives the same run, as long as that is kept.',
   }),
-  wait: t.boolean({
-    defaultValue: false,
-    description:
-      'Answers only when the run has ended, or waits for the results of tools, for scripts that want no subscription.',
-  }),
+  ...waitOption(t),
 })
 
 const CompletionMessageInput = builder.inputType('CompletionMessageInput', {
@@ -66,7 +36,7 @@ builder.mutationField('complete', (t) =>
     description:
       'Has a conversation answered that comes whole with the call: nothing is kept as a session. The run is followed by ' +
       '`runEvents` or `tokenStream`, cancelled by `cancelRun`, and can be read for a day (STATELESS_RUN_HOURS).',
-    errors,
+    errors: sendErrors,
     typeOptions: { description: 'What to answer, and how.' },
     argOptions: { description: 'What to answer, and how.' },
     input: {
@@ -87,11 +57,8 @@ builder.mutationField('complete', (t) =>
       }),
       ...options(t.input),
     },
-    resolve: async (_root, { input: { wait, ...input } }, context) => {
-      const viewer = viewerOf(context)
-      const sent = await context.services.statelessRuns.complete(viewer, input)
-      return wait ? context.services.runs.waitForEnd(viewer, sent) : sent
-    },
+    resolve: (_root, { input: { wait, ...input } }, context) =>
+      answered(context, wait, (viewer) => context.services.statelessRuns.complete(viewer, input)),
   }),
 )
 
@@ -103,8 +70,9 @@ builder.mutationField('executeTemplate', (t) =>
     ),
     description:
       'Has what a template says answered, with the agent, model, system prompt and opening messages of the template, as ' +
-      'a run like that of `complete`: nothing is kept as a session.',
-    errors,
+      'a run like that of `complete`: nothing is kept as a session. What goes along is chosen by the context policy of the ' +
+      'template, and is everything (FULL) where it has none, whatever that of the agent.',
+    errors: sendErrors,
     typeOptions: { description: 'The template, and what to put in.' },
     argOptions: { description: 'The template, and what to put in.' },
     input: {
@@ -113,7 +81,7 @@ builder.mutationField('executeTemplate', (t) =>
         type: 'JSONObject',
         description:
           'Values for each `{{name}}` in the system prompt and the opening messages: text, numbers or booleans. All names ' +
-          'need one, and no other may be given.',
+          'need one, and no other may be given. No opening message may be left empty by them.',
       }),
       input: t.input.string({
         description:
@@ -122,10 +90,7 @@ builder.mutationField('executeTemplate', (t) =>
       }),
       ...options(t.input),
     },
-    resolve: async (_root, { input: { wait, ...input } }, context) => {
-      const viewer = viewerOf(context)
-      const sent = await context.services.statelessRuns.executeTemplate(viewer, input)
-      return wait ? context.services.runs.waitForEnd(viewer, sent) : sent
-    },
+    resolve: (_root, { input: { wait, ...input } }, context) =>
+      answered(context, wait, (viewer) => context.services.statelessRuns.executeTemplate(viewer, input)),
   }),
 )

@@ -3,8 +3,9 @@ import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { sameForAll } from '../../graphql/shared.ts'
 import { ForbiddenError, NotFoundError, ValidationError } from '../../lib/errors.ts'
-import { isOpen, type PendingToolCall } from './pausing.ts'
+import { isOpen } from './pausing.ts'
 import { Run } from './schema.ts'
+import type { PendingToolCall } from './settling.ts'
 import type { Submitted } from './tool-results.ts'
 
 const PendingToolCallRef = builder

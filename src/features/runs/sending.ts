@@ -7,10 +7,13 @@ import { contextPolicy } from '../../lib/context-policy.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { ForbiddenError, LimitError, RunInProgressError } from '../../lib/errors.ts'
 import { lockMessages } from '../messages/removal.ts'
+import type { ClientKey } from '../messages/service.ts'
 import type { Quotas } from '../quotas/service.ts'
+import { requiring } from '../sessions/access.ts'
 import type { Change, Changes } from '../sessions/changes.ts'
 import { maxDocuments } from '../sessions/checks.ts'
 import { requireDocuments } from '../sessions/documents.ts'
+import { actingFor, userReference } from '../sessions/people.ts'
 import type { Sessions } from '../sessions/service.ts'
 import type { Engine } from './engine.ts'
 import { runColumns, runQueued } from './rows.ts'
@@ -77,6 +80,7 @@ export function createSending({
     contextPolicy: contextPolicy.nullish(),
     documentIds: z.array(z.uuid()).max(maxDocuments, `has more than ${maxDocuments} entries`).nullish(),
     onBusy: z.enum(busyPolicies).nullish(),
+    ...userReference,
   })
 
   /** Stores the turn in place of the one that is being answered, as far as there is one. */
@@ -115,26 +119,39 @@ export function createSending({
 
   async function store(viewer: Viewer, session: Session, turn: Turn, policy: BusyPolicy): Promise<Stored> {
     const isOwner = policy === 'ROLLBACK' && (await isOwnerOf(viewer, session.id))
-    return changes.commit<Stored>(viewer.db, session.id, async (sql) => {
-      if (policy !== 'ENQUEUE') return storeUrgent(sql, viewer, session, turn, policy, isOwner)
+    if (policy !== 'ENQUEUE')
+      return changes.commit<Stored>(viewer.db, session.id, (sql) =>
+        storeUrgent(sql, viewer, session, turn, policy, isOwner),
+      )
+    return changes.commitStatement<Stored>(viewer.db, session.id, async (sql) => {
       const { result, events } = await turns.store(sql, viewer, session, turn)
       return { result: { ...result, interrupted: null }, events }
     })
   }
 
+  /** All that a send depends on, in one round trip. */
+  async function read(viewer: Viewer, sessionId: string, key: ClientKey | undefined) {
+    const { tenantId, userId } = viewer
+    const steps = [
+      requiring(viewer, sessionId, 'EDITOR'),
+      turns.agentOf(tenantId, sessionId),
+      quotas.excessOf(tenantId, userId),
+    ] as const
+    if (!key) return [...(await viewer.db.sql.pipeline(steps)), null] as const
+    return viewer.db.sql.pipeline([...steps, turns.repeating(viewer, sessionId, key)])
+  }
+
   return {
-    async send(viewer, asked) {
+    async send(asker, asked) {
       const { onBusy, ...input } = check(sendInput, asked)
+      const viewer = await actingFor(asker, input)
       const { sessionId, clientId, ...content } = input
-      const session = await sessions.require(viewer, sessionId, 'EDITOR')
       const key = clientId ? { clientId, clientDigest: digestOf(content) } : undefined
-      const earlier = await turns.repeated(viewer, sessionId, key)
-      if (earlier) return earlier
+      const [session, agent, excess, earlier] = await read(viewer, sessionId, key)
+      if (earlier) return turns.sentWith(viewer, earlier)
       turns.count(viewer, session)
-      const [settled] = await Promise.all([
-        turns.settle(viewer, session, input),
-        quotas.require(viewer.db, viewer.userId),
-      ])
+      if (excess) throw excess
+      const settled = await turns.settle(viewer, session, input, agent)
       const documentIds = input.documentIds
         ? await requireDocuments(viewer.db.sql, viewer, input.documentIds)
         : undefined
@@ -146,7 +163,7 @@ export function createSending({
       }
       try {
         const { interrupted, ...sent } = await store(viewer, session, turn, onBusy ?? 'ENQUEUE')
-        await engine.offer(sent.run, sent.revision)
+        await engine.offer(sent)
         // The wish is stored: where this fails, the heartbeat of the run's node or the sweep finds it.
         if (interrupted) void runs.halt(viewer.db, interrupted).catch(() => {})
         return sent

@@ -6,12 +6,14 @@ import { NotFoundError, ParleyError } from '../../lib/errors.ts'
 import type { Feed } from '../../realtime/feed.ts'
 import { fromWire } from '../../realtime/feed-events.ts'
 import type { Changes } from '../sessions/changes.ts'
+import type { LostChanges } from '../sessions/lost-changes.ts'
 import type { Sessions } from '../sessions/service.ts'
-import { endRunOnce, noUsage } from './ending.ts'
+import { endRunOnce } from './ending.ts'
 import type { Engine } from './engine.ts'
 import type { Hints } from './hints.ts'
-import { isOpen, type PendingToolCall } from './pausing.ts'
+import { isOpen } from './pausing.ts'
 import { runColumns } from './rows.ts'
+import { noUsage, type PendingToolCall } from './settling.ts'
 import type { Sent } from './turn.ts'
 
 export type Runs = {
@@ -24,8 +26,11 @@ export type Runs = {
   open(viewer: Viewer, sessionId: string): Promise<readonly Run[]>
   /** Waits until a run has ended, and gives it as it is then. */
   ended(viewer: Viewer, run: Run): Promise<Run>
-  /** Waits until the run of a send has ended or wants results of tools, and gives the rows as they are then. */
-  waitForEnd(viewer: Viewer, sent: Sent): Promise<Sent>
+  /**
+   * Waits until the run of a send has ended or wants results of tools, and gives the rows as they are then; with a
+   * `signal` that aborts before it, those of that moment.
+   */
+  waitForEnd(viewer: Viewer, sent: Sent, signal?: AbortSignal): Promise<Sent>
   /**
    * Stops a run, from wherever it is asked, and waits for its end, for a few seconds at most; a run that has ended stays
    * as it is.
@@ -52,9 +57,16 @@ const requestCancel: Statement = {
 /** The node that works on a run stops within its heartbeat, a second by default, if it is there at all. */
 const cancelWaitMs = 5_000
 
-type Dependencies = { sessions: Sessions; changes: Changes; feed: Feed; engine: Engine; hints: Hints }
+type Dependencies = {
+  sessions: Sessions
+  changes: Changes
+  feed: Feed
+  lostChanges: LostChanges
+  engine: Engine
+  hints: Hints
+}
 
-export function createRuns({ sessions, changes, feed, engine, hints }: Dependencies): Runs {
+export function createRuns({ sessions, changes, feed, lostChanges, engine, hints }: Dependencies): Runs {
   const openRuns = createBatch<Viewer['db'], string, readonly Run[]>(async (db, sessionIds) => {
     const rows = await db.sql<Run>(findOpen, [db.tenantId, sessionIds])
     return Map.groupBy(rows, ({ sessionId }) => sessionId)
@@ -68,8 +80,8 @@ export function createRuns({ sessions, changes, feed, engine, hints }: Dependenc
     return run
   }
 
-  /** Follows the feed of its session until the run is as it should be, or the time is over. */
-  async function waitUntil(viewer: Viewer, run: Run, isSo: (run: Run) => boolean, timeoutMs?: number) {
+  /** Follows the feed of its session until the run is as it should be, or the signal aborts. */
+  async function waitUntil(viewer: Viewer, run: Run, isSo: (run: Run) => boolean, signal?: AbortSignal) {
     const read = async () =>
       viewer.db.snapshot(async (prisma) => {
         const where = { tenantId: viewer.tenantId, id: run.id, ...onVisibleSession(viewer) }
@@ -79,8 +91,12 @@ export function createRuns({ sessions, changes, feed, engine, hints }: Dependenc
         return { revision: found.session.revision, text: new Map<string, string>(), run: found }
       })
     const deliveries = await feed.follow(run.sessionId, { read })
-    const timer = timeoutMs ? setTimeout(() => deliveries.close(), timeoutMs) : undefined
+    const stop = () => deliveries.close()
+    signal?.addEventListener('abort', stop)
+    if (signal?.aborted) stop()
     try {
+      // An end whose node died before it told it would be waited for without end.
+      lostChanges.watch(viewer.tenantId, run.sessionId)
       for await (const delivery of deliveries) {
         if ('snapshot' in delivery) {
           if (isSo(delivery.snapshot.state.run)) break
@@ -89,7 +105,7 @@ export function createRuns({ sessions, changes, feed, engine, hints }: Dependenc
         }
       }
     } finally {
-      clearTimeout(timer)
+      signal?.removeEventListener('abort', stop)
     }
     return find(viewer, run.id)
   }
@@ -111,7 +127,7 @@ export function createRuns({ sessions, changes, feed, engine, hints }: Dependenc
     const [asked] = await viewer.db.sql<Run>(requestCancel, [viewer.tenantId, runId])
     if (!asked || (await halt(viewer.db, asked))) return find(viewer, runId)
     try {
-      return await waitUntil(viewer, run, hasEnded, cancelWaitMs)
+      return await waitUntil(viewer, run, hasEnded, AbortSignal.timeout(cancelWaitMs))
     } catch (error) {
       if (error instanceof ParleyError) throw error
       // The feed is away. The wish is stored, and the heartbeat of the run's node finds it.
@@ -123,8 +139,8 @@ export function createRuns({ sessions, changes, feed, engine, hints }: Dependenc
     find,
     open,
     ended: (viewer, run) => waitUntil(viewer, run, hasEnded),
-    async waitForEnd(viewer, { run, userMessage }) {
-      const over = await waitUntil(viewer, run, (now) => hasEnded(now) || wantsResults(now))
+    async waitForEnd(viewer, { run, userMessage }, signal) {
+      const over = await waitUntil(viewer, run, (now) => hasEnded(now) || wantsResults(now), signal)
       const where = { tenantId: viewer.tenantId, id: over.assistantMessageId }
       const assistantMessage = await viewer.db.prisma.message.findFirstOrThrow({ where })
       return { run: over, userMessage, assistantMessage }

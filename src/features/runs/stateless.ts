@@ -3,6 +3,7 @@ import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
 import { isUniqueViolation, type Session, type Statement } from '../../db/client.ts'
 import { check, clientKey, modelId, modelParameters, text } from '../../lib/checks.ts'
+import type { ContextPolicy } from '../../lib/context-policy.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { ConflictError, invalid, ValidationError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
@@ -114,8 +115,10 @@ export function createStatelessRuns(dependencies: Dependencies): StatelessRuns {
     const question = messages[asked]
     if (!question) throw invalid('messages', 'has no USER message; one is needed that can be answered')
     turns.count(viewer, viewer)
+    // What an agent does with long conversations is not for one that comes whole.
+    const contextPolicy = (settings.contextPolicy ?? { kind: 'FULL' }) as ContextPolicy
     const [settled] = await Promise.all([
-      turns.settle(viewer, settings, { ...given, content: question.content }),
+      turns.settle(viewer, settings, { ...given, contextPolicy, content: question.content }),
       quotas.require(viewer.db, viewer.userId),
     ])
     const { tenantId, userId } = viewer
@@ -123,18 +126,18 @@ export function createStatelessRuns(dependencies: Dependencies): StatelessRuns {
       ...{ tenantId, id: newId(), userId, ...settings, ...key },
       ...{ title: null, titleSource: null, metadata: {}, tags: [], isStateless: true },
     }
-    const { revision, ...sent } = await changes.commit(viewer.db, place.id, async (sql) => {
+    const sent = await changes.commit(viewer.db, place.id, async (sql) => {
       const session: Session = await insertSession(sql, place)
       return turns.store(sql, viewer, session, {
         question: { content: question.content ?? '' },
         before: messages.slice(0, asked),
         after: messages.slice(asked + 1),
         ...settled,
-        contextPolicy: { kind: 'FULL' },
+        contextPolicy,
         tools: given.tools,
       })
     })
-    await engine.offer(sent.run, revision)
+    await engine.offer(sent)
     return sent
   }
 
@@ -193,6 +196,7 @@ export function createStatelessRuns(dependencies: Dependencies): StatelessRuns {
         )
         const [systemPrompt = '', ...contents] = texts
         requireLength(texts, config.messageMaxLength)
+        requireTexts(contents)
         const roles = [...opening.map(({ role }) => role), ...(input ? (['USER'] as const) : [])]
         if (roles.at(-1) !== 'USER')
           throw invalid('input', 'is missing; the opening messages of the template end with none of a user')
@@ -203,7 +207,8 @@ export function createStatelessRuns(dependencies: Dependencies): StatelessRuns {
           return { id: newId(), role, content: text, isByAgent, authorId: isByAgent ? null : viewer.userId }
         })
         const settings = {
-          ...{ agentId, model: template.model, parameters: template.parameters, contextPolicy: null },
+          ...{ agentId, model: template.model, parameters: template.parameters },
+          contextPolicy: template.contextPolicy,
           systemPrompt: template.systemPrompt === null ? null : systemPrompt,
         }
         return { settings, messages: drafts, model, parameters }
@@ -233,4 +238,14 @@ function requireLength(texts: readonly string[], max: number): void {
   const longest = Math.max(...texts.map((text) => [...text].length))
   if (longest > max)
     throw invalid('variables', `make a text of ${longest} characters; at most ${max} are allowed`)
+}
+
+/** A model can answer nothing that was not said. */
+function requireTexts(contents: readonly string[]): void {
+  const faults = contents.flatMap((content, index) =>
+    content.trim()
+      ? []
+      : { path: 'variables', message: `leave opening message ${index + 1} empty; some text is needed` },
+  )
+  if (faults.length > 0) throw new ValidationError(faults)
 }

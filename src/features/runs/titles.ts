@@ -9,7 +9,7 @@ import { addUsed } from '../quotas/counting.ts'
 import type { Quotas } from '../quotas/service.ts'
 import type { Changes } from '../sessions/changes.ts'
 import { sessionColumns, sessionUpdated } from '../sessions/rows.ts'
-import { noUsage } from './ending.ts'
+import { noUsage } from './settling.ts'
 
 /**
  * Titles that a model writes. The work is a job: no reply waits for it, and it survives a restart. Where a crash

@@ -9,9 +9,10 @@ import type { Changes } from '../sessions/changes.ts'
 import type { Sessions } from '../sessions/service.ts'
 import type { Claims } from './claims.ts'
 import type { Engine } from './engine.ts'
-import { isOpen, type PendingToolCall } from './pausing.ts'
+import { isOpen } from './pausing.ts'
 import { ownResult, resumeRun } from './resuming.ts'
 import type { Runs } from './service.ts'
+import type { PendingToolCall } from './settling.ts'
 
 export type ToolResults = {
   /**
@@ -62,10 +63,10 @@ export function createToolResults(dependencies: Dependencies): ToolResults {
       const { runId, results } = check(submitInput, asked)
       const run = await runs.find(viewer, runId)
       await sessions.requirePlace(viewer, run.sessionId, 'EDITOR')
-      const { revision, ...submitted } = await changes.commit(viewer.db, run.sessionId, (sql) =>
+      const submitted = await changes.commit(viewer.db, run.sessionId, (sql) =>
         resumeRun(sql, claims, run, (pending) => draftsOf(viewer, pending, results)),
       )
-      await engine.offer(submitted.run, revision)
+      await engine.offer(submitted)
       return submitted
     },
   }

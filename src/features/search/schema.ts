@@ -3,7 +3,7 @@ import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { connectionOf, pageArgs, pageComplexity } from '../../graphql/paging.ts'
-import { maxMatches } from './places.ts'
+import { commonAbove, maxMatches } from './places.ts'
 import { type SearchHit as Hit, searchPageSizes } from './service.ts'
 import type { Snippet } from './snippet.ts'
 
@@ -75,7 +75,7 @@ const SearchHitConnection = connectionOf('SearchHit', SearchHit, 'hit')
 builder.queryField('search', (t) =>
   t.field({
     type: SearchHitConnection,
-    description: `Finds words in the messages and titles of the sessions that the viewer sees, best first. Deleted sessions, replaced messages and replies that are being written are left out. Of a message the first 50,000 characters count. The newest ${maxMatches} matches are ranked and counted, older ones are not.`,
+    description: `Finds words in the messages and titles of the sessions that the viewer sees, best first. Deleted sessions, replaced messages and replies that are being written are left out. Of a message the first 50,000 characters count. The newest ${maxMatches} matches are ranked and counted, older ones are not. Words in more than ${commonAbove.toLocaleString('en')} messages of the tenant are looked for in its latest conversations alone.`,
     complexity: pageComplexity(searchPageSizes.default),
     args: {
       query: t.arg.string({

@@ -5,7 +5,7 @@ import type { Message, Session } from '../../db/client.ts'
 import { check, text } from '../../lib/checks.ts'
 import { decodeIdOf } from '../../lib/ids.ts'
 import { type OrderKey, type Page, type PageArgs, pageOf, planPage } from '../../lib/paging.ts'
-import { type Conditions, countPlaces, findPlaces, type Place } from './places.ts'
+import { type Conditions, type CountedPlace, countPlaces, findPlaces, type Place } from './places.ts'
 import { readHeadlines, type Snippet, snippetOf } from './snippet.ts'
 
 export type SearchFilter = Omit<Conditions, 'visibleTo' | 'agentId' | 'agentKey'> & {
@@ -41,7 +41,7 @@ const args = z.object({
   query: text({ max: 500 }),
   filter: z
     .object({
-      agent: text({ max: 100 }).nullish(),
+      agent: text({ min: 1, max: 100 }).nullish(),
       sessionIds: z.array(z.uuid()).max(100, 'has more than 100 entries').nullish(),
       tags: z
         .array(text({ max: 64 }))
@@ -58,8 +58,9 @@ export function createSearch(): Search {
       const plan = planPage(pageArgs, searchPageSizes, byRank)
       const conditions = conditionsOf(viewer, filter ?? {})
       const { statement, values } = findPlaces(query, conditions, plan)
-      const places = await viewer.db.searchSql<Place>(statement, values)
-      const page = pageOf(plan, byRank, places, async () => {
+      const places = await viewer.db.searchSql<CountedPlace>(statement, values)
+      const page = pageOf<Place>(plan, byRank, places, async () => {
+        if (places[0]) return places[0].total
         const counting = countPlaces(query, conditions)
         const [found] = await viewer.db.searchSql<{ count: number }>(counting.statement, counting.values)
         return found?.count ?? 0

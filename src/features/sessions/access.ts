@@ -1,6 +1,6 @@
-import { requireEditor, requireOwner, roleIn } from '../../auth/policy.ts'
+import { actsForTenant, requireEditor, requireOwner, roleIn } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
-import type { Session, Statement } from '../../db/client.ts'
+import type { Session, Statement, Step } from '../../db/client.ts'
 import { createStatementNames } from '../../db/statement-names.ts'
 import { createBatch } from '../../lib/batch.ts'
 import { NotFoundError } from '../../lib/errors.ts'
@@ -33,12 +33,31 @@ const findRoles: Statement = {
     WHERE tenant_id = $1 AND user_id = $2 AND session_id = ANY($3)`,
 }
 
-/** A session that the viewer has this right in; throws `NotFoundError`, or `ForbiddenError` short of the right. */
-export async function requireSession(viewer: Viewer, sessionId: string, right: Right): Promise<Session> {
-  const session = await requireAnySession(viewer, sessionId, right)
+/**
+ * A session that the viewer has this right in; throws `NotFoundError`, or `ForbiddenError` short of the right, with
+ * `refusal` where only its owners have it.
+ */
+export async function requireSession(
+  viewer: Viewer,
+  sessionId: string,
+  right: Right,
+  refusal?: string,
+): Promise<Session> {
+  const session = checked(viewer, await findRow(viewer, sessionId, findSession), right, refusal)
   if (session.deletedAt !== null) throw new NotFoundError('session')
   return session
 }
+
+/** The same, as a step. */
+export const requiring = (viewer: Viewer, sessionId: string, right: Right): Step<Session> => ({
+  statement: findSession,
+  values: [viewer.tenantId, sessionId, viewer.userId],
+  read([row]: SessionRow[]) {
+    const session = checked(viewer, row, right)
+    if (session.deletedAt !== null) throw new NotFoundError('session')
+    return session
+  },
+})
 
 /** The same for where a run is that the viewer may see: a session, or the place of a stateless run. */
 export async function requirePlace(viewer: Viewer, sessionId: string, right: Right): Promise<Session> {
@@ -78,13 +97,26 @@ export const requireAnySession = (viewer: Viewer, sessionId: string, right: Righ
   requireRow(viewer, sessionId, right, findSession)
 
 async function requireRow(viewer: Viewer, sessionId: string, right: Right, statement: Statement) {
-  const row = await findRow(viewer, sessionId, statement)
+  return checked(viewer, await findRow(viewer, sessionId, statement), right)
+}
+
+function checked(viewer: Viewer, row: SessionRow | undefined, right: Right, refusal?: string): Session {
   const role = row && roleOf(viewer, row)
   if (!row || !role) throw new NotFoundError('session')
   if (row.deletedAt !== null && role !== 'OWNER') throw new NotFoundError('session')
   if (right === 'EDITOR') requireEditor(role)
-  if (right === 'OWNER') requireOwner(role)
+  if (right === 'OWNER') requireOwner(role, refusal)
   return row
+}
+
+/** Those of these sessions that the viewer may see. */
+export async function visibleTo(viewer: Viewer, sessions: Session[]): Promise<Session[]> {
+  const isOwn = ({ userId }: Session) => userId === viewer.userId
+  if (actsForTenant(viewer) || sessions.every(isOwn)) return sessions
+  const values = [viewer.tenantId, viewer.userId, sessions.map(({ id }) => id)]
+  const shared = await viewer.db.sql<{ sessionId: string }>(findRoles, values)
+  const ids = new Set(shared.map(({ sessionId }) => sessionId))
+  return sessions.filter((session) => isOwn(session) || ids.has(session.id))
 }
 
 /** What the viewer is to the sessions of a list, read for all of them at once. */

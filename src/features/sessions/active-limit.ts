@@ -1,5 +1,6 @@
 import type { Config } from '../../config.ts'
 import type { Session, Sql, Statement } from '../../db/client.ts'
+import { createKeyedQueue } from '../../lib/async.ts'
 import { LimitError } from '../../lib/errors.ts'
 import { sessionColumns } from './rows.ts'
 
@@ -11,6 +12,8 @@ export type Place = { tenantId: string; userId: string; agentId: string | null }
  * with `hold`: whatever can raise the number of a user's active sessions then happens one after another.
  */
 export type ActiveLimit = {
+  /** Runs a transaction that begins with `hold` after those of the user that this node has begun: none waits with a connection. */
+  inTurn<Result>(userId: string, transaction: () => Promise<Result>): Promise<Result>
   /** Waits for its turn; taken before any lock of a row, so that two transactions never wait for each other. */
   hold(sql: Sql, userId: string): Promise<void>
   hasRoom(sql: Sql, place: Place): Promise<boolean>
@@ -48,6 +51,7 @@ export function createActiveLimit(config: Config['sessions']): ActiveLimit {
   }
 
   return {
+    inTurn: createKeyedQueue(),
     async hold(sql, userId) {
       await sql(lockUser, [userId])
     },
@@ -61,7 +65,7 @@ export function createActiveLimit(config: Config['sessions']): ActiveLimit {
       if (surplus <= 0) return []
       if (config.limitPolicy === 'reject')
         throw new LimitError(
-          `There are ${limit} active sessions with this agent already, which is the limit; deactivate or delete one.`,
+          `There are ${limit} active sessions ${place.agentId ? 'with this' : 'without an'} agent already, which is the limit; deactivate or delete one.`,
           limit,
         )
       return sql<Session>(deactivateOldest, [place.tenantId, place.userId, place.agentId, surplus])

@@ -5,15 +5,25 @@ import type { ChangeEvent } from '../../realtime/feed-events.ts'
 import type { ListChange, Listing } from '../../realtime/listing.ts'
 import type { Rooms } from '../../realtime/presence-rooms.ts'
 import type { Log } from '../../telemetry/log.ts'
+import { leaveNotice } from './list-notices.ts'
 
 /**
  * What a transaction did to a session, and the events that tell it. A transaction that raises the session's revision
- * raises it by one and has at least one event with it. `listed` is for lists: who begins to see the session, or does not
- * see it any more although its row does not tell that.
+ * raises it by one and has at least one event with it; of one that makes a session, `isNew` tells lists all there is.
+ * `listed` is for lists alone: who begins to see the session, or does not see it any more although its row does not tell
+ * that. A notice of it is stored in the same transaction, so that it reaches them even where its node dies then.
  */
-export type Change<Result> = { result: Result; events: readonly ChangeEvent[]; listed?: Listed }
+export type Change<Result> = {
+  result: Result
+  events: readonly ChangeEvent[]
+  isNew?: true
+  listed?: Listed
+}
 
-export type Listed = Omit<ListChange, 'sessionId'>
+/** `whose`: the user whose lists alone it is for. */
+export type Listed = Pick<ListChange, 'shown' | 'hidden'> & { whose?: string }
+
+type Committed = Omit<Change<0>, 'result' | 'listed'> & { listed?: Omit<ListChange, 'sessionId'> }
 
 export type Changes = {
   /** Runs a transaction that changes a session, and announces it once it is committed. */
@@ -26,24 +36,28 @@ export type Changes = {
   commitStatement<Result>(
     db: TenantDatabase,
     sessionId: string,
-    work: (sql: Sql) => Promise<Change<Result>>,
+    work: (sql: Sql) => Promise<Omit<Change<Result>, 'listed'>>,
   ): Promise<Result>
+  /** Whether anybody may be told of what changes in a session; if nobody, events of it need not say what. */
+  isHeard(sessionId: string): boolean
   /** Announces what another session's transaction, committed already, did to this one. */
   announce(session: { tenantId: string; id: string }, events: readonly ChangeEvent[]): Promise<void>
-  /** Tells lists alone of something committed that no feed tells. */
-  list(session: { tenantId: string; id: string }, listed: Listed): void
+  /** Tells lists alone of something that no feed tells, committed with the notice that is named in it. */
+  list(session: { tenantId: string; id: string }, listed: Omit<ListChange, 'sessionId'>): void
 }
 
-type Dependencies = { feed: Feed; listing: Listing; rooms: Pick<Rooms, 'type'>; log: Log }
+type Dependencies = { feed: Feed; listing: Listing; rooms: Pick<Rooms, 'sent'>; log: Log }
 
 export function createChanges({ feed, listing, rooms, log }: Dependencies): Changes {
   // Changes of one session wait here for each other, rather than each with a connection of the pool at the row's lock.
   const inTurn = createKeyedQueue()
 
   /** What is committed stays so: an announcement that fails is made good by the watch over lost changes. */
-  async function publish(tenantId: string, sessionId: string, { events, listed }: Omit<Change<0>, 'result'>) {
-    if (events.length > 0 || listed) listing.note(tenantId, { sessionId, ...listed })
-    for (const author of authorsOf(events)) rooms.type({ tenantId, sessionId }, author, false)
+  async function publish(tenantId: string, sessionId: string, { events, isNew, listed }: Committed) {
+    if (events.length > 0 || isNew || listed)
+      listing.note(tenantId, { sessionId, ...(isNew && { shown: true }), ...listed })
+    if (!feed.isHeard(sessionId)) return
+    for (const author of authorsOf(events)) rooms.sent({ tenantId, sessionId }, author)
     try {
       await feed.publish(sessionId, events)
     } catch (error) {
@@ -51,10 +65,21 @@ export function createChanges({ feed, listing, rooms, log }: Dependencies): Chan
     }
   }
 
+  async function withNotice<Result>(
+    sql: Sql,
+    tenantId: string,
+    { listed, ...change }: Change<Result>,
+  ): Promise<Committed & { result: Result }> {
+    if (!listed) return change
+    const { whose = null, ...told } = listed
+    const notice = await leaveNotice(sql, { tenantId, userId: whose })
+    return { ...change, listed: { ...told, notices: [notice] } }
+  }
+
   async function announced<Result>(
     { tenantId }: TenantDatabase,
     sessionId: string,
-    commit: () => Promise<Change<Result>>,
+    commit: () => Promise<Committed & { result: Result }>,
   ) {
     const { result, ...change } = await inTurn(sessionId, commit)
     await publish(tenantId, sessionId, change)
@@ -62,8 +87,12 @@ export function createChanges({ feed, listing, rooms, log }: Dependencies): Chan
   }
 
   return {
-    commit: (db, sessionId, work) => announced(db, sessionId, () => db.transaction(work)),
+    commit: (db, sessionId, work) =>
+      announced(db, sessionId, () =>
+        db.transaction(async (sql) => withNotice(sql, db.tenantId, await work(sql))),
+      ),
     commitStatement: (db, sessionId, work) => announced(db, sessionId, () => work(db.sql)),
+    isHeard: feed.isHeard,
     announce: ({ tenantId, id }, events) => publish(tenantId, id, { events }),
     list: ({ tenantId, id }, listed) => listing.note(tenantId, { sessionId: id, ...listed }),
   }

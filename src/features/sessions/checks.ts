@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Config } from '../../config.ts'
 import { clientKey, jsonObject, modelId, modelParameters, text } from '../../lib/checks.ts'
 import { contextPolicy } from '../../lib/context-policy.ts'
+import { userReference } from './people.ts'
 
 /** The most documents that a session may have. */
 export const maxDocuments = 100
@@ -27,27 +28,24 @@ export function createSessionChecks(config: Config['sessions']) {
     tags,
     documentIds,
   }
-  const externalUserId = text({ min: 1, max: 255 }).nullish()
-  const origin = {
-    template: z.uuid().nullish(),
-    userId: z.uuid().nullish(),
-    externalUserId,
-  }
+  const origin = { template: z.uuid().nullish(), ...userReference }
   const stamp = z.date().nullish()
   return {
     create: z.object({ ...settings, ...origin, clientId: clientKey.nullish() }),
     getOrCreate: z.object({ ...settings, ...origin, key: text({ min: 1, max: 255 }) }),
     update: z.object({ ...settings, isActive: z.boolean().nullish() }),
+    /** What a template and what is asked of it come to together. */
+    merged: z.object({ metadata }),
     fork: z.object({
       sessionId: z.uuid(),
       atMessageId: z.uuid(),
       title,
       clientId: clientKey.nullish(),
+      ...userReference,
     }),
     list: z.object({
       filter: z.object({
-        userId: z.uuid().nullish(),
-        externalUserId,
+        ...userReference,
         participant: z.uuid().nullish(),
         parentId: z.uuid().nullish(),
         agent,

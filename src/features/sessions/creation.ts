@@ -1,8 +1,8 @@
 import type { Viewer } from '../../auth/viewer.ts'
-import { isUniqueViolation, type Session, type Sql, type Statement } from '../../db/client.ts'
+import type { Session, Sql, Statement } from '../../db/client.ts'
 import { check } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
-import { ConflictError, LimitError, NotFoundError } from '../../lib/errors.ts'
+import { NotFoundError } from '../../lib/errors.ts'
 import { encodeId, newId } from '../../lib/ids.ts'
 import type { Agents } from '../agents/service.ts'
 import type { ModelCatalog } from '../models/service.ts'
@@ -11,10 +11,11 @@ import { requireSession } from './access.ts'
 import type { ActiveLimit } from './active-limit.ts'
 import type { Changes } from './changes.ts'
 import type { CreateSession, ForkSession, GetOrCreateSession, SessionChecks } from './checks.ts'
+import { madeUnder, onceOnly } from './client-keys.ts'
 import { attachDocuments } from './documents.ts'
 import { copyConversation, holdSource } from './fork.ts'
 import { insertSession, type NewSession, type OpeningMessage } from './insert.ts'
-import { ownerOf } from './people.ts'
+import { actingFor, ownerOf } from './people.ts'
 import { sessionColumns, sessionUpdated } from './rows.ts'
 
 /** `deactivated` are the sessions that had to give way to the limit of active ones. */
@@ -29,12 +30,6 @@ export type Creation = {
   getOrCreate(viewer: Viewer, input: GetOrCreateSession): Promise<GotOrCreated>
   /** A session of the viewer's that begins with a copy of another's history, up to and including a message. */
   fork(viewer: Viewer, input: ForkSession): Promise<Created>
-}
-
-const findByClientId: Statement = {
-  name: 'session-by-client-id',
-  text: `SELECT ${sessionColumns} FROM sessions s WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.client_id = $3
-    AND NOT s.is_stateless`,
 }
 
 const findByKey: Statement = {
@@ -67,34 +62,32 @@ export function createCreation({
   limit,
   changes,
 }: Dependencies): Creation {
-  /** Runs `make` with room for one more session, and tells those that had to give way. */
+  /**
+   * Runs `make` with room for one more session, and tells those that had to give way. What `make` needs to stay is locked
+   * by `hold` before any of them is: else the erasure of a fork's source, which changes its other forks, would wait for
+   * one that gave way while this waits for the source.
+   */
   async function withRoom(
     viewer: Viewer,
     draft: NewSession,
     make: (sql: Sql) => Promise<Session>,
+    hold?: (sql: Sql) => Promise<void>,
   ): Promise<Created> {
-    const made = await changes.commit(viewer.db, draft.id, async (sql) => {
-      await limit.hold(sql, draft.userId)
-      const deactivated = await limit.makeRoom(sql, draft)
-      return { result: { session: await make(sql), deactivated }, events: [], listed: { shown: true } }
-    })
+    const made = await limit.inTurn(draft.userId, () =>
+      changes.commit<Created>(viewer.db, draft.id, async (sql) => {
+        await limit.hold(sql, draft.userId)
+        await hold?.(sql)
+        const deactivated = await limit.makeRoom(sql, draft)
+        return { result: { session: await make(sql), deactivated }, events: [], isNew: true }
+      }),
+    )
     for (const session of made.deactivated) await changes.announce(session, [sessionUpdated(session)])
     return made
   }
 
-  async function repeated(
-    viewer: Viewer,
-    userId: string,
-    clientId: string,
-    digest: string,
-  ): Promise<Created | null> {
-    const [session] = await viewer.db.sql<Session>(findByClientId, [viewer.tenantId, userId, clientId])
-    if (!session) return null
-    if (session.clientDigest !== digest || session.deletedAt !== null)
-      throw new ConflictError(
-        `clientId: ${JSON.stringify(clientId)} was used before to create another session.`,
-      )
-    return { session, deactivated: [] }
+  async function repeated(viewer: Viewer, userId: string, clientId: string, digest: string) {
+    const session = (await madeUnder(viewer, userId, [clientId], digest)).get(clientId)
+    return session ? { session, deactivated: [] } : null
   }
 
   async function found(viewer: Viewer, userId: string, key: string): Promise<GotOrCreated | null> {
@@ -109,7 +102,10 @@ export function createCreation({
     const agent = agentId ? await agents.find(viewer, agentId) : null
     const model = input.model ?? template?.model ?? null
     if (model) await models.require(viewer, model, input.parameters)
+    else models.requireTaken(agent?.model ?? models.defaultModel, input.parameters)
     const title = input.title ?? template?.title ?? null
+    const metadata = { ...(template?.metadata as object | undefined), ...input.metadata }
+    if (template) check(checks.merged, { metadata })
     const draft: NewSession = {
       tenantId: viewer.tenantId,
       id: newId(),
@@ -121,7 +117,7 @@ export function createCreation({
       systemPrompt: input.systemPrompt ?? template?.systemPrompt ?? null,
       contextPolicy: input.contextPolicy ?? template?.contextPolicy ?? null,
       parameters: { ...(template?.parameters as object | undefined), ...input.parameters },
-      metadata: { ...(template?.metadata as object | undefined), ...input.metadata },
+      metadata,
       tags: input.tags ?? [],
       templateId: template?.id ?? null,
     }
@@ -161,8 +157,9 @@ export function createCreation({
         },
       )
     },
-    async fork(viewer, asked) {
+    async fork(asker, asked) {
       const { clientId, ...input } = check(checks.fork, asked)
+      const viewer = await actingFor(asker, input)
       const { tenantId, userId } = viewer
       const source = await requireSession(viewer, input.sessionId, 'VIEWER')
       const digest = digestOf(input)
@@ -182,29 +179,14 @@ export function createCreation({
           forkedAtSeq: last.seq,
           ...(clientId && { clientId, clientDigest: digest }),
         }
-        return withRoom(viewer, draft, async (sql) => {
-          await holdSource(sql, source)
-          const from = { sessionId: source.id, messageId: input.atMessageId }
-          return copyConversation(sql, await insertSession(sql, draft), from)
-        })
+        const from = { sessionId: source.id, messageId: input.atMessageId }
+        return withRoom(
+          viewer,
+          draft,
+          async (sql) => copyConversation(sql, await insertSession(sql, draft), from),
+          (sql) => holdSource(sql, source),
+        )
       })
     },
-  }
-}
-
-/** What is there already under a key, or what `make` makes; where a racing twin was first, its session for both. */
-async function onceOnly<Result>(
-  find: () => Promise<Result | null> | null,
-  make: () => Promise<Result>,
-): Promise<Result> {
-  const earlier = await find()
-  if (earlier) return earlier
-  try {
-    return await make()
-  } catch (error) {
-    // Where the twin took the last place, it is the limit that its copy meets.
-    const twin = isUniqueViolation(error) || error instanceof LimitError ? await find() : null
-    if (twin) return twin
-    throw error
   }
 }

@@ -1,4 +1,5 @@
 import type { Session, Sql, Statement } from '../../db/client.ts'
+import { allowLongStatements } from '../../db/long-statements.ts'
 import { NotFoundError } from '../../lib/errors.ts'
 import { sessionColumns } from './rows.ts'
 
@@ -47,9 +48,9 @@ const copyDocuments: Statement = {
     WHERE sd.tenant_id = $1 AND sd.session_id = $3 FOR KEY SHARE OF d`,
 }
 
-// Whoever forks has read what it forks.
-const markAsRead: Statement = {
-  name: 'read-mark-of-fork',
+/** Whoever forks or imports has read it. */
+export const markAsRead: Statement = {
+  name: 'read-mark-of-copy',
   text: 'INSERT INTO read_marks (tenant_id, session_id, user_id, last_read_seq) VALUES ($1, $2, $3, $4)',
 }
 
@@ -59,15 +60,21 @@ export async function holdSource(sql: Sql, { tenantId, id }: Session): Promise<v
   if (!source) throw new NotFoundError('session')
 }
 
-/** Fills a new session with the history of another up to and including a message, in the caller's transaction. */
+/**
+ * Fills a new session with the history of another up to and including a message, in the caller's transaction; throws
+ * `NotFoundError` where the message is gone.
+ */
 export async function copyConversation(
   sql: Sql,
   fork: Session,
   from: { sessionId: string; messageId: string },
 ): Promise<Session> {
   const values = [fork.tenantId, fork.id, from.sessionId, from.messageId]
+  await allowLongStatements(sql)
   const [filled] = await sql<Session>(copyHistory, values)
   if (!filled) throw new Error('The fork was not stored.')
+  // The message was there when it was asked for, and was deleted meanwhile.
+  if (filled.lastSeq === 0) throw new NotFoundError('message')
   await sql(copyDocuments, [fork.tenantId, fork.id, from.sessionId])
   await sql(markAsRead, [fork.tenantId, fork.id, fork.userId, filled.lastSeq])
   return filled

@@ -1,4 +1,5 @@
-import type { Session, Sql, Statement } from '../../db/client.ts'
+import { isForeignKeyViolation, type Session, type Sql, type Statement } from '../../db/client.ts'
+import { NotFoundError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import { sessionColumns } from './rows.ts'
 
@@ -27,7 +28,18 @@ const insertOpening: Statement = {
     FROM jsonb_to_recordset($3::jsonb) AS o(id uuid, seq int, role "MessageRole", content text)`,
 }
 
-/** Stores a session and the messages that it begins with, as part of the caller's transaction. */
+/** The failure to store a session: a `NotFoundError` where its user or template has gone since it was looked up. */
+export function failureToInsert(error: unknown): unknown {
+  if (isForeignKeyViolation(error, 'sessions_tenant_id_user_id_fkey')) return new NotFoundError('user')
+  if (isForeignKeyViolation(error, 'sessions_tenant_id_template_id_fkey'))
+    return new NotFoundError('template')
+  return error
+}
+
+/**
+ * Stores a session and the messages that it begins with, as part of the caller's transaction; throws `NotFoundError`
+ * where its user or template is gone.
+ */
 export async function insertSession(
   sql: Sql,
   session: NewSession,
@@ -54,7 +66,9 @@ export async function insertSession(
     opening.length,
     session.contextPolicy ?? null,
     session.isStateless ?? false,
-  ])
+  ]).catch((error) => {
+    throw failureToInsert(error)
+  })
   if (!stored) throw new Error('The session was not stored.')
   if (opening.length > 0) {
     const messages = opening.map((message, index) => ({ ...message, id: newId(), seq: index + 1 }))

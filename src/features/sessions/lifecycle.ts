@@ -1,8 +1,8 @@
 import type { Viewer } from '../../auth/viewer.ts'
-import type { Session, Sql, Statement } from '../../db/client.ts'
+import type { Session, Statement } from '../../db/client.ts'
+import { allowLongStatements } from '../../db/long-statements.ts'
 import { NotFoundError } from '../../lib/errors.ts'
-import { encodeId } from '../../lib/ids.ts'
-import { recordAction } from '../audit/record.ts'
+import { recordOfSession } from '../audit/record.ts'
 import { requireAnySession, requireSession } from './access.ts'
 import type { ActiveLimit } from './active-limit.ts'
 import type { Changes } from './changes.ts'
@@ -34,7 +34,8 @@ const markRestored: Statement = {
     RETURNING ${sessionColumns}`,
 }
 
-// Runs before their session, as the end of a run locks them: the other way round they could wait for each other.
+// After their session, as the end of a run locks them, and before what hangs on them goes: a heartbeat writes a run, then
+// its reply.
 const lockRuns: Statement = {
   name: 'session-lock-runs',
   text: 'SELECT id FROM runs WHERE tenant_id = $1 AND session_id = $2 ORDER BY id FOR UPDATE',
@@ -60,9 +61,6 @@ const erase: Statement = {
   text: `DELETE FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 RETURNING ${sessionColumns}`,
 }
 
-const record = (sql: Sql, viewer: Viewer, action: string, sessionId: string) =>
-  recordAction(sql, viewer, { action, target: encodeId('Session', sessionId) })
-
 export function createLifecycle({ limit, changes }: { limit: ActiveLimit; changes: Changes }): Lifecycle {
   return {
     async remove(viewer, sessionId) {
@@ -70,31 +68,34 @@ export function createLifecycle({ limit, changes }: { limit: ActiveLimit; change
       return changes.commit(viewer.db, sessionId, async (sql) => {
         const [session] = await sql<Session>(markDeleted, [viewer.tenantId, sessionId])
         if (!session?.deletedAt) throw new NotFoundError('session')
-        await record(sql, viewer, 'deleteSession', sessionId)
+        await recordOfSession(sql, viewer, 'deleteSession', sessionId)
         return { result: { id: sessionId, deletedAt: session.deletedAt }, events: [sessionDeleted(session)] }
       })
     },
     async restore(viewer, sessionId) {
       const { tenantId, userId, agentId } = await requireAnySession(viewer, sessionId, 'OWNER')
-      const restored = await changes.commit(viewer.db, sessionId, async (sql) => {
-        await limit.hold(sql, userId)
-        const hasRoom = await limit.hasRoom(sql, { tenantId, userId, agentId })
-        const [session] = await sql<Session>(markRestored, [tenantId, sessionId, hasRoom, agentId])
-        if (!session) return { result: session, events: [] }
-        await record(sql, viewer, 'restoreSession', sessionId)
-        return { result: session, events: [sessionUpdated(session)], listed: { shown: true } }
-      })
+      const restored = await limit.inTurn(userId, () =>
+        changes.commit<Session | undefined>(viewer.db, sessionId, async (sql) => {
+          await limit.hold(sql, userId)
+          const hasRoom = await limit.hasRoom(sql, { tenantId, userId, agentId })
+          const [session] = await sql<Session>(markRestored, [tenantId, sessionId, hasRoom, agentId])
+          if (!session) return { result: session, events: [] }
+          await recordOfSession(sql, viewer, 'restoreSession', sessionId)
+          return { result: session, events: [sessionUpdated(session)], listed: { shown: true } }
+        }),
+      )
       return restored ?? requireSession(viewer, sessionId, 'OWNER')
     },
     async purge(viewer, sessionId) {
       await requireAnySession(viewer, sessionId, 'OWNER')
       return changes.commit(viewer.db, sessionId, async (sql) => {
         const key = [viewer.tenantId, sessionId]
-        for (const statement of [lockRuns, lockSession, releaseForks]) await sql(statement, key)
+        for (const statement of [lockSession, lockRuns, releaseForks]) await sql(statement, key)
         const people = await sql<{ id: string }>(findPeople, key)
+        await allowLongStatements(sql)
         const [session] = await sql<Session>(erase, key)
         if (!session) throw new NotFoundError('session')
-        await record(sql, viewer, 'purgeSession', sessionId)
+        await recordOfSession(sql, viewer, 'purgeSession', sessionId)
         // As if the erasure were a change of its own, so that no reader takes it for one that it has seen.
         const event = sessionDeleted({ ...session, revision: session.revision + 1 })
         const hidden = session.deletedAt === null ? [session.userId, ...people.map(({ id }) => id)] : []

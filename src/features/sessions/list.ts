@@ -8,15 +8,7 @@ import { check } from '../../lib/checks.ts'
 import { type OrderKey, type Page, type PageArgs, pageOf, planPage } from '../../lib/paging.ts'
 import type { SessionChecks, SessionFilter } from './checks.ts'
 import type { ResolvedFilter } from './filter.ts'
-import {
-  type Column,
-  columns,
-  countQuery,
-  forksQuery,
-  idsQuery,
-  type PageRead,
-  pageQuery,
-} from './list-query.ts'
+import { columns, countQuery, forksQuery, idsQuery, type PageRead, pageQuery } from './list-query.ts'
 import { withRelations } from './relations.ts'
 import { readOf, type SessionRead, type SessionSelection } from './rows.ts'
 
@@ -76,7 +68,7 @@ export function createSessionList(config: Config['sessions'], checks: SessionChe
     { orderBy, ...args }: Omit<SessionPageArgs, 'filter'>,
     selection: SessionListSelection,
   ): Asked {
-    const column: Column = columns[orderBy.field]
+    const column = columns[orderBy.field]
     const direction = orderBy.direction === 'ASC' ? 'asc' : 'desc'
     const order: OrderKey[] = [
       { ...column.key, direction },
@@ -84,7 +76,7 @@ export function createSessionList(config: Config['sessions'], checks: SessionChe
     ]
     const sizes = { default: config.defaultPageSize, max: config.maxPageSize }
     const { query, isCounted } = selection
-    const read = readOf(selection)
+    const read = readOf(selection, column.key.field)
     return { page: { column, plan: planPage(args, sizes, order), read, isCounted }, order, read, query }
   }
 
@@ -125,7 +117,7 @@ export function createSessionList(config: Config['sessions'], checks: SessionChe
       return rows.length > atMost ? null : rows.map(({ id }) => id)
     },
     async page(viewer, { filter: asked, ...args }, selection) {
-      const { filter: given } = check(checks.list, { filter: asked ?? {} })
+      const given = asked ? check(checks.list, { filter: asked }).filter : {}
       const { page, order, ...rest } = askedOf(args, selection)
       const filter = await resolveTerms(viewer, given)
       const { text, values } = pageQuery(viewer, filter, page)

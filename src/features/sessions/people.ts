@@ -1,8 +1,11 @@
+import { z } from 'zod'
 import { actingUser, actsForTenant } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Statement } from '../../db/client.ts'
+import { text } from '../../lib/checks.ts'
 import { ForbiddenError, invalid, NotFoundError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
+import { requireUser } from '../accounts/users.ts'
 
 /** A user by id, or by the `sub` of its tokens; at most one of the two. */
 export type UserReference = {
@@ -42,6 +45,31 @@ export function refuseBoth({ userId, externalUserId }: UserReference): void {
   if (userId && externalUserId) throw invalid('externalUserId', 'cannot be combined with userId')
 }
 
+/** Input of those that `actingFor` serves. */
+export const userReference = {
+  userId: z.uuid().nullish(),
+  externalUserId: text({ min: 1, max: 255 }).nullish(),
+}
+
+/**
+ * Who does something: the viewer, or the user whom a service token names, with no more rights than that user has. Throws
+ * a `ForbiddenError` where anybody else names another, and a `NotFoundError` where there is no such user.
+ */
+export async function actingFor(viewer: Viewer, reference: UserReference): Promise<Viewer> {
+  refuseBoth(reference)
+  const { userId, externalUserId } = reference
+  if (!externalUserId && (!userId || userId === viewer.userId)) return viewer
+  if (viewer.role !== 'SERVICE')
+    throw new ForbiddenError(
+      `${externalUserId ? 'externalUserId' : 'userId'}: only a service token may act for another user.`,
+    )
+  const id = externalUserId
+    ? await findByExternalId(viewer, externalUserId)
+    : userId && (await requireUser(viewer.db.sql, viewer.tenantId, userId))
+  if (!id) throw new NotFoundError('user')
+  return id === viewer.userId ? viewer : { ...viewer, userId: id, role: 'USER' }
+}
+
 /** Whose a new session is: the viewer's, or that of the user whom an admin or a service token acts for. */
 export async function ownerOf(viewer: Viewer, reference: UserReference): Promise<string> {
   refuseBoth(reference)
@@ -52,8 +80,5 @@ export async function ownerOf(viewer: Viewer, reference: UserReference): Promise
   }
   const userId = actingUser(viewer, reference.userId)
   if (userId === viewer.userId) return userId
-  const where = { tenantId: viewer.tenantId, id: userId }
-  if (!(await viewer.db.prisma.user.findFirst({ where, select: { id: true } })))
-    throw new NotFoundError('user')
-  return userId
+  return requireUser(viewer.db.sql, viewer.tenantId, userId)
 }

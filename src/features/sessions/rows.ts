@@ -5,46 +5,41 @@ import { type ChangeEvent, toWire } from '../../realtime/feed-events.ts'
 
 export const sessionColumns = columnsOf('Session', 's')
 
-/** What a line of a list shows. Reading all columns took the statement of a list about twice as long. */
-export const sessionHeadColumns = columnsOf('Session', 's', '', [
-  'tenantId',
-  'id',
-  'userId',
-  'agentId',
-  'title',
-  'titleSource',
-  'isActive',
-  'deletedAt',
-  'lastMessageAt',
-  'messageCount',
-  'lastSeq',
-  'revision',
-  'createdAt',
-  'updatedAt',
-])
+/** What the rules of access ask of a row, whatever is selected. */
+const alwaysRead = ['id', 'userId', 'deletedAt'] as const
 
-const headFields: ReadonlySet<string> = new Set([
-  '__typename',
-  'id',
-  'agent',
-  'title',
-  'titleSource',
-  'isActive',
-  'recentlyActive',
-  'lastMessageAt',
-  'messageCount',
-  'messages',
-  'lastMessage',
-  'activeRun',
-  'createdAt',
-  'updatedAt',
-])
+/**
+ * What the fields that lists usually show are read from. Each column more costs PostgreSQL and Node alike: the statement of
+ * a list took twice as long with all of them. Of a field that is not here, all columns are read.
+ */
+const columnsOfFields: Readonly<Record<string, readonly (keyof Session)[]>> = {
+  __typename: [],
+  id: [],
+  agent: ['agentId'],
+  title: ['title'],
+  titleSource: ['titleSource'],
+  isActive: ['isActive'],
+  recentlyActive: ['lastSeq', 'lastMessageAt'],
+  lastMessageAt: ['lastSeq', 'lastMessageAt'],
+  messageCount: ['messageCount'],
+  messages: [],
+  lastMessage: [],
+  activeRun: [],
+  createdAt: ['createdAt'],
+  updatedAt: ['updatedAt'],
+}
+
+/** Whether the row of a session holds all that these fields show, so that nothing of Prisma's is to hang on it. */
+export const isOfRow = (fields: ReadonlySet<string>): boolean => fields.isSubsetOf(fieldsOfRow)
+const fieldsOfRow: ReadonlySet<string> = new Set(Object.keys(columnsOfFields))
 
 /** What is selected on sessions, and on their agents. */
 export type SessionSelection = Selection & { agentFields: ReadonlySet<string> }
 
-const agentHead = ['tenantId', 'id', 'key', 'name', 'description', 'isActive'] as const
-const agentHeadFields: ReadonlySet<string> = new Set(['__typename', ...agentHead])
+const agentFieldsOfRow: ReadonlySet<string> = new Set([
+  '__typename',
+  ...['id', 'key', 'name', 'description', 'isActive'],
+])
 const agentPrefix = 'agent.'
 
 /** How sessions are read for a selection in one statement, from `sessions s`. */
@@ -57,23 +52,46 @@ export type SessionRead = {
   attach(row: Session): void
 }
 
-/** Only the columns that are needed, and the agents, which every list shows, beside them where their head will do. */
-export function readOf({ query, fields, agentFields }: SessionSelection): SessionRead {
-  const columns = fields.isSubsetOf(headFields) ? sessionHeadColumns : sessionColumns
-  const isWhole = Object.keys(query).length === 0
-  return fields.has('agent') && agentFields.isSubsetOf(agentHeadFields)
-    ? { ...withAgents, columns: `${columns}, ${withAgents.columns}`, isWhole }
-    : { columns, join: '', isWhole, attach() {} }
+const known = new WeakMap<SessionSelection, Map<keyof Session | undefined, SessionRead>>()
+
+/**
+ * Only the columns that are needed, and the agents, which every list shows, beside them where their row will do. `order`:
+ * the field that the list is in the order of, by which its cursors tell a place. Worked out once for a selection.
+ */
+export function readOf(selection: SessionSelection, order?: keyof Session): SessionRead {
+  const ofSelection = known.get(selection) ?? new Map<keyof Session | undefined, SessionRead>()
+  known.set(selection, ofSelection)
+  const read = ofSelection.get(order) ?? findRead(selection, order)
+  ofSelection.set(order, read)
+  return read
 }
 
-const withAgents: Omit<SessionRead, 'isWhole'> = {
-  columns: columnsOf('Agent', 'a', agentPrefix, agentHead),
-  join: 'LEFT JOIN agents a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id',
-  attach(row) {
-    const columns = row as unknown as Record<string, unknown>
-    const agent = Object.fromEntries(agentHead.map((name) => [name, columns[agentPrefix + name]]))
-    Object.assign(row, { agent: row.agentId === null ? null : agent })
-  },
+function findRead({ query, fields, agentFields }: SessionSelection, order?: keyof Session): SessionRead {
+  const isWhole = Object.keys(query).length === 0
+  const columns = isOfRow(fields) ? columnsFor(fields, order) : sessionColumns
+  if (!fields.has('agent') || !agentFields.isSubsetOf(agentFieldsOfRow))
+    return { columns, join: '', isWhole, attach() {} }
+  const names = ['id', ...agentFields].filter((name) => name !== '__typename')
+  const agentColumns = columnsOf('Agent', 'a', agentPrefix, [...new Set(names)])
+  return {
+    columns: `${columns}, ${agentColumns}`,
+    join: 'LEFT JOIN agents a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id',
+    isWhole,
+    attach: attachAgent,
+  }
+}
+
+function columnsFor(fields: ReadonlySet<string>, order?: keyof Session): string {
+  const ofFields = [...fields].flatMap((field) => columnsOfFields[field] ?? [])
+  return columnsOf('Session', 's', '', [...new Set([...alwaysRead, ...(order ? [order] : []), ...ofFields])])
+}
+
+function attachAgent(row: Session) {
+  const columns = row as unknown as Record<string, unknown>
+  const agent: Record<string, unknown> = {}
+  for (const name in columns)
+    if (name.startsWith(agentPrefix)) agent[name.slice(agentPrefix.length)] = columns[name]
+  Object.assign(row, { agent: row.agentId === null ? null : agent })
 }
 
 export const sessionUpdated = (session: Session): ChangeEvent => ({
@@ -88,5 +106,8 @@ export const sessionDeleted = ({ id, revision }: Session): ChangeEvent => ({
   sessionId: id,
 })
 
-/** A change of a deleted session: nobody reads its feed, but the next change comes after this one. */
-export const changedUnseen = ({ revision }: Session): ChangeEvent => ({ type: 'Lost', revision })
+/** A change of a session whose feed nobody reads, such as a deleted one; the next change comes after this one. */
+export const changedUnseen = ({ revision }: Pick<Session, 'revision'>): ChangeEvent => ({
+  type: 'Lost',
+  revision,
+})

@@ -1,3 +1,4 @@
+import { actingFields, ownerFields } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
@@ -49,12 +50,7 @@ const origin = (t: InputFields) => ({
   template: t
     .id({ description: 'Made from this template; what is given beside it goes over it.' })
     .validate(idOf('Template').nullish()),
-  userId: t
-    .id({ description: 'The owner, where an admin or a service token acts for somebody else.' })
-    .validate(idOf('User').nullish()),
-  externalUserId: t.string({
-    description: 'The same by the `sub` of the tokens of the owner, who may not have signed in yet.',
-  }),
+  ...ownerFields(t),
 })
 
 const clientId = (t: InputFields) =>
@@ -68,7 +64,8 @@ const failures = {
 }
 
 const deactivatedSessions =
-  'Sessions that lost `isActive` because the user has too many with this agent; the longest quiet ones.'
+  'Sessions that lost `isActive` because the user has too many with this agent; the longest quiet ones, as far as the ' +
+  'viewer may see them.'
 
 const createdPayload = (name: string, description: string) =>
   builder.objectRef<Created>(name).implement({
@@ -151,6 +148,7 @@ builder.mutationField('forkSession', (t) =>
         .id({ required: true, description: 'The last message to copy.' })
         .validate(idOf('Message')),
       title: t.input.string({ description: 'Title of the fork; that of the copied session by default.' }),
+      ...actingFields(t.input),
       clientId: clientId(t.input),
     },
     resolve: (_root, { input }, context) => context.services.sessions.fork(viewerOf(context), input),
@@ -160,7 +158,8 @@ builder.mutationField('forkSession', (t) =>
 builder.mutationField('updateSession', (t) =>
   t.fieldWithInput({
     type: createdPayload('UpdateSessionPayload', 'The session was changed.'),
-    description: 'Changes a session: what is left out stays, null clears.',
+    description:
+      'Changes a session: what is left out stays, null clears. Its editors may; `agent` and `isActive` are for its owners.',
     errors: { types: [ValidationError, NotFoundError, ForbiddenError, LimitError, ModelUnavailableError] },
     typeOptions: { description: 'What to change.' },
     argOptions: { description: 'What to change.' },

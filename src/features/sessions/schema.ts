@@ -1,5 +1,5 @@
 import { queryFromInfo } from '@pothos/plugin-prisma'
-import type { GraphQLResolveInfo } from 'graphql'
+import type { FieldNode, GraphQLResolveInfo } from 'graphql'
 import { visibleSessions } from '../../auth/policy.ts'
 import type { Session as SessionRow } from '../../db/client.ts'
 import { builder } from '../../graphql/builder.ts'
@@ -8,6 +8,8 @@ import { idOf } from '../../graphql/ids.ts'
 import { connectionOf, pageArgs, pageComplexity, rowPaths } from '../../graphql/paging.ts'
 import { fieldNamesAt, type Path, selectionsOf } from '../../graphql/selection.ts'
 import { sameForAll } from '../../graphql/shared.ts'
+import type { SessionListSelection } from './list.ts'
+import { isOfRow } from './rows.ts'
 
 const itself: readonly Path[] = [[]]
 const ownAgent: readonly Path[] = [['agent']]
@@ -24,9 +26,13 @@ const TitleSource = builder.enumType('TitleSource', {
 const SessionUsage = builder.objectRef<SessionRow>('SessionUsage').implement({
   description: 'What the runs of a session have used; deleted messages do not lessen it.',
   fields: (t) => ({
-    inputTokens: t.exposeInt('inputTokens', { description: 'Tokens sent to models.' }),
-    outputTokens: t.exposeInt('outputTokens', { description: 'Tokens that models wrote.' }),
-    cachedInputTokens: t.exposeInt('cachedInputTokens', {
+    inputTokens: t.expose('inputTokens', { type: 'NonNegativeInt', description: 'Tokens sent to models.' }),
+    outputTokens: t.expose('outputTokens', {
+      type: 'NonNegativeInt',
+      description: 'Tokens that models wrote.',
+    }),
+    cachedInputTokens: t.expose('cachedInputTokens', {
+      type: 'NonNegativeInt',
       description: 'Those of the input that the providers had cached.',
     }),
     cost: t.expose('cost', {
@@ -75,14 +81,16 @@ export const Session = builder.prismaNode('Session', {
         'The stored flag: sessions beyond the limit of active ones lose it, and it can be set by hand.',
     }),
     recentlyActive: t.boolean({
-      description: 'Whether a message came within the last 24 hours.',
+      description: 'Whether `lastMessageAt` lies within the last 24 hours.',
       resolve: ({ lastSeq, lastMessageAt }) =>
         lastSeq > 0 && lastMessageAt.getTime() > Date.now() - 86_400_000,
     }),
     lastMessageAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When the last message was stored or ended; null before the first.',
+      description:
+        'When the last message was stored in it or ended; null before the first. Of a fork, when it was made: what it ' +
+        'copies keeps its own times. Of an import, the time of its latest message.',
       extensions: sameForAll,
       resolve: ({ lastSeq, lastMessageAt }) => (lastSeq > 0 ? lastMessageAt : null),
     }),
@@ -120,7 +128,9 @@ export const SessionFilterInput = builder.inputType('SessionFilter', {
       .validate(idOf('Session').nullish()),
     agent: t.string({ description: 'Answered by this agent; its key or id.' }),
     isActive: t.boolean({ description: 'By the stored flag.' }),
-    recentlyActive: t.boolean({ description: 'With, or without, a message in the last 24 hours.' }),
+    recentlyActive: t.boolean({
+      description: 'With, or without, a `lastMessageAt` in the last 24 hours.',
+    }),
     deleted: t.boolean({
       defaultValue: false,
       description: 'Lists the deleted ones instead, to their owners.',
@@ -175,13 +185,31 @@ export const SessionConnection = connectionOf('Session', Session, 'session')
 
 const agentPaths = rowPaths.map((path) => [...path, 'agent'])
 
+/** By the nodes of a field; kept where nothing of it depends on variables. */
+const selections = new WeakMap<readonly FieldNode[], SessionListSelection>()
+
+/** What is selected on the sessions at these paths under a field, in Prisma's form only where their rows alone will not do. */
+function selectionAt(
+  info: GraphQLResolveInfo,
+  { sessions, agents }: Record<'sessions' | 'agents', readonly Path[]>,
+  queryOf: () => object,
+): SessionListSelection {
+  const known = selections.get(info.fieldNodes)
+  if (known) return known
+  const fields = fieldNamesAt(info, sessions)
+  const agentFields = fieldNamesAt(info, agents)
+  const isCounted = fieldNamesAt(info, itself).has('totalCount')
+  if (!isOfRow(fields)) return { query: queryOf(), fields, agentFields, isCounted }
+  const selection = { query: {}, fields, agentFields, isCounted }
+  selections.set(info.fieldNodes, selection)
+  return selection
+}
+
 /** What is selected under a field that gives a `SessionConnection`. */
-export const listSelection = (context: Context, info: GraphQLResolveInfo) => ({
-  query: queryFromInfo({ context, info, typeName: 'Session', paths: rowPaths as Path[] }),
-  fields: fieldNamesAt(info, rowPaths),
-  agentFields: fieldNamesAt(info, agentPaths),
-  isCounted: fieldNamesAt(info, itself).has('totalCount'),
-})
+export const listSelection = (context: Context, info: GraphQLResolveInfo): SessionListSelection =>
+  selectionAt(info, { sessions: rowPaths, agents: agentPaths }, () =>
+    queryFromInfo({ context, info, typeName: 'Session', paths: rowPaths as Path[] }),
+  )
 
 builder.queryField('sessions', (t) =>
   t.field({
@@ -209,7 +237,7 @@ builder.queryField('sessions', (t) =>
 )
 
 builder.queryField('session', (t) =>
-  t.prismaField({
+  t.field({
     type: Session,
     nullable: true,
     description:
@@ -217,18 +245,16 @@ builder.queryField('session', (t) =>
     args: {
       id: t.arg.id({ required: true, description: 'The id of the session.' }).validate(idOf('Session')),
     },
-    resolve: (query, _root, { id }, context, info) => {
+    resolve: (_root, { id }, context, info) => {
       const viewer = viewerOf(context)
-      const fields = fieldNamesAt(info, itself)
-      if (!fields.has('cursor')) {
-        const selection = { query, fields, agentFields: fieldNamesAt(info, ownAgent) }
-        return context.services.sessions.find(viewer, id, selection)
-      }
+      const queryOf = () => queryFromInfo({ context, info, typeName: 'Session' })
+      const selection = selectionAt(info, { sessions: itself, agents: ownAgent }, queryOf)
+      if (!selection.fields.has('cursor')) return context.services.sessions.find(viewer, id, selection)
       const where = { tenantId: viewer.tenantId, id, deletedAt: null, ...visibleSessions(viewer) }
       return context.services.live.observe(
         viewer,
         id,
-        (prisma) => prisma.session.findFirst({ ...query, where }),
+        (prisma) => prisma.session.findFirst({ ...selection.query, where }),
         selectionsOf(info, 'messages'),
       )
     },

@@ -1,13 +1,13 @@
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
-import type { Session, Sql, Statement } from '../../db/client.ts'
+import type { Agent, Session, Sql, Statement } from '../../db/client.ts'
 import { check } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { NotFoundError } from '../../lib/errors.ts'
 import type { Agents } from '../agents/service.ts'
 import type { ModelCatalog } from '../models/service.ts'
 import type { Templates } from '../templates/service.ts'
-import { createFind, createRoles, type Right, requirePlace, requireSession } from './access.ts'
+import { createFind, createRoles, type Right, requirePlace, requireSession, visibleTo } from './access.ts'
 import { createActiveLimit } from './active-limit.ts'
 import type { Changes } from './changes.ts'
 import { createSessionChecks, type UpdateSession } from './checks.ts'
@@ -28,7 +28,10 @@ export type Sessions = SessionList &
     requirePlace(viewer: Viewer, sessionId: string, right: Right): Promise<Session>
     /** What the viewer is to a session that it sees; for many at once, it is one statement. */
     roleOf(viewer: Viewer, session: Session): Promise<Right>
-    /** Changes what is given; null clears where null is a value. Making a session active obeys the limit as `create` does. */
+    /**
+     * Changes what is given; null clears where null is a value. Making a session active obeys the limit as `create` does,
+     * which is for its owners: an editor's change of `agent` or `isActive` is a `ForbiddenError`.
+     */
     update(viewer: Viewer, sessionId: string, input: UpdateSession): Promise<Created>
   }
 
@@ -53,7 +56,7 @@ export function createSessions({ config, agents, models, templates, changes }: D
 
   /** Makes room where the update makes the session active, or active with another agent. */
   async function makeRoomFor(sql: Sql, owned: Session, input: UpdateSession, agentId: string | null) {
-    if (input.isActive !== true && input.agent === undefined) return []
+    if (!mayNeedRoom(input)) return []
     await limit.hold(sql, owned.userId)
     const [session] = await sql<Session>(findForUpdate, [owned.tenantId, owned.id])
     if (!session) throw new NotFoundError('session')
@@ -61,6 +64,14 @@ export function createSessions({ config, agents, models, templates, changes }: D
     const isSamePlace = session.isActive && place.agentId === session.agentId
     const becomesActive = input.isActive ?? session.isActive
     return becomesActive && !isSamePlace ? limit.makeRoom(sql, place) : []
+  }
+
+  /** Parameters alone are for the model that the session has then, whoever chose it. */
+  async function requireTaken(viewer: Viewer, owned: Session, input: UpdateSession, given: Agent | null) {
+    if (!input.parameters || input.model) return
+    const own = input.model === undefined ? owned.model : null
+    const agent = input.agent === undefined && !own ? await agents.of(viewer, owned) : given
+    models.requireTaken(own ?? agent?.model ?? models.defaultModel, input.parameters)
   }
 
   return {
@@ -73,22 +84,35 @@ export function createSessions({ config, agents, models, templates, changes }: D
     roleOf: createRoles(),
     async update(viewer, sessionId, asked) {
       const input = check(checks.update, asked)
-      const owned = await requireSession(viewer, sessionId, 'EDITOR')
+      const owned = await requireToUpdate(viewer, sessionId, input)
       if (input.model) await models.require(viewer, input.model, input.parameters)
-      const agentId = input.agent ? (await agents.find(viewer, input.agent)).id : null
+      const agent = input.agent ? await agents.find(viewer, input.agent) : null
+      await requireTaken(viewer, owned, input, agent)
+      const agentId = agent?.id ?? null
       const assignments = assignmentsOf(input, agentId)
-      const updated = await changes.commit(viewer.db, sessionId, async (sql) => {
-        const deactivated = await makeRoomFor(sql, owned, input, agentId)
-        const values = [viewer.tenantId, sessionId, ...Object.values(assignments)]
-        const [session] = await sql<Session>(updateOf(Object.keys(assignments)), values)
-        if (!session) throw new NotFoundError('session')
-        await attachDocuments(sql, viewer, sessionId, input.documentIds)
-        return { result: { session, deactivated }, events: [sessionUpdated(session)] }
-      })
+      const commit = () =>
+        changes.commit<Created>(viewer.db, sessionId, async (sql) => {
+          const deactivated = await makeRoomFor(sql, owned, input, agentId)
+          const values = [viewer.tenantId, sessionId, ...Object.values(assignments)]
+          const [session] = await sql<Session>(updateOf(Object.keys(assignments)), values)
+          if (!session) throw new NotFoundError('session')
+          await attachDocuments(sql, viewer, sessionId, input.documentIds)
+          return { result: { session, deactivated }, events: [sessionUpdated(session)] }
+        })
+      const updated = mayNeedRoom(input) ? await limit.inTurn(owned.userId, commit) : await commit()
       for (const session of updated.deactivated) await changes.announce(session, [sessionUpdated(session)])
-      return updated
+      return { ...updated, deactivated: await visibleTo(viewer, updated.deactivated) }
     },
   }
+}
+
+const mayNeedRoom = ({ isActive, agent }: UpdateSession) => isActive === true || agent !== undefined
+
+/** Where a session is active touches the others of its user, which are no business of an editor's. */
+function requireToUpdate(viewer: Viewer, sessionId: string, { agent, isActive }: UpdateSession) {
+  const field = agent !== undefined ? 'agent' : isActive != null ? 'isActive' : null
+  if (!field) return requireSession(viewer, sessionId, 'EDITOR')
+  return requireSession(viewer, sessionId, 'OWNER', `${field}: only the owner of a session can change it.`)
 }
 
 /** The columns that an update sets. A person's title is marked as such; clearing it lets a made one come again. */

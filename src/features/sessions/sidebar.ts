@@ -10,7 +10,7 @@ import { createSessionChecks, type SessionFilter } from './checks.ts'
 import { conditionsOf, createParameters } from './filter.ts'
 import type { SessionList } from './list.ts'
 import { createFitting, isRelated, type Match, matchSessions } from './matching.ts'
-import { findMissed, newSeen, reachMs, type Seen } from './missed-changes.ts'
+import { findMissed, markNotices, newSeen, reachMs, type Seen } from './missed-changes.ts'
 import {
   fittingAtMost,
   type SessionChange,
@@ -84,8 +84,7 @@ export function createSidebar({ config, listing, list, system, log }: Dependenci
   async function tell(group: Group) {
     clearTimeout(group.timer)
     group.timer = undefined
-    const changes = [...group.changed.values()]
-    group.changed.clear()
+    const changes = takeChanges(group)
     const [first] = group.readers
     if (!first || changes.length === 0) return
     const { db } = first.viewer
@@ -130,8 +129,10 @@ export function createSidebar({ config, listing, list, system, log }: Dependenci
       const missed = await findMissed(system, new Map([...watched].map(([id, { seen }]) => [id, seen])))
       lookedAtMs = performance.now()
       for (const [tenantId, group] of watched) {
+        const { changes = [], anew } = missed.get(tenantId) ?? {}
         if (isLate) void inTurn(group, () => startOver(group))
-        else gather(group, missed.get(tenantId) ?? [])
+        else gather(group, changes)
+        if (!isLate && anew && anew.size > 0) void inTurn(group, () => startAnew(group, anew))
       }
     } catch (error) {
       log.debug({ err: error }, 'changes that lists were not told of could not be looked for')
@@ -146,8 +147,14 @@ export function createSidebar({ config, listing, list, system, log }: Dependenci
   }
 
   async function startOver(group: Group) {
-    group.changed.clear()
+    takeChanges(group)
+    await startAnew(group, new Set([null]))
+  }
+
+  /** For these users, null among them for all: something that cannot be told any more happened to their lists. */
+  async function startAnew(group: Group, userIds: ReadonlySet<string | null>) {
     for (const reader of group.readers) {
+      if (!userIds.has(null) && !userIds.has(reader.userId)) continue
       await noteFitting(reader)
       tellReset(reader)
     }
@@ -234,6 +241,14 @@ export function createSidebar({ config, listing, list, system, log }: Dependenci
       for (const group of groups.values()) group.end?.()
     },
   }
+}
+
+/** What waits to be told, which counts as told from now on. */
+function takeChanges({ changed, seen }: Group): ListChange[] {
+  const changes = [...changed.values()]
+  changed.clear()
+  for (const { notices = [] } of changes) markNotices(seen, notices)
+  return changes
 }
 
 function newReader(viewer: Viewer, filter: SessionFilter): Reader {

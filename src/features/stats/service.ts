@@ -3,8 +3,9 @@ import { actingUser, actsForTenant } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Agent, Statement } from '../../db/client.ts'
 import { check, text } from '../../lib/checks.ts'
-import { invalid, NotFoundError } from '../../lib/errors.ts'
+import { invalid } from '../../lib/errors.ts'
 import { decodeIdOf } from '../../lib/ids.ts'
+import { requireUser } from '../accounts/users.ts'
 import { type Bucket, type Conditions, countBuckets, type Range, startsOf } from './buckets.ts'
 
 export type UsageFilter = Omit<Conditions, 'agentId' | 'agentKey'> & {
@@ -41,11 +42,6 @@ const filterCheck = z.object({
   filter: z.object({ agent: text({ max: 100 }).nullish(), model: text({ max: 200 }).nullish() }).nullish(),
 })
 
-const findUser: Statement = {
-  name: 'stats-user',
-  text: 'SELECT id FROM users WHERE tenant_id = $1 AND id = $2',
-}
-
 const countSessions: Statement = {
   name: 'stats-sessions',
   text: `SELECT s.agent_id AS "agentId", count(*)::int AS count, count(*) FILTER (WHERE s.is_active)::int AS active,
@@ -68,12 +64,11 @@ export function createStats(): Stats {
     async ofUser(viewer, asked) {
       const { db, tenantId } = viewer
       const userId = actingUser(viewer, asked)
-      const [[user], counts, [used]] = await Promise.all([
-        db.sql(findUser, [tenantId, userId]),
+      const [counts, [used = { tokens: 0, cost: '0' }]] = await Promise.all([
         db.sql<SessionCount>(countSessions, [tenantId, userId]),
         db.sql<{ tokens: number; cost: string }>(sumUsage, [tenantId, userId]),
+        requireUser(db.sql, tenantId, userId),
       ])
-      if (!user || !used) throw new NotFoundError('user')
       const agentIds = counts.flatMap(({ agentId }) => agentId ?? [])
       const agents = await db.prisma.agent.findMany({ where: { tenantId, id: { in: agentIds } } })
       const sum = (field: 'count' | 'active' | 'messages') =>

@@ -34,12 +34,12 @@ type Dependencies = {
   readNode: () => Promise<NodeStatus>
   database: Pick<Database, 'ping' | 'poolUse'>
   broker: { kind: 'MEMORY' | 'REDIS'; isReachable: () => boolean }
-  models: Pick<ModelCatalog, 'list'>
+  models: Pick<ModelCatalog, 'known'>
   /** What is open on this node. */
   counts: () => { connections: number; subscriptions: number }
 }
 
-/** A database that takes longer counts as away. */
+/** A database that takes longer counts as away; what the status needs of it is waited for no longer. */
 const databaseTimeoutMs = 2_000
 
 const countRuns: Statement = {
@@ -68,7 +68,7 @@ export function createSystem({ version, readNode, database, broker, models, coun
 
   /** Without the tenant's settings, which are in the database, there is nothing to say of models. */
   async function countModels(viewer: Viewer): Promise<SystemStatus['models']> {
-    const all = await intime(models.list(viewer)).catch(() => [])
+    const all = await intime(models.known(viewer)).catch(() => [])
     const countOf = (...wanted: string[]) => all.filter(({ status }) => wanted.includes(status)).length
     return {
       total: all.length,
@@ -119,7 +119,7 @@ export function createSystem({ version, readNode, database, broker, models, coun
 async function intime<Value>(work: Promise<Value>): Promise<Value> {
   const late = new AbortController()
   const tooLate = sleep(databaseTimeoutMs, undefined, { signal: late.signal, ref: false }).then(() => {
-    throw new Error('The database takes too long.')
+    throw new Error('This takes too long.')
   })
   tooLate.catch(() => {})
   try {

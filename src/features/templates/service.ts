@@ -2,13 +2,20 @@ import { z } from 'zod'
 import { actsForTenant } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
-import { type Agent, isUniqueViolation, type Statement, type Template } from '../../db/client.ts'
+import {
+  type Agent,
+  isForeignKeyViolation,
+  isUniqueViolation,
+  type Statement,
+  type Template,
+} from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
 import { check, jsonObject, modelId, modelParameters, text } from '../../lib/checks.ts'
 import { contextPolicy } from '../../lib/context-policy.ts'
 import { ForbiddenError, invalid, NotFoundError } from '../../lib/errors.ts'
-import { newId } from '../../lib/ids.ts'
+import { encodeId, newId } from '../../lib/ids.ts'
 import { type Page, type PageArgs, readPage } from '../../lib/paging.ts'
+import { recordUnlessOwn } from '../audit/record.ts'
 
 /** Templates are open to everybody of the tenant; their author and admins change them. */
 export type Templates = {
@@ -51,9 +58,12 @@ const updateTemplate: Statement = {
     WHERE t.tenant_id = $1 AND t.id = $2 RETURNING ${columns}`,
 }
 
+// So many at a time that none of them is locked for long.
 const releaseSessions: Statement = {
   name: 'template-release-sessions',
-  text: 'UPDATE sessions SET template_id = NULL WHERE tenant_id = $1 AND template_id = $2',
+  text: `UPDATE sessions SET template_id = NULL WHERE tenant_id = $1 AND id IN (
+      SELECT id FROM sessions WHERE tenant_id = $1 AND template_id = $2 LIMIT 500)
+    RETURNING id`,
 }
 
 const deleteTemplate: Statement = {
@@ -67,9 +77,11 @@ type Dependencies = {
   findAgent: (viewer: Viewer, keyOrId: string) => Promise<Agent>
   /** Throws unless the model can be used, with these parameters. */
   requireModel: (viewer: Viewer, modelId: string, parameters?: object | null) => Promise<void>
+  /** Throws where the model, which was chosen before, does not take the parameters. */
+  requireTaken: (modelId: string, parameters: object | null | undefined) => void
 }
 
-export function createTemplates({ config, findAgent, requireModel }: Dependencies): Templates {
+export function createTemplates({ config, findAgent, requireModel, requireTaken }: Dependencies): Templates {
   const checks = createTemplateChecks(config)
 
   async function require({ db, tenantId }: Viewer, id: string): Promise<Template> {
@@ -78,10 +90,11 @@ export function createTemplates({ config, findAgent, requireModel }: Dependencie
     return template
   }
 
-  async function requireOwn(viewer: Viewer, id: string): Promise<void> {
-    const { authorId } = await require(viewer, id)
-    if (authorId !== viewer.userId && !actsForTenant(viewer))
+  async function requireOwn(viewer: Viewer, id: string): Promise<Template> {
+    const template = await require(viewer, id)
+    if (template.authorId !== viewer.userId && !actsForTenant(viewer))
       throw new ForbiddenError('Only its author and admins can change a template.')
+    return template
   }
 
   /** The values of the columns that both statements name in this order. */
@@ -120,7 +133,8 @@ export function createTemplates({ config, findAgent, requireModel }: Dependencie
     },
     async update(viewer, templateId, asked) {
       const input = check(checks.update, asked)
-      await requireOwn(viewer, templateId)
+      const { model } = await requireOwn(viewer, templateId)
+      if (input.model === undefined && model) requireTaken(model, input.parameters)
       const given = Object.entries(input).flatMap(([name, value]) => (value === undefined ? [] : name))
       const values = [viewer.tenantId, templateId, given, ...(await valuesOf(viewer, input))]
       const [template] = await named(input.name, viewer.db.sql<Template>(updateTemplate, values))
@@ -128,13 +142,12 @@ export function createTemplates({ config, findAgent, requireModel }: Dependencie
       return template
     },
     async remove(viewer, templateId) {
-      await requireOwn(viewer, templateId)
-      await viewer.db.transaction(async (sql) => {
-        await sql(releaseSessions, [viewer.tenantId, templateId])
-        const [gone] = await sql(deleteTemplate, [viewer.tenantId, templateId])
-        if (!gone) throw new NotFoundError('template')
-      })
-      return { id: templateId }
+      const template = await requireOwn(viewer, templateId)
+      const key = [viewer.tenantId, templateId]
+      for (;;) {
+        const { length } = await viewer.db.sql(releaseSessions, key)
+        if (length === 0 && (await isDeleted(viewer, template))) return { id: templateId }
+      }
     },
   }
 }
@@ -162,6 +175,22 @@ function createTemplateChecks(config: Config['sessions']) {
       name: name.nullish().transform((value) => value ?? undefined),
       ...settings,
     }),
+  }
+}
+
+/** Deletes a template; gives false where a session has been made from it meanwhile. Throws where it is gone already. */
+async function isDeleted(viewer: Viewer, { id, authorId }: Template): Promise<boolean> {
+  try {
+    await viewer.db.transaction(async (sql) => {
+      const [gone] = await sql(deleteTemplate, [viewer.tenantId, id])
+      if (!gone) throw new NotFoundError('template')
+      const target = encodeId('Template', id)
+      await recordUnlessOwn(sql, viewer, authorId, { action: 'deleteTemplate', target })
+    })
+    return true
+  } catch (error) {
+    if (!isForeignKeyViolation(error)) throw error
+    return false
   }
 }
 

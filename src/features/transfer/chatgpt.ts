@@ -23,7 +23,10 @@ const node = z.object({
   parent: z.string().nullish(),
   message: z
     .object({
-      author: z.object({ role: z.enum(['user', 'assistant', 'system', 'tool']) }),
+      author: z.object({
+        role: z.enum(['user', 'assistant', 'system', 'tool']),
+        name: z.string().nullish(),
+      }),
       create_time: z.number().nullish(),
       content: z.object({
         parts: z.array(z.unknown()).nullish(),
@@ -78,27 +81,39 @@ const parentOf = (value: unknown): string | null =>
 
 type Placed<Message> = { message: Message; path: string }
 
-/** A message to another recipient than `all` is a call of that tool; what the tool says next is its result. */
+type Call = { id: string; result: { tool: string | null; message: UncheckedMessage } | null }
+
+/**
+ * A message to another recipient than `all` is a call of that tool. What a tool says next is its result, with what the same
+ * tool goes on to say: a call has one result.
+ */
 function toMessages(thread: readonly Placed<ChatGptMessage>[]): Placed<UncheckedMessage>[] {
-  let openCall: string | null = null
+  let call: Call | null = null
   return thread.flatMap(({ message, path }, index): Placed<UncheckedMessage>[] => {
     if (message.metadata?.is_visually_hidden_from_conversation) return []
-    const { role } = message.author
+    const { role, name: tool = null } = message.author
     const content = textOf(message.content)
     const common = { content, createdAt: timeOf(message.create_time) }
     if (role === 'tool') {
-      const toolCallId = openCall
-      openCall = null
-      return toolCallId ? [{ path, message: { ...common, role: 'TOOL', toolCallId } }] : []
+      if (!call) return []
+      const { result } = call
+      if (result) {
+        if (result.tool === tool) result.message.content = `${result.message.content}\n${content}`
+        return []
+      }
+      const given: UncheckedMessage = { ...common, role: 'TOOL', toolCallId: call.id }
+      call.result = { tool, message: given }
+      return [{ path, message: given }]
     }
     if (!content.trim()) return []
+    if (call?.result) call = null
     if (role === 'user') return [{ path, message: { ...common, role: 'USER' } }]
     if (role === 'system') return [{ path, message: { ...common, role: 'SYSTEM' } }]
     const reply = { ...common, ...replyOf(message), role: 'ASSISTANT' as const }
-    const tool = message.recipient
-    if (!tool || tool === 'all') return [{ path, message: reply }]
-    openCall = `call_${index}`
-    const toolCalls = [{ id: openCall, name: storable(tool), arguments: argumentsOf(content) }]
+    const { recipient } = message
+    if (!recipient || recipient === 'all') return [{ path, message: reply }]
+    call = { id: `call_${index}`, result: null }
+    const toolCalls = [{ id: call.id, name: storable(recipient), arguments: argumentsOf(content) }]
     return [{ path, message: { ...reply, content: null, toolCalls, finishReason: 'TOOL_CALLS' } }]
   })
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Config } from '../../config.ts'
 import { jsonObject, text } from '../../lib/checks.ts'
+import { repeatedIds } from '../messages/links.ts'
 import { createSessionChecks } from '../sessions/checks.ts'
 
 /**
@@ -57,6 +58,7 @@ export function createDocumentCheck({ sessions, contentMaxLength }: Limits) {
     session: createSessionChecks(sessions)
       .update.omit({ isActive: true, documentIds: true })
       .extend({
+        template: text({ min: 1, max: 100 }).nullish(),
         titleSource: z.enum(['FIRST_MESSAGE', 'MODEL', 'PERSON']).nullish(),
         createdAt: time.nullish(),
       }),
@@ -102,6 +104,12 @@ function linkFaults(messages: readonly LinkedMessage[]): LinkFault[] {
     const { id, role, content, toolCalls, toolCallId, replaces } = message
     const faults: LinkFault[] = []
     const fault = (field: string, message: string) => faults.push({ path: [index, field], message })
+    const callIds = (toolCalls ?? []).map((call) => call.id)
+    for (const place of repeatedIds(callIds))
+      faults.push({
+        path: [index, 'toolCalls', place, 'id'],
+        message: 'is that of an earlier call of the message',
+      })
     if (id && ids.has(id)) fault('id', 'is that of an earlier message')
     if (!content?.trim() && (role === 'USER' || role === 'SYSTEM'))
       fault('content', 'is empty; some text is needed')
@@ -114,7 +122,7 @@ function linkFaults(messages: readonly LinkedMessage[]): LinkFault[] {
     if (replaces && !ids.has(replaces))
       fault('replaces', `${JSON.stringify(replaces)} is not the id of an earlier message`)
     if (replaces && replaced.has(replaces)) fault('replaces', 'is replaced by an earlier message already')
-    for (const call of toolCalls ?? []) calls.add(call.id)
+    for (const callId of callIds) calls.add(callId)
     if (id) ids.add(id)
     if (replaces) replaced.add(replaces)
     return faults

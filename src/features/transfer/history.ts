@@ -12,6 +12,7 @@ export type HistoryMessage = Message & {
 /** A session to export, and its names. */
 export type HistorySession = Session & {
   agent: { key: string } | null
+  template: { name: string } | null
   user: { externalId: string; name: string | null }
   documents: { document: { id: string; title: string } }[]
 }

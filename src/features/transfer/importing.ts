@@ -1,40 +1,40 @@
 import { z } from 'zod'
-import { actingUser, actsForTenant } from '../../auth/policy.ts'
+import { actsForTenant } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
-import { isUniqueViolation, type Session, type Statement } from '../../db/client.ts'
+import type { Session, Statement } from '../../db/client.ts'
 import { check, clientKey, text } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
-import { ConflictError, ModelUnavailableError, NotFoundError } from '../../lib/errors.ts'
-import { encodeId, newId } from '../../lib/ids.ts'
+import { ModelUnavailableError } from '../../lib/errors.ts'
+import { newId } from '../../lib/ids.ts'
 import type { Agents } from '../agents/service.ts'
-import { recordAction } from '../audit/record.ts'
+import { recordOfSession } from '../audit/record.ts'
 import type { ModelCatalog } from '../models/service.ts'
 import type { Changes } from '../sessions/changes.ts'
-import { sessionColumns } from '../sessions/rows.ts'
+import { madeUnder, onceOnly } from '../sessions/client-keys.ts'
+import { leaveNotice } from '../sessions/list-notices.ts'
+import { ownerOf, type UserReference, userReference } from '../sessions/people.ts'
 import { createDocumentCheck, type SessionDocument } from './document.ts'
 import { type ImportFormat, readConversations } from './reading.ts'
 import { type Names, storeDocument } from './store.ts'
 
-export type ImportSession = {
+export type ImportSession = UserReference & {
   content: string
   format: ImportFormat
   agent?: string | null | undefined
-  userId?: string | null | undefined
   clientId?: string | null | undefined
 }
 
 export type Import = { sessions: Session[]; messageCount: number }
 
-const findByClientId: Statement = {
-  name: 'transfer-by-client-id',
-  text: `SELECT ${sessionColumns} FROM sessions s WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.client_id = $3
-    AND NOT s.is_stateless`,
-}
-
 const findAgents: Statement = {
   name: 'transfer-agents',
   text: 'SELECT a.key AS name, a.id FROM agents a WHERE a.tenant_id = $1 AND a.key = ANY($2)',
+}
+
+const findTemplates: Statement = {
+  name: 'transfer-templates',
+  text: 'SELECT t.name, t.id FROM templates t WHERE t.tenant_id = $1 AND t.name = ANY($2)',
 }
 
 const findUsers: Statement = {
@@ -43,7 +43,11 @@ const findUsers: Statement = {
     WHERE u.tenant_id = $1 AND u.external_id = ANY($2) AND ($3::uuid IS NULL OR u.id = $3)`,
 }
 
-const inputCheck = z.object({ agent: text({ min: 1, max: 100 }).nullish(), clientId: clientKey.nullish() })
+const inputCheck = z.object({
+  agent: text({ min: 1, max: 100 }).nullish(),
+  clientId: clientKey.nullish(),
+  ...userReference,
+})
 
 type Dependencies = {
   config: Pick<Config, 'sessions' | 'runs'>
@@ -55,98 +59,108 @@ type Dependencies = {
 export type Importing = (viewer: Viewer, input: ImportSession) => Promise<Import>
 
 export function createImporting({ config, agents, models, changes }: Dependencies): Importing {
+  const { titleMaxLength } = config.sessions
   const documentCheck = createDocumentCheck({
     sessions: config.sessions,
     contentMaxLength: Math.max(config.sessions.messageMaxLength, config.runs.maxTextBytes),
   })
 
   /** Another installation's model may not be had here; the session then answers with that of its agent. */
-  async function usableModel(viewer: Viewer, model: string | null | undefined): Promise<string | null> {
+  async function isUsable(viewer: Viewer, model: string): Promise<boolean> {
     try {
-      if (model) await models.require(viewer, model)
-      return model ?? null
+      await models.require(viewer, model)
+      return true
     } catch (error) {
-      if (error instanceof ModelUnavailableError) return null
+      if (error instanceof ModelUnavailableError) return false
       throw error
     }
   }
 
-  async function repeated(viewer: Viewer, userId: string, { clientId, clientDigest }: ClientKey) {
-    if (clientId === null) return null
-    const [session] = await viewer.db.sql<Session>(findByClientId, [viewer.tenantId, userId, clientId])
-    if (!session) return null
-    if (session.clientDigest !== clientDigest || session.deletedAt !== null)
-      throw new ConflictError(
-        `clientId: ${JSON.stringify(clientId)} was used before to make another session.`,
-      )
-    return session
+  async function usableModels(viewer: Viewer, documents: readonly SessionDocument[]): Promise<Set<string>> {
+    const usable = new Set<string>()
+    for (const model of new Set(documents.map(({ session }) => session.model)))
+      if (model && (await isUsable(viewer, model))) usable.add(model)
+    return usable
   }
 
-  async function store(viewer: Viewer, document: SessionDocument, owner: Owner, key: ClientKey) {
-    const { tenantId } = viewer
-    const names = await readNames(viewer, document)
-    const id = newId()
-    const agentId = owner.agentId ?? names.agents.get(document.session.agent ?? '') ?? null
-    const model = await usableModel(viewer, document.session.model)
-    const session = { id, tenantId, userId: owner.userId, agentId, model, ...key }
-    return changes.commit(viewer.db, id, async (sql) => {
-      const result = await storeDocument(sql, document, session, names)
-      await recordAction(sql, viewer, { action: 'importSession', target: encodeId('Session', id) })
-      return { result, events: [], listed: { shown: true } }
+  /** All or none, in the order of the file. */
+  async function store(viewer: Viewer, wanted: readonly Wanted[], owner: Owner): Promise<Session[]> {
+    const { tenantId, db } = viewer
+    const documents = wanted.map(({ document }) => document)
+    const names = await readNames(viewer, documents)
+    const usable = await usableModels(viewer, documents)
+    const stored = await db.transaction(async (sql) => {
+      const sessions: Session[] = []
+      for (const { document, key } of wanted) {
+        const { agent, model } = document.session
+        const row = {
+          ...{ id: newId(), tenantId, userId: owner.userId, ...key },
+          agentId: owner.agentId ?? names.agents.get(agent ?? '') ?? null,
+          model: model && usable.has(model) ? model : null,
+        }
+        sessions.push(await storeDocument(sql, document, row, names))
+        await recordOfSession(sql, viewer, 'importSession', row.id)
+      }
+      return { sessions, notice: await leaveNotice(sql, { tenantId, userId: null }) }
     })
-  }
-
-  async function storeOnce(viewer: Viewer, document: SessionDocument, owner: Owner, key: ClientKey) {
-    const earlier = await repeated(viewer, owner.userId, key)
-    if (earlier) return earlier
-    try {
-      return await store(viewer, document, owner, key)
-    } catch (error) {
-      // A racing twin was first: its session is the answer to both.
-      const twin = isUniqueViolation(error) ? await repeated(viewer, owner.userId, key) : null
-      if (twin) return twin
-      throw error
-    }
+    for (const session of stored.sessions) changes.list(session, { shown: true, notices: [stored.notice] })
+    return stored.sessions
   }
 
   return async (viewer, input) => {
     const { clientId } = check(inputCheck, input)
-    const userId = actingUser(viewer, input.userId)
-    await requireUser(viewer, userId)
     const agent = input.agent ? await agents.find(viewer, input.agent) : null
-    const documents = readConversations(input.content, input.format, documentCheck)
+    const documents = readConversations(input.content, input.format, documentCheck, titleMaxLength)
+    // After all that may be wrong with the file: it may make the record of one who has never signed in.
+    const userId = await ownerOf(viewer, input)
+    const owner = { userId, agentId: agent?.id ?? null }
     const clientDigest = clientId ? digestOf(input) : null
-    const sessions: Session[] = []
-    for (const [index, document] of documents.entries()) {
-      const key = { clientId: clientId ? keyOf(clientId, index) : null, clientDigest }
-      sessions.push(await storeOnce(viewer, document, { userId, agentId: agent?.id ?? null }, key))
-    }
+    const wanted = documents.map((document, index) => {
+      return { document, key: { clientId: clientId ? keyOf(clientId, index) : null, clientDigest } }
+    })
+    const keys = wanted.flatMap(({ key }) => key.clientId ?? [])
+    let there = new Map<string, Session>()
+    const sessions = await onceOnly(
+      async () => {
+        if (clientDigest === null) return null
+        there = await madeUnder(viewer, userId, keys, clientDigest)
+        return there.size === keys.length ? keys.flatMap((key) => there.get(key) ?? []) : null
+      },
+      async () => {
+        // Of those that the same import has made, one may have been erased since.
+        const missing = wanted.filter(({ key }) => !there.has(key.clientId ?? ''))
+        const added = await store(viewer, missing, owner)
+        return wanted.flatMap(({ key }) => there.get(key.clientId ?? '') ?? added.shift() ?? [])
+      },
+    )
     return { sessions, messageCount: documents.reduce((sum, { messages }) => sum + messages.length, 0) }
   }
 }
 
 type ClientKey = { clientId: string | null; clientDigest: string | null }
+/** A conversation that is to be a session under this key. */
+type Wanted = { document: SessionDocument; key: ClientKey }
 /** `agentId`: the agent that the importer chose over that of the file. */
 type Owner = { userId: string; agentId: string | null }
 
 /** The first session carries the client's key itself, so that it is known to be taken to whoever creates one. */
 const keyOf = (clientId: string, index: number) => (index === 0 ? clientId : `${clientId}/${index}`)
 
-async function requireUser({ db, tenantId, userId: ownId }: Viewer, userId: string): Promise<void> {
-  if (userId === ownId) return
-  if (!(await db.prisma.user.findFirst({ where: { tenantId, id: userId }, select: { id: true } })))
-    throw new NotFoundError('user')
-}
-
 /** Nobody puts words into the mouth of another user, unless it acts for the tenant. */
-async function readNames(viewer: Viewer, { session, messages }: SessionDocument): Promise<Names> {
+async function readNames(viewer: Viewer, documents: readonly SessionDocument[]): Promise<Names> {
   const { db, tenantId, userId } = viewer
-  const agentKeys = new Set([session.agent, ...messages.map(({ agent }) => agent)])
-  const authors = new Set(messages.map(({ author }) => author))
+  const agentKeys = new Set(documents.map(({ session }) => session.agent))
+  const templates = new Set(documents.map(({ session }) => session.template))
+  const authors = new Set<string | null | undefined>()
+  for (const { agent, author } of documents.flatMap(({ messages }) => messages)) {
+    agentKeys.add(agent)
+    authors.add(author)
+  }
   const ids = (rows: readonly { name: string; id: string }[]) =>
     new Map(rows.map(({ name, id }) => [name, id]))
   return {
     agents: ids(await db.sql(findAgents, [tenantId, [...agentKeys].filter(Boolean)])),
+    templates: ids(await db.sql(findTemplates, [tenantId, [...templates].filter(Boolean)])),
     users: ids(
       await db.sql(findUsers, [
         tenantId,

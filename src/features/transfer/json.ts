@@ -35,6 +35,7 @@ function sessionPart(session: HistorySession) {
     titleSource: session.titleSource,
     owner: session.user.externalId,
     agent: session.agent?.key ?? null,
+    template: session.template?.name ?? null,
     model: session.model,
     systemPrompt: session.systemPrompt,
     parameters: session.parameters,

@@ -63,8 +63,8 @@ export function readLibreChat(value: unknown, path: string): Found {
   if (!list) throw invalid(`${path}.messages`, 'is missing; it lists the messages of the conversation')
   const { branches, lastId } = collect(list, `${path}.${messages ? 'messages' : 'messagesTree'}`)
   const thread = lastId === null ? [] : threadTo(branches, lastId)
-  const kept = thread.flatMap(({ node, path: place }) =>
-    toMessages(parse(message, node, place), endpoint).map((each) => ({ message: each, place })),
+  const kept = thread.flatMap(({ node, path: place }, at) =>
+    toMessages(parse(message, node, place), endpoint, `call_${at}`).map((each) => ({ message: each, place })),
   )
   const prompt = options?.promptPrefix
   return {
@@ -100,9 +100,11 @@ function collect(list: readonly unknown[], path: string) {
 const pendingOf = (values: readonly unknown[], path: string, parentId: string | null): Pending[] =>
   values.map((value, index) => ({ value, path: `${path}.${index}`, parentId })).reverse()
 
+/** `fallbackId`: what the ids of those of its calls begin with that have none. */
 function toMessages(
   from: LibreChatMessage,
   conversationEndpoint: string | null | undefined,
+  fallbackId: string,
 ): UncheckedMessage[] {
   const createdAt = from.createdAt ? (plausible(new Date(from.createdAt))?.toISOString() ?? null) : null
   const parts = from.content ?? []
@@ -111,7 +113,7 @@ function toMessages(
   const endpoint = from.endpoint ?? conversationEndpoint ?? 'librechat'
   const reply = { role: 'ASSISTANT' as const, model: modelOf(endpoint, from.model), createdAt }
   const pieces = parts.some(({ tool_call }) => tool_call)
-    ? parts.flatMap((each, index) => piecesOf(each, `call_${index}`, reply))
+    ? parts.flatMap((each, index) => piecesOf(each, `${fallbackId}_${index}`, reply))
     : [{ ...reply, content: text }]
   const last = pieces.at(-1)
   if (last?.role === 'ASSISTANT') Object.assign(last, endingOf(from))

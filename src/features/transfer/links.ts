@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 
-/** What a download link allows: one session, to one user, until a time. */
+/** What a download link allows: one session, to one user, until a time. It ends with the token that asked for it. */
 const grant = z.object({
   tenantId: z.uuid(),
   userId: z.uuid(),
@@ -9,8 +9,10 @@ const grant = z.object({
   role: z.enum(['USER', 'ADMIN', 'SERVICE']),
   sessionId: z.uuid(),
   format: z.enum(['JSON', 'MARKDOWN']),
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; the token's time of issue and its `jti` are what it can be revoked by. */
   expiresAt: z.number(),
+  issuedAt: z.number(),
+  tokenId: z.string().optional(),
 })
 
 export type Grant = z.output<typeof grant>

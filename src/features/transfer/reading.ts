@@ -23,6 +23,7 @@ export function readConversations(
   content: string,
   format: ImportFormat,
   check: ReturnType<typeof createDocumentCheck>,
+  titleMaxLength: number,
 ): SessionDocument[] {
   const file = parseJson(content)
   const list = Array.isArray(file) ? file : [file]
@@ -30,7 +31,12 @@ export function readConversations(
   if (list.length > maxConversations)
     throw invalid('content', `lists ${list.length} conversations; at most ${maxConversations} are allowed`)
   const documents = list.map((value, index) =>
-    readConversation(value, format, check, Array.isArray(file) ? `content.${index}` : 'content'),
+    readConversation(
+      value,
+      format,
+      { check, titleMaxLength },
+      Array.isArray(file) ? `content.${index}` : 'content',
+    ),
   )
   const count = documents.reduce((sum, { messages }) => sum + messages.length, 0)
   if (count > maxImportedMessages)
@@ -52,7 +58,7 @@ function parseJson(content: string): unknown {
 function readConversation(
   value: unknown,
   format: ImportFormat,
-  check: ReturnType<typeof createDocumentCheck>,
+  { check, titleMaxLength }: { check: ReturnType<typeof createDocumentCheck>; titleMaxLength: number },
   path: string,
 ): SessionDocument {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
@@ -64,7 +70,7 @@ function readConversation(
     return parse(check, value, path)
   }
   const found = kind === 'CHATGPT' ? readChatGpt(value, path) : readLibreChat(value, path)
-  return parse(check, documentOf(found), ([part, ...steps]) => {
+  return parse(check, documentOf(found, titleMaxLength), ([part, ...steps]) => {
     const place = part === 'messages' ? found.pathOf(Number(steps.shift())) : path
     return [place, ...steps].join('.')
   })
@@ -83,11 +89,14 @@ function detect(value: object, path: string): Exclude<ImportFormat, 'AUTO'> {
 }
 
 /** What people talked about elsewhere was theirs: the messages of users count as the importer's own. */
-function documentOf({ title, createdAt, systemPrompt, messages }: Found): UncheckedDocument {
+function documentOf(
+  { title, createdAt, systemPrompt, messages }: Found,
+  titleMaxLength: number,
+): UncheckedDocument {
   const asked = messages.find(({ role }) => role === 'USER')?.content
   return {
     session: {
-      title: title ?? (asked ? titleFrom(asked) : null),
+      title: title ?? (asked ? titleFrom(asked, titleMaxLength) : null),
       titleSource: title ? 'MODEL' : 'FIRST_MESSAGE',
       systemPrompt,
       createdAt,

@@ -1,4 +1,5 @@
 import type { Session as SessionRow } from '../../db/client.ts'
+import { ownerFields } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
@@ -110,9 +111,7 @@ builder.mutationField('importSession', (t) =>
       agent: t.input.string({
         description: 'The agent that answers from now on, over that of the file; its key or id.',
       }),
-      userId: t.input
-        .id({ description: 'The owner, where an admin or a service token acts for somebody else.' })
-        .validate(idOf('User').nullish()),
+      ...ownerFields(t.input),
       clientId: t.input.string({
         description:
           'A key that the client makes up: repeated with the same file it gives the same sessions.',

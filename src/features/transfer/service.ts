@@ -1,8 +1,8 @@
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Database, Session, Statement } from '../../db/client.ts'
 import { NotFoundError } from '../../lib/errors.ts'
-import { encodeId } from '../../lib/ids.ts'
-import { recordAction } from '../audit/record.ts'
+import type { Revocations } from '../accounts/revocations.ts'
+import { recordOfSession } from '../audit/record.ts'
 import type { Sessions } from '../sessions/service.ts'
 import { type HistorySession, readHistory } from './history.ts'
 import type { Importing } from './importing.ts'
@@ -16,11 +16,11 @@ export type ExportLink = { token: string; expiresAt: Date; filename: string }
 export type Download = { filename: string; contentType: string; chunks: AsyncIterable<string> }
 
 export type Transfer = {
-  /** A link to a session that the viewer may see: good for ten minutes, but no longer than the viewer's token. */
+  /** A link to a session that the viewer may see: good for ten minutes, but no longer than the viewer's token, which may be revoked. */
   link(viewer: Viewer, sessionId: string, format: Grant['format']): Promise<ExportLink>
   /** What a link leads to. Rights are looked at anew; throws `NotFoundError` for whatever is wrong with it. */
   open(token: string): Promise<Download>
-  /** Stores each conversation of a file as a session; nothing is stored unless all of the file is sound. */
+  /** Stores each conversation of a file as a session, all or none. */
   importSessions: Importing
 }
 
@@ -37,9 +37,14 @@ const findKey: Statement = {
   text: `SELECT t.link_key AS key FROM tenants t JOIN users u ON u.tenant_id = t.id WHERE t.id = $1 AND u.id = $2`,
 }
 
-type Dependencies = { database: Database; sessions: Sessions; importSessions: Importing }
+type Dependencies = {
+  database: Database
+  sessions: Sessions
+  revocations: Pick<Revocations, 'require'>
+  importSessions: Importing
+}
 
-export function createTransfer({ database, sessions, importSessions }: Dependencies): Transfer {
+export function createTransfer({ database, sessions, revocations, importSessions }: Dependencies): Transfer {
   async function keyOf({ tenantId, userId }: Pick<Grant, 'tenantId' | 'userId'>): Promise<Uint8Array> {
     const [found] = await database.system.sql<{ key: Uint8Array }>(findKey, [tenantId, userId])
     if (!found) throw new NotFoundError('export')
@@ -56,13 +61,11 @@ export function createTransfer({ database, sessions, importSessions }: Dependenc
     importSessions,
     async link(viewer, sessionId, format) {
       const session = await sessions.require(viewer, sessionId, 'VIEWER')
-      const { tenantId, userId, role } = viewer
-      await recordAction(viewer.db.sql, viewer, {
-        action: 'exportSession',
-        target: encodeId('Session', sessionId),
-      })
+      const { tenantId, userId, role, tokenId } = viewer
+      await recordOfSession(viewer.db.sql, viewer, 'exportSession', sessionId)
       const expiresAt = Math.min(Date.now() + linkLifeMs, viewer.expiresAt.getTime())
-      const grant = { tenantId, userId, role, sessionId, format, expiresAt }
+      const issuedAt = viewer.issuedAt.getTime()
+      const grant = { tenantId, userId, role, sessionId, format, expiresAt, issuedAt, tokenId }
       return {
         token: signGrant(grant, await keyOf(viewer)),
         expiresAt: new Date(expiresAt),
@@ -70,10 +73,13 @@ export function createTransfer({ database, sessions, importSessions }: Dependenc
       }
     },
     async open(token) {
-      const { tenantId, userId, role, sessionId, format, expiresAt } = await grantOf(token)
-      const db = database.forTenant(tenantId)
-      const viewer: Viewer = { tenantId, userId, role, db, expiresAt: new Date(expiresAt) }
-      const recheck = () => sessions.require(viewer, sessionId, 'VIEWER')
+      const { tenantId, userId, role, tokenId, sessionId, format, ...at } = await grantOf(token)
+      const times = { expiresAt: new Date(at.expiresAt), issuedAt: new Date(at.issuedAt) }
+      const viewer: Viewer = { tenantId, userId, role, tokenId, ...times, db: database.forTenant(tenantId) }
+      const recheck = async () => {
+        revocations.require(viewer, viewer)
+        return sessions.require(viewer, sessionId, 'VIEWER')
+      }
       const session = { ...(await recheck()), ...(await readNames(viewer, sessionId)) }
       const { contentType, render } = formats[format]
       const chunks = render(session, readHistory(viewer, session, recheck))
@@ -86,11 +92,12 @@ export function createTransfer({ database, sessions, importSessions }: Dependenc
 function readNames(
   { db, tenantId }: Viewer,
   id: string,
-): Promise<Pick<HistorySession, 'agent' | 'user' | 'documents'>> {
+): Promise<Pick<HistorySession, 'agent' | 'template' | 'user' | 'documents'>> {
   return db.prisma.session.findFirstOrThrow({
     where: { tenantId, id },
     select: {
       agent: { select: { key: true } },
+      template: { select: { name: true } },
       user: { select: { externalId: true, name: true } },
       documents: {
         select: { document: { select: { id: true, title: true } } },

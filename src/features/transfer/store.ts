@@ -1,11 +1,14 @@
 import type { Session, Sql, Statement } from '../../db/client.ts'
 import { newId } from '../../lib/ids.ts'
+import { markAsRead } from '../sessions/fork.ts'
+import { failureToInsert } from '../sessions/insert.ts'
 import { sessionColumns } from '../sessions/rows.ts'
 import type { SessionDocument } from './document.ts'
 
 /** What the names in a document stand for here; a name that is absent stands for nothing. */
 export type Names = {
   agents: ReadonlyMap<string, string>
+  templates: ReadonlyMap<string, string>
   users: ReadonlyMap<string, string>
 }
 
@@ -24,8 +27,9 @@ const insertSession: Statement = {
   name: 'transfer-insert-session',
   text: `INSERT INTO sessions AS s (tenant_id, id, user_id, agent_id, title, title_source, model, system_prompt,
       parameters, metadata, tags, is_active, client_id, client_digest, last_seq, message_count, created_at,
-      last_message_at, context_policy)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, false, $12, $13, $14, $15, $16, $17, $18)
+      last_message_at, context_policy, template_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, false, $12, $13, $14, $15, $16, $17, $18,
+      (SELECT t.id FROM templates t WHERE t.tenant_id = $1 AND t.id = $19 FOR KEY SHARE))
     RETURNING ${sessionColumns}`,
 }
 
@@ -43,11 +47,6 @@ const insertMessages: Statement = {
       "editedAt" timestamptz, "replacesId" uuid, "replacedAt" timestamptz, "createdAt" timestamptz, "updatedAt" timestamptz)`,
 }
 
-const markRead: Statement = {
-  name: 'transfer-mark-read',
-  text: 'INSERT INTO read_marks (tenant_id, session_id, user_id, last_read_seq) VALUES ($1, $2, $3, $4)',
-}
-
 const batchSize = 500
 
 /** Stores a document as a session of its own, as part of the caller's transaction; its owner has read all of it. */
@@ -59,19 +58,21 @@ export async function storeDocument(
 ): Promise<Session> {
   const { tenantId, id, userId } = session
   const rows = rowsOf(document, userId, names)
-  const stored = await storeSession(sql, document, session, rows)
+  const templateId = names.templates.get(document.session.template ?? '') ?? null
+  const stored = await storeSession(sql, document, { ...session, templateId }, rows)
   for (let start = 0; start < rows.length; start += batchSize)
     await sql(insertMessages, [tenantId, id, JSON.stringify(rows.slice(start, start + batchSize))])
-  await sql(markRead, [tenantId, id, userId, rows.length])
+  await sql(markAsRead, [tenantId, id, userId, rows.length])
   return stored
 }
 
 async function storeSession(
   sql: Sql,
   { session: settings }: SessionDocument,
-  { tenantId, id, userId, agentId, model, clientId, clientDigest }: ImportedSession,
+  owned: ImportedSession & { templateId: string | null },
   rows: readonly Row[],
 ): Promise<Session> {
+  const { tenantId, id, userId, agentId, model, clientId, clientDigest, templateId } = owned
   const createdAt = settings.createdAt ?? rows[0]?.createdAt ?? new Date()
   const times = rows.map((row) => row.createdAt.getTime())
   const lastMessageAt = new Date(times.reduce((latest, time) => Math.max(latest, time), createdAt.getTime()))
@@ -94,7 +95,10 @@ async function storeSession(
     createdAt,
     lastMessageAt,
     settings.contextPolicy ?? null,
-  ])
+    templateId,
+  ]).catch((error) => {
+    throw failureToInsert(error)
+  })
   if (!session) throw new Error('The session was not stored.')
   return session
 }

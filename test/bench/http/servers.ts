@@ -24,9 +24,11 @@ export async function readData(url: string): Promise<Data> {
       )
     ).rows
     if (!tenant) throw new Error('There is no tenant in the database; seed it first.')
+    // The peers know nothing of sessions that others share.
     const users = await client.query<Sample['users'][number]>(
       `SELECT id, external_id AS "externalId" FROM users u WHERE tenant_id = $1 AND EXISTS
-         (SELECT FROM sessions s WHERE s.tenant_id = u.tenant_id AND s.user_id = u.id) ORDER BY id LIMIT 200`,
+         (SELECT FROM sessions s WHERE s.tenant_id = u.tenant_id AND s.user_id = u.id) AND NOT EXISTS
+         (SELECT FROM participants p WHERE p.tenant_id = u.tenant_id AND p.user_id = u.id) ORDER BY id LIMIT 200`,
       [tenant.id],
     )
     const sessions = await client.query<Sample['sessions'][number]>(
@@ -63,6 +65,7 @@ export async function startHttpServer(name: string, { url, tenant }: Data): Prom
       REQUESTS_PER_SECOND: '1000000',
       REQUESTS_BURST: '1000000',
       SENDS_PER_MINUTE: '60000000',
+      SENDS_PER_MINUTE_PER_TENANT: '0',
       OLLAMA_BASE_URL: 'http://127.0.0.1:9',
     },
   })

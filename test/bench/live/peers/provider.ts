@@ -1,4 +1,5 @@
-import type { ModelPart, ModelRequest, Provider } from '../../../../src/llm/provider.ts'
+import type { ModelRequest, Provider, ProviderError } from '../../../../src/llm/provider.ts'
+import { type Tell, toldParts } from '../../../../src/llm/told-parts.ts'
 
 /**
  * A model that says what the bench tells it to: `bench:stream` reads on until it is ended, under the name that is the
@@ -12,14 +13,16 @@ export type BenchProvider = {
   reading(name: string): Promise<void>
 }
 
-type Speech = { texts: string[]; isEnded: boolean; wake: () => void; begun: PromiseWithResolvers<void> }
+type Speech = { tell: Tell; end: () => void; begun: PromiseWithResolvers<void> }
+
+const usage = { inputTokens: 1, outputTokens: 1, cachedInputTokens: 0 }
 
 export function createBenchProvider(): BenchProvider {
   const speeches = new Map<string, Speech>()
   const speechOf = (name: string) => {
     const known = speeches.get(name)
     if (known) return known
-    const speech = { texts: [], isEnded: false, wake: () => {}, begun: Promise.withResolvers<void>() }
+    const speech: Speech = { tell: () => {}, end: () => {}, begun: Promise.withResolvers<void>() }
     speeches.set(name, speech)
     return speech
   }
@@ -30,23 +33,21 @@ export function createBenchProvider(): BenchProvider {
       { name: 'reply', capabilities: ['TEXT'] },
     ],
     stream(request, signal) {
-      if (request.model === 'reply') return reply()
       const name = questionOf(request)
-      return speak(speechOf(name), signal, () => speeches.delete(name))
+      const answer = async (tell: Tell) => {
+        tell({ type: 'start' })
+        if (request.model === 'reply') tell({ type: 'text-delta', text: 'Done.' })
+        else await speak(speechOf(name), tell, signal).finally(() => speeches.delete(name))
+        tell({ type: 'usage', usage })
+        tell({ type: 'end', finishReason: 'stop' })
+      }
+      return toldParts(signal, answer, (error) => error as ProviderError)
     },
   }
   return {
     provider,
-    say(name, text) {
-      const speech = speechOf(name)
-      speech.texts.push(text)
-      speech.wake()
-    },
-    end(name) {
-      const speech = speechOf(name)
-      speech.isEnded = true
-      speech.wake()
-    },
+    say: (name, text) => speechOf(name).tell({ type: 'text-delta', text }),
+    end: (name) => speechOf(name).end(),
     reading: (name) => speechOf(name).begun.promise,
   }
 }
@@ -54,34 +55,10 @@ export function createBenchProvider(): BenchProvider {
 const questionOf = ({ messages }: ModelRequest) =>
   messages.findLast(({ role }) => role === 'user')?.content ?? ''
 
-async function* reply(): AsyncGenerator<ModelPart> {
-  yield { type: 'start' }
-  yield { type: 'text-delta', text: 'Done.' }
-  yield* ending('stop')
-}
-
-async function* speak(speech: Speech, signal: AbortSignal, onEnd: () => void): AsyncGenerator<ModelPart> {
-  const wake = () => speech.wake()
-  signal.addEventListener('abort', wake)
-  try {
-    yield { type: 'start' }
+/** Resolves when it is ended. */
+const speak = (speech: Speech, tell: Tell, signal: AbortSignal) =>
+  new Promise<void>((resolve) => {
+    Object.assign(speech, { tell, end: resolve })
+    signal.addEventListener('abort', () => resolve(), { once: true })
     speech.begun.resolve()
-    while (!signal.aborted) {
-      for (const text of speech.texts.splice(0)) yield { type: 'text-delta', text }
-      if (speech.isEnded) break
-      if (speech.texts.length > 0 || signal.aborted) continue
-      await new Promise<void>((resolve) => {
-        speech.wake = resolve
-      })
-    }
-    yield* ending(signal.aborted ? 'cancelled' : 'stop')
-  } finally {
-    signal.removeEventListener('abort', wake)
-    onEnd()
-  }
-}
-
-function* ending(finishReason: 'stop' | 'cancelled'): Generator<ModelPart> {
-  yield { type: 'usage', usage: { inputTokens: 1, outputTokens: 1, cachedInputTokens: 0 } }
-  yield { type: 'end', finishReason }
-}
+  })

@@ -1,0 +1,111 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import autocannon from 'autocannon'
+import { createTokens } from '../../../src/auth/jwt.ts'
+import { loadConfig } from '../../../src/config.ts'
+import { openDatabases } from '../database.ts'
+import type { Options } from '../options.ts'
+import { printCase, progress, type Row } from '../report.ts'
+import { freePort, startServer } from '../server.ts'
+
+const caseName = 'a tenant beside a flood'
+/** One request of the quiet tenant each so many milliseconds, whatever becomes of those before it. */
+const askEveryMs = 20
+const query = '{ sessions(first: 10) { nodes { title agent { name } } pageInfo { hasNextPage } } }'
+
+/** Who floods: nobody, one user far beyond its limits, or so many users that each keeps to its own. */
+const floods: Record<string, number> = {
+  alone: 0,
+  'one user beyond its limit': 1,
+  'users within their limits': 400,
+}
+
+/**
+ * What a tenant notices of another one that asks for as much as the server can do and more, with the limits as they are by
+ * default: time to the answer of a list, round by round with and without the flood.
+ */
+export async function benchNeighbours({ rounds, seconds, connections }: Options): Promise<Row[]> {
+  const databases = await openDatabases()
+  const port = await freePort()
+  const env = { PORT: String(port), DATABASE_URL: await databases.create(), LOG_LEVEL: 'error' }
+  const server = await startServer('../../src/main.ts', {
+    args: ['start'],
+    env: { ...env, OLLAMA_BASE_URL: 'http://127.0.0.1:9', JWT_SECRET: secret },
+  })
+  const url = `http://127.0.0.1:${port}/graphql`
+  try {
+    const rows: Row[] = []
+    for (let round = -1; round < rounds; round += 1)
+      for (const [peer, users] of Object.entries(floods)) {
+        const flooding = users > 0 ? flood(url, users, { seconds, connections }) : null
+        // The flood is to stand when the first is asked.
+        await sleep(200)
+        const numbers = await askQuietly(url, seconds - 0.4)
+        const done = await flooding
+        const asked: Record<string, number> = done
+          ? { 'flood req/s': done.perSecond, 'of it refused': done.refused }
+          : {}
+        if (round >= 0) rows.push({ case: caseName, peer, round, numbers: { ...numbers, ...asked } })
+        progress(`${caseName}: ${peer}, round ${round + 1}: p99 ${numbers['p99 ms']?.toFixed(1)} ms`)
+      }
+    const numbers = { 'p50 ms': 1, 'p99 ms': 1, 'flood req/s': 0, 'of it refused': 2 }
+    printCase(caseName, rows, { numbers, ratioOf: 'p99 ms', ratioTo: ['alone'] })
+    return rows
+  } finally {
+    await server.stop()
+    await databases.stop()
+  }
+}
+
+const secret = 'a secret of the bench that is long enough'
+const tokens = createTokens(loadConfig({ JWT_SECRET: secret }).auth)
+const headersOf = (tenant: string, user: string) => ({
+  'content-type': 'application/json',
+  authorization: `Bearer ${tokens.sign?.({ subject: user, tenant, role: 'USER' }, { expiresIn: '1h' })}`,
+})
+const body = JSON.stringify({ query })
+
+async function flood(
+  url: string,
+  users: number,
+  { seconds, connections }: Pick<Options, 'seconds' | 'connections'>,
+): Promise<{ perSecond: number; refused: number }> {
+  const requests = Array.from({ length: users }, (_, index) => ({
+    method: 'POST' as const,
+    headers: headersOf('noisy', `user-${index}`),
+    body,
+  }))
+  const {
+    requests: sent,
+    non2xx,
+    duration,
+  } = await autocannon({ url, connections, duration: seconds, requests })
+  return { perSecond: sent.total / duration, refused: non2xx / sent.total }
+}
+
+async function askQuietly(url: string, seconds: number): Promise<Record<string, number>> {
+  const times: number[] = []
+  const asking: Promise<void>[] = []
+  const endsAtMs = performance.now() + seconds * 1_000
+  for (let count = 0; performance.now() < endsAtMs; count += 1) {
+    asking.push(ask(url, count, times))
+    await sleep(askEveryMs)
+  }
+  await Promise.all(asking)
+  const sorted = times.toSorted((a, b) => a - b)
+  const at = (share: number) =>
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+  return { 'p50 ms': at(0.5), 'p99 ms': at(0.99) }
+}
+
+async function ask(url: string, count: number, times: number[]) {
+  const askedMs = performance.now()
+  // Ten users, each well within its limits.
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: headersOf('quiet', `user-${count % 10}`),
+    body,
+  })
+  const text = await response.text()
+  if (!text.includes('"nodes"')) throw new Error(`The quiet tenant was answered ${response.status}: ${text}`)
+  times.push(performance.now() - askedMs)
+}

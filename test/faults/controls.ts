@@ -1,0 +1,267 @@
+import { cancelRuns } from './cancels.ts'
+import { comeAndGo } from './cycles.ts'
+import {
+  cutConnections,
+  freezeNode,
+  killNode,
+  killPostgres,
+  loseAnswers,
+  partFromRedis,
+  restartNode,
+} from './faults.ts'
+import type { Mutant } from './mutants.ts'
+import { askAgainTooLate } from './overtaken.ts'
+import { longMessages, stopReading } from './slow-reader.ts'
+import { type Torment, torment } from './torment.ts'
+import { killUntold, stuckAfterCommit } from './untold.ts'
+import type { World } from './world.ts'
+
+/** Something that happens to a world, and what was violated by it. */
+export type Scenario = {
+  run(world: World, random: () => number): Promise<string[]>
+  env?: Record<string, string>
+  /** Taken out of all nodes beforehand: it is what the scenario is about. */
+  given?: Mutant[]
+  /** The same, of the first node. */
+  givenOfFirst?: Mutant[]
+}
+
+/** What a protection is for: without it, the scenario violates this promise. */
+export type Control = Scenario & { without: string; mutants?: Mutant[]; isDurable?: boolean; found: RegExp }
+
+const work: Torment = {
+  sessions: 6,
+  readersPerSession: 1,
+  messages: 6,
+  words: 40,
+  paceMs: 20,
+  faults: [],
+  restMs: 250,
+  healMs: 8_000,
+}
+
+const tormented = (asked: Partial<Torment>): Scenario => ({
+  run: async (world, random) => (await torment(world, { ...work, ...asked }, random)).violations,
+})
+
+/** What fails in it is what was violated. */
+const failing = (work: (world: World, random: () => number) => Promise<unknown>): Scenario => ({
+  run: (world, random) =>
+    work(world, random).then(
+      () => [],
+      (error: Error & { actual?: unknown }) => [`${error.message}: ${JSON.stringify(error.actual)}`],
+    ),
+})
+
+/** Nobody dies here: a busy machine is not to be taken for that. */
+const longLease = { RUN_LEASE_MS: '15000' }
+
+const noPush: Mutant = {
+  file: 'src/realtime/broker-redis-scripts.ts',
+  from: "redis.call('PUBLISH'",
+  to: "local _ = type('PUBLISH'",
+}
+/** Every push between the nodes is lost; what they know of each other's events is what they look for. */
+const lostPushes: Scenario = { ...tormented({}), given: [noPush] }
+
+const restarts: Scenario = {
+  env: longLease,
+  async run(world, random) {
+    // Long enough that each restart falls into replies that have begun.
+    const asked = { ...work, words: 200, messages: 4, faults: [restartNode], restMs: 1_000 }
+    const { violations, statuses } = await torment(world, asked, random)
+    return [
+      ...violations,
+      ...statuses.filter((status) => status !== 'COMPLETED').map((status) => `a run is ${status}`),
+    ]
+  },
+}
+
+/** Heartbeats are too slow to help: without the hint nobody is quick. */
+const cancels: Scenario = {
+  ...failing((world, random) => cancelRuns(world, 3, random, 300)),
+  env: { ...longLease, RUN_CHECKPOINT_MS: '60000' },
+}
+const untold: Scenario = { ...failing(killUntold), givenOfFirst: stuckAfterCommit }
+const slowReader: Scenario = { run: stopReading, env: longMessages }
+const cycles: Scenario = { run: (world) => comeAndGo(world, 200) }
+
+/** With all protections in place none of these violates anything; the others are in `faults.test.ts`. */
+export const scenarios: Record<string, Scenario> = {
+  'replies are cancelled in their midst (G5)': cancels,
+  'a reader stops (G8)': slowReader,
+  'every push is lost (G9)': lostPushes,
+  'nodes are replaced in mid-reply (G10)': restarts,
+  'clients come and are gone (G15)': cycles,
+}
+
+const feed = 'src/realtime/feed.ts'
+
+export const controls: Control[] = [
+  {
+    without: 'the cursor of a reader that comes back (G1)',
+    ...tormented({ faults: [cutConnections] }),
+    mutants: [
+      {
+        file: feed,
+        from: 'const cursor = after == null ? undefined : parseCursor(after)',
+        to: 'const cursor = undefined as FeedCursor | undefined; void after',
+      },
+    ],
+    found: /START although it came with a cursor/,
+  },
+  {
+    without: 'the count of what a reply has told (G1, G11)',
+    // Long enough that a reply goes on when the answers come again.
+    ...tormented({ faults: [loseAnswers], words: 300, messages: 2, restMs: 100 }),
+    mutants: [
+      {
+        file: feed,
+        from: '{ name: names.count, min: count, max: count, to:',
+        to: '{ name: names.count, to:',
+      },
+    ],
+    found: /units of text, the next are at/,
+  },
+  {
+    without: 'a look for changes that were never announced (G1, G11)',
+    ...tormented({ faults: [partFromRedis] }),
+    mutants: [
+      {
+        file: 'src/realtime/feed-deliveries.ts',
+        from: '(event.fence ?? 0) > revision ||',
+        to: 'false &&',
+      },
+      {
+        file: 'src/features/sessions/lost-changes.ts',
+        from: 'const behind = new Set<string>()',
+        to: 'const behind = new Set<string>(); if (behind) return',
+      },
+    ],
+    found: /never saw the message|never told/,
+  },
+  {
+    without: 'the notices to lists (G1)',
+    ...untold,
+    mutants: [
+      {
+        file: 'src/features/sessions/missed-changes.ts',
+        from: 'const missed = known ?',
+        to: 'const missed = known && !known ?',
+      },
+    ],
+    found: /the list of bob is not read anew/,
+  },
+  {
+    without: 'a commit that waits for the disk (G2)',
+    ...tormented({ faults: [killPostgres] }),
+    isDurable: false,
+    found: /acknowledged, and stored 0 times|never saw|copies differ/,
+  },
+  {
+    without: 'the key of a send (G3)',
+    ...tormented({ copies: 2 }),
+    mutants: [
+      {
+        file: 'src/features/runs/sending.ts',
+        from: 'const key = clientId',
+        to: 'const key = !clientId && clientId',
+      },
+    ],
+    found: /copies differ/,
+  },
+  {
+    without: 'the sweep for runs whose node died (G4)',
+    ...tormented({ faults: [killNode] }),
+    mutants: [
+      {
+        file: 'src/features/runs/recovery.ts',
+        from: '($1 OR r.lease_until < clock_timestamp())',
+        to: '($1 AND r.lease_until < clock_timestamp())',
+      },
+    ],
+    found: /is still RUNNING/,
+  },
+  {
+    without: 'a look at the lease before the model is asked again (G4)',
+    ...failing((world) => askAgainTooLate(world, 'late')),
+    mutants: [
+      { file: 'src/features/runs/model-call.ts', from: 'if (!(await mayCall())) return', to: 'void mayCall' },
+    ],
+    found: /to deeply equal \[ true, false \]/,
+  },
+  {
+    without: 'the hint to the node that has a run (G5)',
+    ...cancels,
+    mutants: [
+      {
+        file: 'src/features/runs/hints.ts',
+        from: 'void onCancel(hint.runId).catch(failed)',
+        to: 'void onCancel',
+      },
+    ],
+    found: /CANCELLED.* after \d+ ms/,
+  },
+  {
+    without: 'a decision of the right to each snapshot (G7)',
+    ...untold,
+    mutants: [
+      {
+        file: 'src/features/live/service.ts',
+        from: "await requireRight(viewer, sessionId, 'VIEWER')\n      return state",
+        to: 'void requireRight\n      return state',
+      },
+    ],
+    found: /the feed of whom was removed goes on/,
+  },
+  {
+    without: 'the cut of who takes nothing (G8)',
+    ...slowReader,
+    mutants: [
+      {
+        file: 'src/server/websocket.ts',
+        from: 'stalled: (connection) => sender.close(connection, closing.slow),',
+        to: 'stalled: () => {},',
+      },
+    ],
+    found: /was not cut/,
+  },
+  {
+    without: 'a look at the positions of feeds (G9)',
+    ...lostPushes,
+    mutants: [
+      {
+        file: 'src/realtime/broker-redis-readers.ts',
+        from: '[connection.beat(), checkPositions()]',
+        to: '[connection.beat()]',
+      },
+    ],
+    found: /never saw the message|holds the message/,
+  },
+  {
+    without: 'time for replies to end (G10)',
+    ...restarts,
+    mutants: [{ file: 'src/features/runs/engine.ts', from: 'sleep(graceMs,', to: 'sleep(0,' }],
+    found: /a run is INTERRUPTED/,
+  },
+  {
+    without: 'the fence round a reply (G14)',
+    ...tormented({ faults: [freezeNode] }),
+    mutants: [
+      {
+        file: feed,
+        from: '{ name: fenceMark, max: fence, to: fence }',
+        to: '{ name: fenceMark, to: fence }',
+      },
+    ],
+    found: /after its end/,
+  },
+  {
+    without: 'a time to live for logs (G15)',
+    ...cycles,
+    mutants: [
+      { file: 'src/realtime/broker-redis-scripts.ts', from: "redis.call('PEXPIRE', log, ARGV[3])", to: '' },
+    ],
+    found: /stays for ever/,
+  },
+]

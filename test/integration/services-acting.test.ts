@@ -1,0 +1,139 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { Api } from '../support/api.ts'
+import { startTestApp, type TestApp } from '../support/app.ts'
+import { createMeteredProvider, meteredModel } from './quotas.harness.ts'
+
+let app: TestApp
+let service: Api
+let alice: Api
+let sessionId: string
+let messageId: string
+let aliceId: string
+const userOf = async (api: Api) => (await api.run('{ viewer { user { id } } }')).viewer.user.id
+
+beforeAll(async () => {
+  app = await startTestApp({ providers: [createMeteredProvider().provider] })
+  service = app.api({ user: 'robot', role: 'SERVICE' })
+  alice = app.api()
+  aliceId = await userOf(alice)
+  sessionId = await alice.createSession({ model: meteredModel })
+  const added = await service.mutate(
+    'addMessages',
+    { sessionId, messages: [{ role: 'USER', content: '{}' }], userId: aliceId },
+    'messages { id author { externalId } }',
+  )
+  messageId = added.messages[0].id
+  expect(added.messages[0].author).toEqual({ externalId: 'alice' })
+})
+
+const usage = { input: 30, output: 12 }
+const used = async (api: Api) =>
+  (await api.run('{ viewer { quota { usedTokens } } }')).viewer.quota[0].usedTokens
+const ledgerOf = async (api: Api, userId: string) =>
+  (await api.run('query ($id: ID) { userStats(userId: $id) { tokens } }', { id: userId })).userStats.tokens
+
+describe('what a service does for a user', () => {
+  it('is sent, answered and paid for in its name', async () => {
+    const admin = app.api({ user: 'ada', role: 'ADMIN' })
+    await admin.mutate('setQuota', { scope: 'USER', userId: aliceId, period: 'DAY', tokens: 1_000 })
+    const sent = await service.mutate(
+      'sendMessage',
+      { sessionId, content: JSON.stringify(usage), externalUserId: 'alice', wait: true },
+      'userMessage { author { externalId } } run { status }',
+    )
+    expect(sent).toEqual({ userMessage: { author: { externalId: 'alice' } }, run: { status: 'COMPLETED' } })
+    const robotId = await userOf(service)
+    expect(await ledgerOf(service, aliceId)).toBe(42)
+    expect(await ledgerOf(service, robotId)).toBe(0)
+    expect(await used(alice)).toBe(42)
+  })
+
+  it('is read by it', async () => {
+    const unread = async () =>
+      (await alice.run('query ($id: ID!) { session(id: $id) { viewerUnread } }', { id: sessionId })).session
+        .viewerUnread
+    await service.mutate('addMessages', { sessionId, messages: [{ role: 'USER', content: 'By a program' }] })
+    const before = await unread()
+    await service.mutate('addMessages', {
+      sessionId,
+      messages: [{ role: 'USER', content: 'By alice' }],
+      userId: aliceId,
+    })
+    expect(await unread()).toBe(before)
+    await service.mutate('markRead', { sessionId, userId: aliceId })
+    expect(await unread()).toBe(0)
+  })
+
+  it('is forked and edited by it', async () => {
+    const fork = await service.mutate(
+      'forkSession',
+      { sessionId, atMessageId: messageId, userId: aliceId },
+      'session { id user { externalId } messages { nodes { id } } }',
+    )
+    expect(fork.session.user).toEqual({ externalId: 'alice' })
+    const edited = await service.mutate(
+      'editMessage',
+      { messageId: fork.session.messages.nodes[0].id, content: '{}', userId: aliceId },
+      'userMessage { author { externalId } } assistantMessage { id } run { id }',
+    )
+    expect(edited.userMessage.author).toEqual({ externalId: 'alice' })
+    await alice.mutate('cancelRun', { runId: edited.run.id })
+    const anew = await service.mutate(
+      'regenerateMessage',
+      { messageId: edited.assistantMessage.id, userId: aliceId },
+      'userMessage { author { externalId } }',
+    )
+    expect(anew.userMessage.author).toEqual({ externalId: 'alice' })
+  })
+
+  it('is bound to the rights of the user', async () => {
+    await userOf(app.api({ user: 'stan' }))
+    const message = { sessionId, content: '{}' }
+    for (const externalUserId of ['stan', 'nobody'])
+      expect(await service.mutate('sendMessage', { ...message, externalUserId })).toMatchObject({
+        code: 'NOT_FOUND',
+      })
+    await alice.mutate('addParticipant', { sessionId, externalUserId: 'stan', role: 'VIEWER' })
+    expect(await service.mutate('sendMessage', { ...message, externalUserId: 'stan' })).toMatchObject({
+      code: 'FORBIDDEN',
+    })
+    expect(await service.mutate('markRead', { sessionId, externalUserId: 'stan' })).toEqual({
+      __typename: 'MarkReadPayload',
+    })
+  })
+
+  it('is one thing under one clientId, whoever it is for', async () => {
+    const message = { role: 'USER', content: 'Once', clientId: 'once' }
+    const add = (more: object) =>
+      service.mutate('addMessages', { sessionId, messages: [message], ...more }, 'messages { id }')
+    const first = await add({ userId: aliceId })
+    expect(await add({ userId: aliceId })).toEqual(first)
+    expect(await add({})).toMatchObject({ code: 'CONFLICT' })
+  })
+})
+
+it('neither users nor admins act for others, but for themselves', async () => {
+  const stan = await userOf(app.api({ user: 'stan' }))
+  const inputs = {
+    sendMessage: { sessionId, content: '{}' },
+    addMessages: { sessionId, messages: [{ role: 'USER', content: '{}' }] },
+    markRead: { sessionId },
+    forkSession: { sessionId, atMessageId: messageId },
+    editMessage: { messageId, content: '{}' },
+    regenerateMessage: { messageId },
+  }
+  for (const api of [alice, app.api({ user: 'ada', role: 'ADMIN' })])
+    for (const [name, input] of Object.entries(inputs))
+      for (const [field, value] of [
+        ['userId', stan],
+        ['externalUserId', 'stan'],
+      ] as const)
+        expect(await api.mutate(name, { ...input, [field]: value }), name).toEqual({
+          code: 'FORBIDDEN',
+          message: `${field}: only a service token may act for another user.`,
+        })
+  expect(await alice.mutate('markRead', { sessionId, userId: aliceId })).not.toHaveProperty('code')
+  expect(
+    await service.mutate('markRead', { sessionId, userId: aliceId, externalUserId: 'alice' }),
+  ).toMatchObject({ code: 'BAD_USER_INPUT', message: 'externalUserId: cannot be combined with userId' })
+})

@@ -1,0 +1,50 @@
+import { expect, it, vi } from 'vitest'
+import { createMemoryPresence } from '../../src/realtime/presence-memory.ts'
+import { createRooms, roomTimes } from '../../src/realtime/presence-rooms.ts'
+
+const place = { tenantId: 'tenant', sessionId: 'session' }
+
+/** `asked`: how many leases each exchange was for. */
+function startRooms({ isAway }: { isAway: boolean }) {
+  const store = createMemoryPresence({ memoryMs: 60_000 })
+  const asked: number[] = []
+  const rooms = createRooms({
+    store: {
+      ...store,
+      exchange: async (updates) => {
+        asked.push(...updates.map(({ leases }) => leases.length))
+        if (isAway) throw new Error('The store is away.')
+        return store.exchange(updates)
+      },
+    },
+    nodeId: 'node',
+    times: roomTimes,
+    onFailure: () => {},
+    tell: async (tellings) => tellings.map(() => true),
+  })
+  return { rooms, asked }
+}
+
+it('a message asks the store nothing where nobody is in the session or types here', async () => {
+  const { rooms, asked } = startRooms({ isAway: false })
+  rooms.sent(place, 'alice')
+  expect(rooms.size()).toBe(0)
+  rooms.type(place, 'alice', true)
+  await vi.waitFor(() => expect(asked).toEqual([1]))
+  rooms.sent(place, 'alice')
+  await vi.waitFor(() => expect(rooms.size()).toBe(0))
+  expect(asked).toEqual([1, 1])
+})
+
+it('messages are kept once for each user, however many come while the store is away', async () => {
+  const { rooms, asked } = startRooms({ isAway: true })
+  rooms.type(place, 'alice', true)
+  for (let count = 0; count < 100; count += 1) {
+    rooms.sent(place, 'alice')
+    rooms.sent(place, 'bob')
+  }
+  await vi.waitFor(() => expect(asked).toEqual([2]))
+  for (let count = 0; count < 100; count += 1) rooms.sent(place, 'bob')
+  await rooms.stop()
+  expect(asked.at(-1)).toBe(2)
+})
