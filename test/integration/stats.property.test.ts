@@ -34,7 +34,7 @@ type Session = {
   messages: { id: string; role: string }[]
 }
 type Run = { usage: { inputTokens: number; outputTokens: number } }
-type Person = { api: Api; id: string; input: number; output: number }
+type Person = { api: Api; user: string; id: string; input: number; output: number }
 type World = { people: Person[]; sessions: Session[] }
 
 const people = 3
@@ -97,7 +97,7 @@ async function createWorld(): Promise<World> {
   const names = Array.from({ length: people }, (_, index) => `person-${worlds}-${index}`)
   const all = names.map(async (user) => {
     const api = app.api({ user })
-    return { api, id: (await api.run('{ viewer { user { id } } }')).viewer.user.id, input: 0, output: 0 }
+    return { api, user, id: (await api.run('{ viewer { user { id } } }')).viewer.user.id, input: 0, output: 0 }
   })
   return { people: await Promise.all(all), sessions: [] }
 }
@@ -120,7 +120,7 @@ async function take(world: World, { act, who, session: place, ...step }: Step): 
   }
   if (act === 'complete') {
     const messages = [{ role: 'USER', content: 'Nowhere' }]
-    const done = await personAt(world, who).api.mutate('complete', { messages, wait: true }, runFields)
+    const done = await change(personAt(world, who).api, 'complete', { messages, wait: true }, runFields)
     return used(personAt(world, who), done.run)
   }
   const fitting = world.sessions.filter(
@@ -136,13 +136,13 @@ async function take(world: World, { act, who, session: place, ...step }: Step): 
   switch (act) {
     case 'add': {
       const messages = Array(step.many).fill({ role: 'USER', content: 'Noted' })
-      const added = await by.api.mutate('addMessages', { sessionId, messages }, 'messages { id role }')
+      const added = await change(by.api, 'addMessages', { sessionId, messages }, 'messages { id role }')
       session.messages.push(...added.messages)
       break
     }
     case 'send': {
       const fields = `userMessage { id role } assistantMessage { id role } ${runFields}`
-      const sent = await by.api.mutate('sendMessage', { sessionId, content: 'Hello', wait: true }, fields)
+      const sent = await change(by.api, 'sendMessage', { sessionId, content: 'Hello', wait: true }, fields)
       session.messages.push(sent.userMessage, sent.assistantMessage)
       used(by, sent.run)
       break
@@ -150,7 +150,7 @@ async function take(world: World, { act, who, session: place, ...step }: Step): 
     case 'edit': {
       if (message?.role !== 'USER') return
       const fields = 'userMessage { id role } assistantMessage { id role } run { id }'
-      const edited = await by.api.mutate('editMessage', { messageId: message.id, content: 'Anew' }, fields)
+      const edited = await change(by.api, 'editMessage', { messageId: message.id, content: 'Anew' }, fields)
       session.messages = [...session.messages.slice(0, at), edited.userMessage, edited.assistantMessage]
       used(by, await ended(by.api, edited.run.id))
       break
@@ -161,7 +161,7 @@ async function take(world: World, { act, who, session: place, ...step }: Step): 
       const forker = isRead ? who : session.owner
       const payload = 'session { id messages(first: 100) { nodes { id role } } }'
       const input = { sessionId, atMessageId: message.id }
-      const forked = await personAt(world, forker).api.mutate('forkSession', input, payload)
+      const forked = await change(personAt(world, forker).api, 'forkSession', input, payload)
       const { id, messages } = forked.session
       expect(messages.nodes).toHaveLength(at + 1)
       world.sessions.push({ ...fresh, owner: forker, id, agent: session.agent, messages: messages.nodes })
@@ -169,29 +169,40 @@ async function take(world: World, { act, who, session: place, ...step }: Step): 
     }
     case 'removeMessage': {
       if (!message) return
-      const removed = await owner.mutate('deleteMessage', { messageId: message.id }, 'deletedMessageIds')
+      const removed = await change(owner, 'deleteMessage', { messageId: message.id }, 'deletedMessageIds')
       session.messages = session.messages.filter(({ id }) => !removed.deletedMessageIds.includes(id))
       break
     }
     case 'remove':
     case 'restore': {
-      await owner.mutate(act === 'remove' ? 'deleteSession' : 'restoreSession', { sessionId })
+      await change(owner, act === 'remove' ? 'deleteSession' : 'restoreSession', { sessionId })
       session.isDeleted = act === 'remove'
       break
     }
     case 'purge':
-      await owner.mutate('purgeSession', { sessionId })
+      await change(owner, 'purgeSession', { sessionId })
       world.sessions = world.sessions.filter((each) => each !== session)
       break
     case 'switch':
       session.isActive = !session.isActive
-      await owner.mutate('updateSession', { sessionId, isActive: session.isActive })
+      await change(owner, 'updateSession', { sessionId, isActive: session.isActive })
       break
     case 'share':
       if (who === session.owner) return
-      await owner.mutate('addParticipant', { sessionId, userId: personAt(world, who).id, role: 'EDITOR' })
+      await change(owner, 'addParticipant', {
+        sessionId,
+        externalUserId: personAt(world, who).user,
+        role: 'EDITOR',
+      })
       session.guests.add(who)
   }
+}
+
+/** The payload of a mutation that must succeed. */
+async function change(api: Api, name: string, input: Record<string, unknown>, payload?: string) {
+  const done = await api.mutate(name, input, payload)
+  expect(done).not.toHaveProperty('code')
+  return done
 }
 
 async function ended(api: Api, id: string): Promise<Run> {
