@@ -13,7 +13,7 @@ it('a common word is looked for in the latest conversations of those who search,
     await alice.createSession({ title: 'New' }),
   ]
   const bobs = await bob.createSession({ title: 'Other' })
-  await addMessages(alice, old, 'okapi old')
+  const [atMessageId] = await addMessages(alice, old, 'okapi old')
   await sql(
     app.databaseUrl,
     `INSERT INTO messages (tenant_id, id, session_id, seq, role, content)
@@ -31,6 +31,16 @@ it('a common word is looked for in the latest conversations of those who search,
   expect([...textsOf(first), ...textsOf(second)]).toEqual(textsOf(found))
   const ofOld = await find(alice, 'okapi', { filter: { sessionIds: [old] } })
   expect(textsOf(ofOld)).toEqual(['okapi old'])
+
+  // A fork is younger than what it begins with.
+  const forked = await alice.mutate(
+    'forkSession',
+    { sessionId: old, atMessageId },
+    'session { id createdAt }',
+  )
+  const { id, createdAt } = forked.session
+  const before = await find(alice, 'okapi', { filter: { createdBefore: createdAt, sessionIds: [id] } })
+  expect(textsOf(before)).toEqual(['okapi old'])
 
   // The last 500 of the conversation are looked through.
   expect((await find(bob, 'okapi')).totalCount).toBe(500)

@@ -81,7 +81,7 @@ function matchesOf(words: string, conditions: Conditions) {
     ofSession: sessionConditions(conditions, parameter),
     range: [...(from ? [`created_at >= ${from}`] : []), ...(to ? [`created_at < ${to}`] : [])],
     // Those that may have a message of that time.
-    life: [...(from ? [`s.last_message_at >= ${from}`] : []), ...(to ? [`s.created_at < ${to}`] : [])],
+    life: [...(from ? [`s.last_message_at >= ${from}`] : []), ...(to ? [beganBefore(to)] : [])],
     ofMessage: role ? [`m.role = ${parameter(role)}::"MessageRole"`] : [],
   }
   const parts = role ? [messageTables(scope)] : [messageTables(scope), titleTables(scope)]
@@ -100,6 +100,10 @@ const where = (...conditions: readonly (readonly string[] | string)[]) => condit
 const isRare = (table: string) => `(SELECT count(*) FROM ${table}) <= ${commonAbove}`
 const searchedMessage = `m.tenant_id = $1 AND m.replaced_at IS NULL AND m.status <> 'STREAMING'`
 const hasWords = `${wordsOf(searchedText)} @@ ${asked}`
+
+/** Forks and imports are younger than their first messages. */
+const beganBefore = (time: string) => `(s.created_at < ${time} OR (SELECT f.created_at FROM messages f
+  WHERE f.tenant_id = $1 AND f.session_id = s.id ORDER BY f.seq LIMIT 1) < ${time})`
 
 /** On a session that was found by its id. */
 const visibleTo = (viewer: string | null) =>
