@@ -1,46 +1,25 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { createDocument } from './documents.harness.ts'
+import { createFiles, type File, type Part } from './export-import.harness.ts'
 
 let app: TestApp
+/** Of bob, whose documents the admins see, and their titles. */
+const documents: { id: string; title: string }[] = []
 beforeAll(async () => {
   app = await startTestApp()
-  await app.api({ user: 'bob' }).createSession()
-  await app.api({ user: 'bob' }).mutate('createTemplate', { name: 'Review' })
+  const bob = app.api({ user: 'bob' })
+  await bob.createSession()
+  await bob.mutate('createTemplate', { name: 'Review' })
+  for (const title of ['Ebb', 'Flood'])
+    documents.push({ id: await createDocument(bob, { title, text: title }), title })
 })
 
-type Part = Record<string, unknown>
-type Document = { format: string; session: Part; messages: Part[] }
-
-const importMutation = `mutation ($input: ImportSessionInput!) {
-  importSession(input: $input) {
-    ... on ImportSessionPayload { session { id messageCount } }
-    ... on Error { message }
-  }
-}`
-const exportMutation = `mutation ($input: ExportSessionInput!) {
-  exportSession(input: $input) { ... on ExportSessionPayload { url } ... on Error { message } }
-}`
-
-/** An admin, who keeps every author. */
-const admin = () => app.api({ user: 'root', role: 'ADMIN' })
-
-async function importDocument(document: Document) {
-  const { importSession } = await admin().run(importMutation, {
-    input: { content: JSON.stringify(document) },
-  })
-  expect(importSession).toHaveProperty('session')
-  return importSession.session
-}
-
-async function exportSession(sessionId: string): Promise<Document> {
-  const { exportSession } = await admin().run(exportMutation, { input: { sessionId } })
-  const response = await fetch(`${app.url}${exportSession.url}`)
-  return (await response.json()) as Document
-}
+const { admin, importFile, exportSession } = createFiles(() => app)
 
 /** Without what the documentation says an import changes: ids, owner, and what is true of this session alone. */
-function comparable({ format, session, messages }: Document) {
+function comparable({ format, session, messages }: File) {
   const {
     id: _id,
     owner: _owner,
@@ -100,10 +79,33 @@ const session = fc.record({
   parameters: fc.constantFrom({}, { temperature: 0.5, stop: ['\n'] }),
   metadata: json,
   tags: fc.array(said, { maxLength: 3 }),
+  key: fc.option(fc.uuid()),
+  documents: fc.boolean(),
   createdAt: time,
 })
 
-const common = { metadata: filled, editedAt: time }
+const offset = fc.nat()
+const citation = fc.record(
+  {
+    document: fc.nat(1),
+    score: fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }),
+    page: fc.integer({ min: 1, max: 999 }),
+    heading: said,
+    startOffset: offset,
+    endOffset: offset,
+    text: said,
+  },
+  { requiredKeys: ['document', 'score', 'startOffset', 'endOffset', 'text'] },
+)
+const citations = fc
+  .uniqueArray(fc.tuple(fc.integer({ min: 1, max: 99 }), citation), {
+    minLength: 1,
+    maxLength: 3,
+    selector: ([marker]) => marker,
+  })
+  .map((cited) => cited.sort(([one], [other]) => one - other).map(([marker, rest]) => ({ marker, ...rest })))
+
+const common = { metadata: filled, editedAt: time, clientId: fc.uuid() }
 const question = fc.record(
   {
     role: fc.constantFrom('USER', 'SYSTEM'),
@@ -132,6 +134,7 @@ const reply = fc.record(
     inputTokens: tokens,
     outputTokens: tokens,
     cost,
+    citations,
     ...common,
   },
   { requiredKeys: ['role'] },
@@ -180,20 +183,37 @@ const messages = fc
     return list
   })
 
+/** The documents have no ids before the server runs. */
+const withDocumentIds = ({ citations, ...message }: Part): Part =>
+  citations === undefined
+    ? message
+    : {
+        ...message,
+        citations: (citations as { document: number }[]).map((cited) => ({
+          ...cited,
+          document: documents[cited.document]?.id,
+        })),
+      }
+
 describe('export and import', () => {
   it('give back what they were given', async () => {
     await fc.assert(
-      fc.asyncProperty(session, messages, async (settings, list) => {
-        const document: Document = {
+      fc.asyncProperty(session, messages, async ({ documents: hasDocuments, ...settings }, list) => {
+        const document: File = {
           format: 'parley/1',
-          session: { titleSource: settings.title === null ? null : 'MODEL', documents: [], ...settings },
-          messages: list,
+          session: {
+            titleSource: settings.title === null ? null : 'MODEL',
+            documents: hasDocuments ? documents : [],
+            ...settings,
+          },
+          messages: list.map(withDocumentIds),
         }
-        const first = await importDocument(document)
+        const first = await importFile(document)
         expect(first.messageCount).toBe(list.filter(({ replacedAt }) => replacedAt === undefined).length)
         const exported = await exportSession(first.id)
         expect(comparable(exported)).toEqual(comparable(document))
-        const again = await exportSession((await importDocument(exported)).id)
+        // By somebody else, who has no session of that key.
+        const again = await exportSession((await importFile(exported, admin('other'))).id)
         expect(comparable(again)).toEqual(comparable(exported))
       }),
       { numRuns: 40 },
@@ -206,6 +226,6 @@ describe('export and import', () => {
     await admin().sendMessage({ sessionId, content: 'And about the moon 🌕', wait: true })
     const exported = await exportSession(sessionId)
     expect(exported.messages).toHaveLength(4)
-    expect(comparable(await exportSession((await importDocument(exported)).id))).toEqual(comparable(exported))
+    expect(comparable(await exportSession((await importFile(exported)).id))).toEqual(comparable(exported))
   })
 })

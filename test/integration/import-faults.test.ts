@@ -12,6 +12,10 @@ describe('an import', () => {
   const gptNode = (message: string) => gpt(`{"a":{"parent":null,"message":${message}}}`)
   const nested = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
   const libre = (messages: string) => `{"conversationId":"x","messages":${messages}}`
+  const cited = {
+    ...{ marker: 1, document: 'document_01h455vb4pex5vsknk084sn02q', score: 0.5 },
+    ...{ startOffset: 0, endOffset: 3, text: 'Ebb' },
+  }
   const call = { role: 'ASSISTANT', toolCalls: [{ id: 'c', name: 'look', arguments: {} }] }
 
   it.each([
@@ -84,6 +88,60 @@ describe('an import', () => {
       documentOf([{ ...call, ...hello }]),
       'content.messages.0.toolCalls',
       /ASSISTANT only/,
+    ],
+    [
+      'citations of a user',
+      documentOf([{ ...hello, citations: [cited] }]),
+      'content.messages.0.citations',
+      /ASSISTANT only/,
+    ],
+    [
+      'two citations by one number',
+      documentOf([{ role: 'ASSISTANT', citations: [cited, cited] }]),
+      'content.messages.0.citations.1.marker',
+      /earlier citation/,
+    ],
+    [
+      'a citation of what is no document',
+      documentOf([
+        { role: 'ASSISTANT', citations: [{ ...cited, document: 'session_01h455vb4pex5vsknk084sn02q' }] },
+      ]),
+      'content.messages.0.citations.0.document',
+      /id of a session/,
+    ],
+    [
+      'a citation without an end',
+      documentOf([{ role: 'ASSISTANT', citations: [{ ...cited, text: 'x'.repeat(1_001) }] }]),
+      'content.messages.0.citations.0.text',
+      /at most 1000/,
+    ],
+    [
+      'citations without end',
+      documentOf([{ role: 'ASSISTANT', citations: Array(101).fill(cited) }]),
+      'content.messages.0.citations',
+      /more than 100/,
+    ],
+    [
+      'what is no document',
+      documentOf([], { documents: [{ id: 'x'.repeat(1_000) }] }),
+      'content.session.documents.0.id',
+      /is not an id/,
+    ],
+    [
+      'documents without end',
+      documentOf([], { documents: Array(101).fill({ id: cited.document }) }),
+      'content.session.documents',
+      /more than 100/,
+    ],
+    ['an empty key', documentOf([], { key: ' ' }), 'content.session.key', /is empty/],
+    [
+      'one client key twice',
+      documentOf([
+        { ...hello, clientId: 'a' },
+        { ...hello, clientId: 'a' },
+      ]),
+      'content.messages.1.clientId',
+      /earlier message/,
     ],
     [
       'what is no time',

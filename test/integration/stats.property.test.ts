@@ -97,7 +97,13 @@ async function createWorld(): Promise<World> {
   const names = Array.from({ length: people }, (_, index) => `person-${worlds}-${index}`)
   const all = names.map(async (user) => {
     const api = app.api({ user })
-    return { api, user, id: (await api.run('{ viewer { user { id } } }')).viewer.user.id, input: 0, output: 0 }
+    return {
+      api,
+      user,
+      id: (await api.run('{ viewer { user { id } } }')).viewer.user.id,
+      input: 0,
+      output: 0,
+    }
   })
   return { people: await Promise.all(all), sessions: [] }
 }

@@ -42,9 +42,9 @@ export function linksOf(messages: readonly Linked[]): Links {
   return { faults, unknown }
 }
 
-/** Where among the ids of one message's calls there is one for the second time: a result could not tell which it answers. */
-export function repeatedIds(ids: readonly string[]): number[] {
-  const seen = new Set<string>()
+/** Where among the ids within one message there is one for the second time: what refers to it could not tell which is meant. */
+export function repeatedIds(ids: readonly (string | number)[]): number[] {
+  const seen = new Set<string | number>()
   return ids.flatMap((id, place) => {
     if (seen.has(id)) return place
     seen.add(id)

@@ -44,6 +44,11 @@ const deactivateOldest: Statement = {
     RETURNING ${sessionColumns}`,
 }
 
+/** Until the end of the transaction no other adds to the sessions of the user that are active or have a key. */
+export async function holdUser(sql: Sql, userId: string): Promise<void> {
+  await sql(lockUser, [userId])
+}
+
 export function createActiveLimit(config: Config['sessions']): ActiveLimit {
   async function countOf(sql: Sql, { tenantId, userId, agentId }: Place) {
     const [row] = await sql<{ count: number; limit: number | null }>(countActive, [tenantId, userId, agentId])
@@ -52,9 +57,7 @@ export function createActiveLimit(config: Config['sessions']): ActiveLimit {
 
   return {
     inTurn: createKeyedQueue(),
-    async hold(sql, userId) {
-      await sql(lockUser, [userId])
-    },
+    hold: holdUser,
     async hasRoom(sql, place) {
       const { count, limit } = await countOf(sql, place)
       return count < limit

@@ -14,7 +14,7 @@ import type { CreateSession, ForkSession, GetOrCreateSession, SessionChecks } fr
 import { madeUnder, onceOnly } from './client-keys.ts'
 import { attachDocuments } from './documents.ts'
 import { copyConversation, holdSource } from './fork.ts'
-import { insertSession, type NewSession, type OpeningMessage } from './insert.ts'
+import { insertSession, type NewSession, type OpeningMessage, releaseKeys } from './insert.ts'
 import { actingFor, ownerOf } from './people.ts'
 import { sessionColumns, sessionUpdated } from './rows.ts'
 
@@ -39,12 +39,6 @@ const findByKey: Statement = {
 }
 
 // A deleted session gives its key up as soon as a new one asks for it, and not before: it may be restored.
-const releaseKey: Statement = {
-  name: 'session-release-key',
-  text: `UPDATE sessions SET key = NULL
-    WHERE tenant_id = $1 AND user_id = $2 AND key = $3 AND deleted_at IS NOT NULL`,
-}
-
 type Dependencies = {
   checks: SessionChecks
   agents: Agents
@@ -148,7 +142,7 @@ export function createCreation({
         async () => {
           const { draft, opening } = await draftOf(viewer, input, userId)
           const made = await withRoom(viewer, draft, async (sql) => {
-            await sql(releaseKey, [viewer.tenantId, userId, key])
+            await sql(releaseKeys, [viewer.tenantId, userId, [key]])
             const session = await insertSession(sql, { ...draft, key }, opening)
             await attachDocuments(sql, viewer, session.id, input.documentIds)
             return session

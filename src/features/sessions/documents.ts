@@ -20,12 +20,20 @@ const lockVisible: Statement = {
     WHERE d.tenant_id = $1 AND d.id = ANY($2) AND ($3::uuid IS NULL OR ${seesDocument('$3')}) FOR KEY SHARE OF d`,
 }
 
-const replaceDocuments: Statement = {
+/** Makes documents that are held those of a session. */
+export const replaceDocuments: Statement = {
   name: 'session-replace-documents',
   text: `WITH detached AS (DELETE FROM session_documents
       WHERE tenant_id = $1 AND session_id = $2 AND document_id <> ALL($3))
     INSERT INTO session_documents (tenant_id, session_id, document_id)
     SELECT $1, $2, id FROM unnest($3::uuid[]) AS id ON CONFLICT DO NOTHING`,
+}
+
+/** Those of the documents that the viewer sees; none of them is deleted before the end of the transaction. */
+export async function holdVisible(sql: Sql, viewer: Viewer, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return []
+  const visible = await sql<{ id: string }>(lockVisible, [viewer.tenantId, ids, sightOf(viewer)])
+  return visible.map(({ id }) => id)
 }
 
 /** The ids, each once; throws `NotFoundError` unless the viewer sees all of the documents. */
@@ -35,8 +43,7 @@ export async function requireDocuments(
   documentIds: readonly string[],
 ): Promise<string[]> {
   const ids = [...new Set(documentIds)]
-  const visible = ids.length > 0 ? await sql(lockVisible, [viewer.tenantId, ids, sightOf(viewer)]) : []
-  if (visible.length < ids.length) throw new NotFoundError('document')
+  if ((await holdVisible(sql, viewer, ids)).length < ids.length) throw new NotFoundError('document')
   return ids
 }
 

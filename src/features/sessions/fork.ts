@@ -8,26 +8,35 @@ const newUuid = `(overlay(lpad(to_hex(floor(extract(epoch FROM clock_timestamp()
   PLACING '-' FROM 9 FOR 0) || '-7' || substr(gen_random_uuid()::text, 16))::uuid`
 
 /**
- * The conversation that ends with the message `$4`. Of an older version, that is the one it stood in: what was
- * replaced earlier had left it, what was replaced with it or later had not. A reply that is still being written is
- * copied as far as it is stored; nobody goes on with the copy.
+ * The conversation that ends with the message `$4`, with what its replies were given of documents. Of an older version,
+ * that is the one it stood in: what was replaced earlier had left it, what was replaced with it or later had not. A reply
+ * that is still being written is copied as far as it is stored; nobody goes on with the copy.
  */
 const copyHistory: Statement = {
   name: 'session-copy-history',
-  text: `WITH copied AS (
-      INSERT INTO messages (tenant_id, session_id, id, seq, role, content, tool_calls, tool_call_id, agent_id,
-        author_id, status, finish_reason, model, input_tokens, output_tokens, cached_input_tokens,
-        cost, metadata, edited_at, created_at)
-      SELECT m.tenant_id, $2, ${newUuid}, row_number() OVER (ORDER BY m.seq), m.role, m.content, m.tool_calls,
-        m.tool_call_id, m.agent_id, m.author_id,
-        CASE m.status WHEN 'STREAMING' THEN 'INTERRUPTED' ELSE m.status END,
-        CASE m.status WHEN 'STREAMING' THEN 'OTHER' ELSE m.finish_reason END,
-        m.model, m.input_tokens, m.output_tokens, m.cached_input_tokens, m.cost, m.metadata, m.edited_at, m.created_at
+  text: `WITH original AS (
+      SELECT m.*, ${newUuid} AS copy_id, row_number() OVER (ORDER BY m.seq) AS place
       FROM messages last
       JOIN messages m ON m.tenant_id = last.tenant_id AND m.session_id = last.session_id AND m.seq <= last.seq
         AND (m.replaced_at IS NULL OR m.replaced_at >= last.replaced_at)
-      WHERE last.tenant_id = $1 AND last.session_id = $3 AND last.id = $4
-      RETURNING seq)
+      WHERE last.tenant_id = $1 AND last.session_id = $3 AND last.id = $4),
+    copied AS (
+      INSERT INTO messages (tenant_id, session_id, id, seq, role, content, tool_calls, tool_call_id, agent_id,
+        author_id, status, finish_reason, model, input_tokens, output_tokens, cached_input_tokens,
+        cost, metadata, edited_at, created_at)
+      SELECT o.tenant_id, $2, o.copy_id, o.place, o.role, o.content, o.tool_calls,
+        o.tool_call_id, o.agent_id, o.author_id,
+        CASE o.status WHEN 'STREAMING' THEN 'INTERRUPTED' ELSE o.status END,
+        CASE o.status WHEN 'STREAMING' THEN 'OTHER' ELSE o.finish_reason END,
+        o.model, o.input_tokens, o.output_tokens, o.cached_input_tokens, o.cost, o.metadata, o.edited_at, o.created_at
+      FROM original o
+      RETURNING seq),
+    cited AS (
+      INSERT INTO citations (tenant_id, message_id, marker, document_id, score, page, heading, start_offset, end_offset, content)
+      SELECT c.tenant_id, o.copy_id, c.marker, c.document_id, c.score, c.page, c.heading, c.start_offset, c.end_offset, c.content
+      FROM original o
+      JOIN citations c ON c.tenant_id = o.tenant_id AND c.message_id = o.id
+      JOIN documents d ON d.tenant_id = c.tenant_id AND d.id = c.document_id FOR KEY SHARE OF d)
     UPDATE sessions s SET last_seq = history.count, message_count = history.count
     FROM (SELECT count(*)::int AS count FROM copied) history
     WHERE s.tenant_id = $1 AND s.id = $2 RETURNING ${sessionColumns}`,

@@ -28,6 +28,13 @@ const insertOpening: Statement = {
     FROM jsonb_to_recordset($3::jsonb) AS o(id uuid, seq int, role "MessageRole", content text)`,
 }
 
+/** Deleted sessions of a user give up their keys for those that are to have them. */
+export const releaseKeys: Statement = {
+  name: 'session-release-keys',
+  text: `UPDATE sessions SET key = NULL
+    WHERE tenant_id = $1 AND user_id = $2 AND key = ANY($3) AND deleted_at IS NOT NULL`,
+}
+
 /** The failure to store a session: a `NotFoundError` where its user or template has gone since it was looked up. */
 export function failureToInsert(error: unknown): unknown {
   if (isForeignKeyViolation(error, 'sessions_tenant_id_user_id_fkey')) return new NotFoundError('user')

@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import type { Config } from '../../config.ts'
-import { jsonObject, text } from '../../lib/checks.ts'
+import { clientKey, jsonObject, text } from '../../lib/checks.ts'
+import { ValidationError } from '../../lib/errors.ts'
+import { decodeIdOf } from '../../lib/ids.ts'
 import { repeatedIds } from '../messages/links.ts'
-import { createSessionChecks } from '../sessions/checks.ts'
+import { createSessionChecks, maxDocuments } from '../sessions/checks.ts'
 
 /**
  * The format of exports, described in docs/export-format.md. A reader skips fields that it does not know, so fields
@@ -48,6 +50,8 @@ export function createDocumentCheck({ sessions, contentMaxLength }: Limits) {
       .regex(/^\d{1,9}(\.\d{1,9})?$/, 'is not an amount; allowed is a decimal text such as "0.0012"')
       .nullish(),
     metadata: jsonObject({ maxBytes: sessions.metadataMaxBytes }).nullish(),
+    clientId: clientKey.nullish(),
+    citations: z.array(citation).max(maxCitations, `has more than ${maxCitations} entries`).nullish(),
     editedAt: time.nullish(),
     replaces: id.nullish(),
     replacedAt: time.nullish(),
@@ -60,6 +64,11 @@ export function createDocumentCheck({ sessions, contentMaxLength }: Limits) {
       .extend({
         template: text({ min: 1, max: 100 }).nullish(),
         titleSource: z.enum(['FIRST_MESSAGE', 'MODEL', 'PERSON']).nullish(),
+        key: clientKey.nullish(),
+        documents: z
+          .array(z.object({ id: documentId }))
+          .max(maxDocuments, `has more than ${maxDocuments} entries`)
+          .nullish(),
         createdAt: time.nullish(),
       }),
     messages: z.array(message).superRefine((messages, context) => {
@@ -82,6 +91,32 @@ const time = z.iso
   .datetime({ offset: true, error: 'is not a time; allowed is ISO 8601, such as 2026-11-20T16:00:00Z' })
   .transform((stamp) => plausible(new Date(stamp)) ?? new Date())
 
+/** Of a document here; whether the importer sees it is another question. */
+const documentId = z.string().transform((id, context) => {
+  try {
+    return decodeIdOf('Document', id)
+  } catch (error) {
+    if (!(error instanceof ValidationError)) throw error
+    for (const { message } of error.fields) context.addIssue(message)
+    return z.NEVER
+  }
+})
+
+/** More than any reply is given. */
+const maxCitations = 100
+
+/** Without a document: its reader did not see that any more when it was exported. */
+const citation = z.object({
+  marker: z.int32('is not a whole number').min(1, 'is below 1'),
+  document: documentId.nullish(),
+  score: z.number('is not a number'),
+  page: z.int32('is not a whole number').min(1, 'is below 1').nullish(),
+  heading: text({ max: 255 }).nullish(),
+  startOffset: count,
+  endOffset: count,
+  text: text({ max: 1_000 }),
+})
+
 type DocumentCheck = ReturnType<typeof createDocumentCheck>
 /** A checked document. */
 export type SessionDocument = z.output<DocumentCheck>
@@ -91,17 +126,18 @@ export type UncheckedMessage = UncheckedDocument['messages'][number]
 
 type LinkedMessage = Pick<
   SessionDocument['messages'][number],
-  'id' | 'role' | 'content' | 'toolCalls' | 'toolCallId' | 'replaces'
+  'id' | 'role' | 'content' | 'toolCalls' | 'toolCallId' | 'replaces' | 'clientId' | 'citations'
 >
 type LinkFault = { path: (string | number)[]; message: string }
 
-/** What no message shows by itself: ids are unique, results follow their calls, versions the ones they replace. */
+/** What no message shows by itself: ids and keys are unique, results follow their calls, versions the ones they replace. */
 function linkFaults(messages: readonly LinkedMessage[]): LinkFault[] {
   const ids = new Set<string>()
   const calls = new Set<string>()
   const replaced = new Set<string>()
+  const clientIds = new Set<string>()
   return messages.flatMap((message, index) => {
-    const { id, role, content, toolCalls, toolCallId, replaces } = message
+    const { id, role, content, toolCalls, toolCallId, replaces, clientId, citations } = message
     const faults: LinkFault[] = []
     const fault = (field: string, message: string) => faults.push({ path: [index, field], message })
     const callIds = (toolCalls ?? []).map((call) => call.id)
@@ -110,6 +146,13 @@ function linkFaults(messages: readonly LinkedMessage[]): LinkFault[] {
         path: [index, 'toolCalls', place, 'id'],
         message: 'is that of an earlier call of the message',
       })
+    for (const place of repeatedIds((citations ?? []).map(({ marker }) => marker)))
+      faults.push({
+        path: [index, 'citations', place, 'marker'],
+        message: 'is that of an earlier citation of the message',
+      })
+    if (role !== 'ASSISTANT' && citations?.length) fault('citations', 'go with the role ASSISTANT only')
+    if (clientId && clientIds.has(clientId)) fault('clientId', 'is that of an earlier message')
     if (id && ids.has(id)) fault('id', 'is that of an earlier message')
     if (!content?.trim() && (role === 'USER' || role === 'SYSTEM'))
       fault('content', 'is empty; some text is needed')
@@ -125,6 +168,7 @@ function linkFaults(messages: readonly LinkedMessage[]): LinkFault[] {
     for (const callId of callIds) calls.add(callId)
     if (id) ids.add(id)
     if (replaces) replaced.add(replaces)
+    if (clientId) clientIds.add(clientId)
     return faults
   })
 }

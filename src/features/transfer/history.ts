@@ -1,12 +1,18 @@
 import type { Viewer } from '../../auth/viewer.ts'
-import type { Message, Session, Statement } from '../../db/client.ts'
+import type { Citation, Message, Session, Statement } from '../../db/client.ts'
+import { columnsOf } from '../../db/columns.ts'
 import { messageColumns } from '../messages/append.ts'
+import { seesDocument, sightOf } from '../sessions/documents.ts'
 
-/** A message, and who wrote it by the names that outlive this installation. */
+/** What a reply was given of a document; `isVisible`: whether the reader still sees the document. */
+export type HistoryCitation = Citation & { isVisible: boolean }
+
+/** A message, what it was given, and who wrote it by the names that outlive this installation. */
 export type HistoryMessage = Message & {
   agentKey: string | null
   authorKey: string | null
   authorName: string | null
+  citations: readonly HistoryCitation[]
 }
 
 /** A session to export, and its names. */
@@ -26,6 +32,13 @@ const readPage: Statement = {
     WHERE m.tenant_id = $1 AND m.session_id = $2 AND m.seq > $3 AND m.seq <= $4 ORDER BY m.seq LIMIT $5`,
 }
 
+const readCitations: Statement = {
+  name: 'transfer-citations',
+  text: `SELECT ${columnsOf('Citation', 'c')}, ($3::uuid IS NULL OR ${seesDocument('$3')}) AS "isVisible"
+    FROM citations c JOIN documents d ON d.tenant_id = c.tenant_id AND d.id = c.document_id
+    WHERE c.tenant_id = $1 AND c.message_id = ANY($2) ORDER BY c.message_id, c.marker`,
+}
+
 /** Messages may have 256 KiB and more; this many at a time keep a download small. */
 const pageSize = 100
 
@@ -42,9 +55,20 @@ export async function* readHistory(
   for (;;) {
     await recheck()
     const values = [viewer.tenantId, session.id, seq, session.lastSeq, pageSize]
-    const page = await viewer.db.sql<HistoryMessage>(readPage, values)
-    if (page.length > 0) yield page
+    const page = await viewer.db.sql<Omit<HistoryMessage, 'citations'>>(readPage, values)
+    if (page.length > 0) yield await withCitations(viewer, page)
     seq = page.at(-1)?.seq ?? seq
     if (page.length < pageSize) return
   }
+}
+
+async function withCitations(
+  viewer: Viewer,
+  page: readonly Omit<HistoryMessage, 'citations'>[],
+): Promise<HistoryMessage[]> {
+  const replies = page.filter(({ role }) => role === 'ASSISTANT').map(({ id }) => id)
+  const values = [viewer.tenantId, replies, sightOf(viewer)]
+  const cited = await viewer.db.sql<HistoryCitation>(readCitations, values)
+  const byMessage = Map.groupBy(cited, ({ messageId }) => messageId)
+  return page.map((message) => ({ ...message, citations: byMessage.get(message.id) ?? [] }))
 }

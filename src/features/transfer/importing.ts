@@ -15,7 +15,9 @@ import { madeUnder, onceOnly } from '../sessions/client-keys.ts'
 import { leaveNotice } from '../sessions/list-notices.ts'
 import { ownerOf, type UserReference, userReference } from '../sessions/people.ts'
 import { createDocumentCheck, type SessionDocument } from './document.ts'
+import { takeKeys } from './keys.ts'
 import { type ImportFormat, readConversations } from './reading.ts'
+import { holdSources } from './sources.ts'
 import { type Names, storeDocument } from './store.ts'
 
 export type ImportSession = UserReference & {
@@ -90,18 +92,23 @@ export function createImporting({ config, agents, models, changes }: Dependencie
     const names = await readNames(viewer, documents)
     const usable = await usableModels(viewer, documents)
     const stored = await db.transaction(async (sql) => {
+      const known = { names, sources: await holdSources(sql, viewer, documents) }
       const sessions: Session[] = []
+      const keyed: { id: string; key: string }[] = []
       for (const { document, key } of wanted) {
-        const { agent, model } = document.session
+        const { agent, model, key: ownKey } = document.session
         const row = {
           ...{ id: newId(), tenantId, userId: owner.userId, ...key },
           agentId: owner.agentId ?? names.agents.get(agent ?? '') ?? null,
           model: model && usable.has(model) ? model : null,
         }
-        sessions.push(await storeDocument(sql, document, row, names))
+        sessions.push(await storeDocument(sql, document, row, known))
+        if (ownKey) keyed.push({ id: row.id, key: ownKey })
         await recordOfSession(sql, viewer, 'importSession', row.id)
       }
-      return { sessions, notice: await leaveNotice(sql, { tenantId, userId: null }) }
+      const notice = await leaveNotice(sql, { tenantId, userId: null })
+      const keys = await takeKeys(sql, { tenantId, userId: owner.userId }, keyed)
+      return { sessions: sessions.map((each) => ({ ...each, key: keys.get(each.id) ?? null })), notice }
     })
     for (const session of stored.sessions) changes.list(session, { shown: true, notices: [stored.notice] })
     return stored.sessions

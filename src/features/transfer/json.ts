@@ -1,6 +1,6 @@
 import { encodeId } from '../../lib/ids.ts'
 import { documentFormat } from './document.ts'
-import type { HistoryMessage, HistorySession } from './history.ts'
+import type { HistoryCitation, HistoryMessage, HistorySession } from './history.ts'
 
 /** The session as a document of the format `parley/1`, piece by piece; each message stands on a line of its own. */
 export async function* toJson(
@@ -42,6 +42,7 @@ function sessionPart(session: HistorySession) {
     ...(session.contextPolicy !== null && { contextPolicy: session.contextPolicy }),
     metadata: session.metadata,
     tags: session.tags,
+    key: session.key,
     isActive: session.isActive,
     documents: session.documents.map(({ document: { id, title } }) => ({
       id: encodeId('Document', id),
@@ -74,6 +75,8 @@ function messagePart(message: HistoryMessage) {
     cachedInputTokens: message.cachedInputTokens,
     cost: message.cost && amountOf(String(message.cost)),
     metadata: message.metadata,
+    clientId: message.clientId,
+    citations: message.citations.map(citationPart),
     editedAt: message.editedAt,
     replaces: message.replacesId && encodeId('Message', message.replacesId),
     replacedAt: message.replacedAt,
@@ -83,6 +86,18 @@ function messagePart(message: HistoryMessage) {
   const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => !isEmpty(value)))
   // Left out, it would be the importer's.
   return message.role === 'USER' ? { ...given, author: message.authorKey } : given
+}
+
+function citationPart(citation: HistoryCitation) {
+  const { marker, documentId, isVisible, score, page, heading, startOffset, endOffset, content } = citation
+  return {
+    marker,
+    ...(isVisible && { document: encodeId('Document', documentId) }),
+    score,
+    ...(page !== null && { page }),
+    ...(heading !== null && { heading }),
+    ...{ startOffset, endOffset, text: content },
+  }
 }
 
 /** The database fills up to nine decimals with zeros. */

@@ -92,7 +92,8 @@ builder.mutationField('importSession', (t) =>
   t.fieldWithInput({
     type: ImportSessionPayload,
     description:
-      'Stores a file of conversations as sessions. Nothing is stored unless all of the file is sound; ids are new.',
+      'Stores a file of conversations as sessions. Nothing is stored unless all of the file is sound; ids are new. What the file ' +
+      'names that is not to be had here (agents, models, documents, a key that another session has) is left out.',
     errors: { types: [ValidationError, NotFoundError, ForbiddenError, ConflictError] },
     typeOptions: { description: 'The file to import.' },
     argOptions: { description: 'The file to import.' },

@@ -4,6 +4,7 @@ import { markAsRead } from '../sessions/fork.ts'
 import { failureToInsert } from '../sessions/insert.ts'
 import { sessionColumns } from '../sessions/rows.ts'
 import type { SessionDocument } from './document.ts'
+import { type Sources, storeSources } from './sources.ts'
 
 /** What the names in a document stand for here; a name that is absent stands for nothing. */
 export type Names = {
@@ -37,14 +38,15 @@ const insertMessages: Statement = {
   name: 'transfer-insert-messages',
   text: `INSERT INTO messages (tenant_id, session_id, id, seq, role, content, tool_calls, tool_call_id, agent_id,
       author_id, status, finish_reason, model, input_tokens, output_tokens, cached_input_tokens, cost, metadata,
-      edited_at, replaces_id, replaced_at, created_at, updated_at)
+      edited_at, replaces_id, replaced_at, created_at, updated_at, client_id)
     SELECT $1, $2, d.id, d.seq, d.role, d.content, d."toolCalls", d."toolCallId", d."agentId", d."authorId", d.status,
       d."finishReason", d.model, d."inputTokens", d."outputTokens", d."cachedInputTokens", d.cost, d.metadata,
-      d."editedAt", d."replacesId", d."replacedAt", d."createdAt", d."updatedAt"
+      d."editedAt", d."replacesId", d."replacedAt", d."createdAt", d."updatedAt", d."clientId"
     FROM jsonb_to_recordset($3::jsonb) AS d(id uuid, seq int, role "MessageRole", content text, "toolCalls" jsonb,
       "toolCallId" text, "agentId" uuid, "authorId" uuid, status "MessageStatus", "finishReason" "FinishReason",
       model text, "inputTokens" int, "outputTokens" int, "cachedInputTokens" int, cost numeric, metadata jsonb,
-      "editedAt" timestamptz, "replacesId" uuid, "replacedAt" timestamptz, "createdAt" timestamptz, "updatedAt" timestamptz)`,
+      "editedAt" timestamptz, "replacesId" uuid, "replacedAt" timestamptz, "createdAt" timestamptz, "updatedAt" timestamptz,
+      "clientId" text)`,
 }
 
 const batchSize = 500
@@ -54,7 +56,7 @@ export async function storeDocument(
   sql: Sql,
   document: SessionDocument,
   session: ImportedSession,
-  names: Names,
+  { names, sources }: { names: Names; sources: Sources },
 ): Promise<Session> {
   const { tenantId, id, userId } = session
   const rows = rowsOf(document, userId, names)
@@ -62,6 +64,7 @@ export async function storeDocument(
   const stored = await storeSession(sql, document, { ...session, templateId }, rows)
   for (let start = 0; start < rows.length; start += batchSize)
     await sql(insertMessages, [tenantId, id, JSON.stringify(rows.slice(start, start + batchSize))])
+  await storeSources(sql, session, document, { sources, messageIds: rows.map(({ id }) => id) })
   await sql(markAsRead, [tenantId, id, userId, rows.length])
   return stored
 }
@@ -130,6 +133,7 @@ function rowsOf({ session, messages }: SessionDocument, ownerId: string, { agent
       cachedInputTokens: message.cachedInputTokens ?? null,
       cost: message.cost ?? null,
       metadata: message.metadata ?? {},
+      clientId: message.clientId ?? null,
       editedAt: message.editedAt ?? null,
       replacesId: ids.get(message.replaces ?? '') ?? null,
       replacedAt: message.replacedAt ?? null,
