@@ -1,6 +1,13 @@
 import { type EmbeddingModel, type LanguageModel, toCallOptions } from './ai-sdk-request.ts'
 import type { Outbound } from './outbound.ts'
-import { type FinishReason, type ModelInfo, type Provider, ProviderError, type ToolCall } from './provider.ts'
+import {
+  type FinishReason,
+  type ModelInfo,
+  type ModelLimits,
+  type Provider,
+  ProviderError,
+  type ToolCall,
+} from './provider.ts'
 import { type Tell, toldParts } from './told-parts.ts'
 import { createWholeCharacters } from './whole-characters.ts'
 
@@ -14,14 +21,14 @@ type Finish = Extract<StreamPart, { type: 'finish' }>
  */
 export function createAiSdkProvider({
   name,
-  lacks,
+  limits = {},
   outbound,
   open,
   openEmbedding,
   list,
 }: {
   name: string
-  lacks: NonNullable<Provider['lacks']>
+  limits?: ModelLimits
   outbound: Outbound
   open(model: string): LanguageModel
   /** Absent where the vendor has no such models. */
@@ -30,7 +37,7 @@ export function createAiSdkProvider({
 }): Provider {
   return {
     name,
-    lacks,
+    limits,
     list,
     ...(openEmbedding && { embed: createEmbed(name, outbound, openEmbedding) }),
     stream(request, signal) {

@@ -13,6 +13,7 @@ const answer = z.object({
         /** `models/gemini-2.5-flash` */
         name: z.string(),
         inputTokenLimit: z.number().optional(),
+        outputTokenLimit: z.number().optional(),
         supportedGenerationMethods: z.array(z.string()).default([]),
       }),
     )
@@ -32,7 +33,6 @@ export function createGoogleProvider({
   const google = createGoogleGenerativeAI({ apiKey, baseURL: baseUrl, fetch: outbound.fetch })
   return createAiSdkProvider({
     name: 'google',
-    lacks: [],
     outbound,
     open: (model) => google(model),
     openEmbedding: (model) => google.embeddingModel(model),
@@ -47,11 +47,17 @@ async function listModels(outbound: Outbound, baseUrl: string, apiKey: string): 
       signal: AbortSignal.timeout(listTimeoutMs),
     })
     const { models } = answer.parse(await response.json())
-    return models.flatMap(({ name: path, inputTokenLimit, supportedGenerationMethods }) => {
+    return models.flatMap(({ name: path, inputTokenLimit, outputTokenLimit, supportedGenerationMethods }) => {
       const name = path.replace(/^models\//, '')
       const capabilities = capabilitiesOf(name, supportedGenerationMethods)
       if (capabilities.length === 0) return []
-      return [{ name, capabilities, ...(inputTokenLimit && { contextWindow: inputTokenLimit }) }]
+      return [
+        {
+          ...{ name, capabilities },
+          ...(inputTokenLimit && { contextWindow: inputTokenLimit }),
+          ...(outputTokenLimit && { maxOutputTokens: outputTokenLimit }),
+        },
+      ]
     })
   } catch (error) {
     throw outbound.toProviderError(error)

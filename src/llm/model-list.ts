@@ -4,7 +4,7 @@ import type { ModelCapability, ModelInfo } from './provider.ts'
 
 const listTimeoutMs = 3_000
 
-/** All vendors answer with `data` and `id`; for the context window every server has a name of its own, if any. */
+/** All vendors answer with `data` and `id`; for the limits every server has names of its own, if any. */
 const answer = z.object({
   data: z
     .array(
@@ -14,6 +14,8 @@ const answer = z.object({
         context_window: z.number().nullish(),
         max_input_tokens: z.number().nullish(),
         max_model_len: z.number().nullish(),
+        max_output_tokens: z.number().nullish(),
+        max_completion_tokens: z.number().nullish(),
       }),
     )
     // Ollama without a model says null.
@@ -36,8 +38,15 @@ export async function listModels(
       const capabilities = capabilitiesOf(model.id)
       const contextWindow =
         model.max_model_len ?? model.context_length ?? model.context_window ?? model.max_input_tokens
+      const maxOutputTokens = model.max_output_tokens ?? model.max_completion_tokens
       if (capabilities.length === 0) return []
-      return [{ name: model.id, capabilities, ...(contextWindow && { contextWindow }) }]
+      return [
+        {
+          ...{ name: model.id, capabilities },
+          ...(contextWindow && { contextWindow }),
+          ...(maxOutputTokens && { maxOutputTokens }),
+        },
+      ]
     })
   } catch (error) {
     throw outbound.toProviderError(error)

@@ -24,10 +24,8 @@ export type Provider = {
    * `ProviderError`, and the signal's reason within a second where that aborts.
    */
   embed?(request: EmbeddingRequest, signal: AbortSignal): Promise<Embeddings>
-  /** Parameters that it has no place for; they are refused where they are asked for, and else left out. */
-  readonly lacks?: readonly (keyof ModelParameters)[]
-  /** The highest temperature that it takes, where that is below 2. */
-  readonly temperatureMax?: number
+  /** What holds for all its models: what passes it is refused where it is asked for, and else left out. */
+  readonly limits?: ModelLimits
   /** For providers whose models are files on a machine of ours. */
   readonly store?: ModelStore
   /** Lets go of all that it holds; for providers that hold something. Nothing is asked of it afterwards. */
@@ -61,6 +59,8 @@ export type ModelInfo = {
   name: string
   /** In tokens; absent when the provider does not tell it. */
   contextWindow?: number
+  /** The most tokens that it writes in one reply; absent when the provider does not tell it. */
+  maxOutputTokens?: number
   capabilities: readonly ModelCapability[]
   /** Whether it is in memory; absent where the provider does not tell it. */
   isLoaded?: boolean
@@ -92,6 +92,20 @@ export type ModelParameters = {
   maxOutputTokens?: number
   stop?: readonly string[]
   seed?: number
+}
+
+/** What a model takes of the parameters. Of what is absent nobody knows a limit. */
+export type ModelLimits = {
+  /** The most tokens that it writes in one reply. */
+  maxOutputTokens?: number
+  /** Those that it refuses, or leaves unheard. */
+  lacks?: readonly (keyof ModelParameters)[]
+  /** The highest temperature, where that is below 2. */
+  temperatureMax?: number
+  /** The most entries of `stop`. */
+  maxStops?: number
+  /** Whether it takes `temperature` or `topP`, but not both at once. */
+  takesEitherSampling?: boolean
 }
 
 /** `parameters` is a JSON schema of the arguments object. */

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config.ts'
 import { ModelUnavailableError } from '../lib/errors.ts'
-import { knownWindow } from './context-windows.ts'
 import { createDemoProvider } from './demo.ts'
 import { createGoogleProvider } from './google.ts'
+import { knownOf } from './known-models.ts'
 import { createLocalProvider } from './local.ts'
 import { createPrices, type Prices } from './prices.ts'
-import { type ModelInfo, type Provider, ProviderError } from './provider.ts'
+import { type ModelInfo, type ModelLimits, type Provider, ProviderError } from './provider.ts'
 import {
   createAnthropicProvider,
   createCompatibleProvider,
@@ -44,6 +44,8 @@ export type Models = {
    * what grew old looked at anew in the background.
    */
   contextWindow(modelId: string): number | null
+  /** What it takes of the parameters, as far as anybody knows; waits for nothing. Throws `ModelUnavailableError`. */
+  limitsOf(modelId: string): ModelLimits
   /** Whose model it is; does not ask the provider. Throws `ModelUnavailableError`. */
   resolve(modelId: string): { provider: Provider; model: string }
   /**
@@ -85,28 +87,43 @@ export function createModels(
     [...providers.values()].map((provider) => [provider.name, createLister(provider, config, log)]),
   )
   for (const { list } of listers.values()) void list()
+
+  const told = (modelId: string) => listers.get(modelId.split(':', 1)[0] ?? '')?.told(modelId)
+
+  function resolve(modelId: string) {
+    const [, name = '', model] = /^([^:]*):(.+)$/.exec(modelId) ?? []
+    const provider = providers.get(name)
+    if (provider && model) return { provider, model }
+    const names = [...providers.keys()].join(', ')
+    const reason = model ? `"${name}" is not configured` : 'an id is written provider:name'
+    throw new ModelUnavailableError(
+      `The model "${modelId}" is not available: ${reason}. Configured providers: ${names}.`,
+    )
+  }
+
   return {
     defaultModel: config.defaultModel,
     prices,
     list: async () => (await Promise.all([...listers.values()].map(({ list }) => list()))).flat(),
     known: async () => (await Promise.all([...listers.values()].map(({ known }) => known()))).flat(),
-    contextWindow: (modelId) =>
-      knownWindow(modelId) ?? listers.get(modelId.split(':', 1)[0] ?? '')?.contextWindow(modelId) ?? null,
+    contextWindow: (modelId) => knownOf(modelId).contextWindow ?? told(modelId)?.contextWindow ?? null,
+    limitsOf(modelId) {
+      const { limits = {} } = resolve(modelId).provider
+      const { contextWindow: _, ...known } = knownOf(modelId)
+      const maxOutputTokens = told(modelId)?.maxOutputTokens
+      return {
+        ...limits,
+        ...known,
+        lacks: [...new Set([...(limits.lacks ?? []), ...(known.lacks ?? [])])],
+        ...(maxOutputTokens && { maxOutputTokens }),
+      }
+    },
     isDown: (name) => listers.get(name)?.isDown() ?? false,
     foundDown: (name) => listers.get(name)?.foundDown(),
     forget: (name) => listers.get(name)?.forget(),
     close: async () =>
       void (await Promise.all([...providers.values()].map((provider) => provider.close?.()))),
-    resolve(modelId) {
-      const [, name = '', model] = /^([^:]*):(.+)$/.exec(modelId) ?? []
-      const provider = providers.get(name)
-      if (provider && model) return { provider, model }
-      const names = [...providers.keys()].join(', ')
-      const reason = model ? `"${name}" is not configured` : 'an id is written provider:name'
-      throw new ModelUnavailableError(
-        `The model "${modelId}" is not available: ${reason}. Configured providers: ${names}.`,
-      )
-    },
+    resolve,
   }
 }
 
@@ -199,10 +216,10 @@ function createLister(provider: Provider, config: Config['llm'], log: Log | unde
       return answer
     },
     /** As the list told it last. */
-    contextWindow(modelId: string): number | null {
+    told(modelId: string): ModelInfo | undefined {
       void list()
       const [, name] = /^[^:]*:(.+)$/.exec(modelId) ?? []
-      return known.find((model) => model.name === name)?.contextWindow ?? null
+      return known.find((model) => model.name === name)
     },
     isDown() {
       void list()

@@ -22,7 +22,7 @@ export function createOpenAiProvider({
   const openai = createOpenAI({ apiKey, baseURL: baseUrl, fetch: outbound.fetch })
   return createAiSdkProvider({
     name: 'openai',
-    lacks: ['topK'],
+    limits: { lacks: ['topK'] },
     outbound,
     open: (model) => openai.chat(model),
     openEmbedding: (model) => openai.embeddingModel(model),
@@ -43,9 +43,9 @@ export function createAnthropicProvider({
   const baseUrl = new URL(given).pathname === '/' ? `${trimmed(given)}/v1` : trimmed(given)
   const outbound = createOutbound('anthropic', apiKey)
   const anthropic = createAnthropic({ apiKey, baseURL: baseUrl, fetch: outbound.fetch })
-  const provider = createAiSdkProvider({
+  return createAiSdkProvider({
     name: 'anthropic',
-    lacks: ['seed'],
+    limits: { lacks: ['seed'], temperatureMax: 1 },
     outbound,
     open: (model) => anthropic(model),
     list: () =>
@@ -55,7 +55,6 @@ export function createAnthropicProvider({
         capabilitiesOf: () => ['TEXT', 'TOOLS', 'VISION'],
       }),
   })
-  return { ...provider, temperatureMax: 1 }
 }
 
 /** Ollama by its own API; only vectors come through the OpenAI-compatible one under its `/v1`. */
@@ -89,7 +88,7 @@ export function createCompatibleProvider(
   })
   return createAiSdkProvider({
     name,
-    lacks: ['topK'],
+    limits: { lacks: ['topK'] },
     outbound,
     open: (model) => compatible(model),
     openEmbedding: (model) => compatible.embeddingModel(model),

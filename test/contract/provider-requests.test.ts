@@ -218,12 +218,20 @@ describe('lists', () => {
     ])
   })
 
-  it('tell the context window where the server tells it', async () => {
+  it('tell the context window and the most that it writes where the server tells it', async () => {
     const { server, provider } = await setUpVendor('compatible')
-    const data = [{ id: 'a', max_model_len: 8192 }, { id: 'b', context_length: 4096 }, { id: 'c' }]
+    const data = [
+      { id: 'a', max_model_len: 8192 },
+      { id: 'b', context_length: 4096, max_completion_tokens: 1024 },
+      { id: 'c' },
+    ]
     server.answer({ status: 200, body: { data } })
-    const windows = (await provider.list()).map(({ contextWindow }) => contextWindow)
-    expect(windows).toEqual([8192, 4096, undefined])
+    const limits = (await provider.list()).map((model) => [model.contextWindow, model.maxOutputTokens])
+    expect(limits).toEqual([
+      [8192, undefined],
+      [4096, 1024],
+      [undefined, undefined],
+    ])
   })
 
   it('of Google leave out what makes pictures and speech', async () => {
@@ -231,6 +239,7 @@ describe('lists', () => {
     const model = (name: string, ...supportedGenerationMethods: string[]) => ({
       name: `models/${name}`,
       inputTokenLimit: 1_048_576,
+      outputTokenLimit: 8_192,
       supportedGenerationMethods,
     })
     const models = [
@@ -241,11 +250,11 @@ describe('lists', () => {
       model('veo-3', 'predictLongRunning'),
     ]
     server.answer({ status: 200, body: { models } })
-    const contextWindow = 1_048_576
+    const limits = { contextWindow: 1_048_576, maxOutputTokens: 8_192 }
     expect(await provider.list()).toEqual([
-      { name: 'gemini-2.5-flash', capabilities: ['TEXT', 'TOOLS', 'VISION'], contextWindow },
-      { name: 'gemini-embedding-001', capabilities: ['EMBEDDINGS'], contextWindow },
-      { name: 'gemma-3-27b-it', capabilities: ['TEXT'], contextWindow },
+      { name: 'gemini-2.5-flash', capabilities: ['TEXT', 'TOOLS', 'VISION'], ...limits },
+      { name: 'gemini-embedding-001', capabilities: ['EMBEDDINGS'], ...limits },
+      { name: 'gemma-3-27b-it', capabilities: ['TEXT'], ...limits },
     ])
   })
 

@@ -83,3 +83,22 @@ it('settings are kept of so many models, and of none that was cleared', async ()
   expect(await set('first', { isAllowed: null })).not.toHaveProperty('code')
   expect(await set('other', { isAllowed: false })).not.toHaveProperty('code')
 })
+
+it('settings of more models are not kept however many are set at once', async () => {
+  const boss = bossOf('racing')
+  const set = (name: string) =>
+    boss.mutate('setModelDefaults', { model: `recorded:${name}`, isAllowed: false }, '__typename')
+  await set('first')
+  await query(
+    app.databaseUrl,
+    `INSERT INTO model_settings (tenant_id, model, is_allowed)
+     SELECT id, 'recorded:' || n, false FROM tenants, generate_series(1, 489) AS n WHERE slug = 'racing'`,
+  )
+  const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => set(`racing-${index}`)))
+  expect(answers.filter(({ code }) => code === undefined)).toHaveLength(10)
+  const [held] = await query<{ count: number }>(
+    app.databaseUrl,
+    `SELECT count(*)::int AS count FROM model_settings s JOIN tenants t ON t.id = s.tenant_id WHERE t.slug = 'racing'`,
+  )
+  expect(held).toEqual({ count: 500 })
+})

@@ -1,6 +1,7 @@
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { modelId } from '../../lib/checks.ts'
+import { namesTaken } from './parameters.ts'
 import type { CatalogModel } from './service.ts'
 
 const ModelCapability = builder.enumType('ModelCapability', {
@@ -45,9 +46,21 @@ export const Model = builder.objectRef<CatalogModel>('Model').implement({
     id: t.exposeString('id', { description: 'Model id as sends take it: `provider:name`.' }),
     provider: t.exposeString('provider', { description: 'Who runs it: `openai`, `demo`.' }),
     name: t.exposeString('name', { description: 'Its name at the provider.' }),
-    contextWindow: t.exposeInt('contextWindow', {
+    contextWindow: t.int({
       nullable: true,
-      description: 'Tokens that fit into one request; null where the provider does not tell it.',
+      description: 'Tokens that fit into one request; null where that is not known.',
+      resolve: ({ id }, _args, context) => context.services.models.takenBy(id).contextWindow,
+    }),
+    maxOutputTokens: t.int({
+      nullable: true,
+      description: 'The most tokens that it writes in one reply; null where that is not known.',
+      resolve: ({ id }, _args, context) => context.services.models.takenBy(id).maxOutputTokens ?? null,
+    }),
+    parameters: t.stringList({
+      description:
+        'Names of the model parameters that it takes, such as `temperature`: others are refused where they are asked for. ' +
+        'Of a model that is not known these are all.',
+      resolve: ({ id }, _args, context) => namesTaken(context.services.models.takenBy(id)),
     }),
     capabilities: t.field({
       type: [ModelCapability],

@@ -12,6 +12,7 @@ import type { Log } from '../../telemetry/log.ts'
 import { recordAction } from '../audit/record.ts'
 import { createModelActions } from './actions.ts'
 import { createModelNews, type ModelProgress } from './news.ts'
+import { faultsOf, fitting, type Taken } from './parameters.ts'
 import { createModelSettings } from './settings.ts'
 
 /** A model as a tenant sees it. */
@@ -35,9 +36,11 @@ export type ModelCatalog = {
   find(viewer: Viewer, modelId: string): Promise<CatalogModel | null>
   /** What a model costs; null where that is not known. */
   priceOf(modelId: string): Price | null
+  /** What it takes of the parameters, as far as that is known. Throws where the provider is not configured. */
+  takenBy(modelId: string): Taken
   /**
    * Throws `ModelUnavailableError` unless the id names a configured provider and the tenant allows the model, and a
-   * `ValidationError` where the provider lacks one of the parameters. Does not ask the provider.
+   * `ValidationError` where the model does not take one of the parameters. Does not ask the provider.
    */
   require(viewer: Viewer, modelId: string, parameters?: object | null): Promise<void>
   /**
@@ -98,27 +101,11 @@ export function createModelCatalog({ models, broker, isManaged, log }: Dependenc
   const news = createModelNews({ broker, log })
   const settings = createModelSettings()
   const actions = createModelActions({ models, news, log })
-  const lackedBy = (id: string): readonly string[] => models.resolve(id).provider.lacks ?? []
+  const takenBy = (id: string): Taken => ({ ...models.limitsOf(id), contextWindow: models.contextWindow(id) })
 
   function requireTaken(id: string, parameters: ModelParameters | null | undefined): void {
     if (!parameters || Object.keys(parameters).length === 0) return
-    const { lacks = [], temperatureMax = 2 } = models.resolve(id).provider
-    const refused = Object.keys(parameters).filter((name) => lacks.some((lacked) => lacked === name))
-    const faults = refused.map((name) => ({
-      path: `parameters.${name}`,
-      message: `is not taken by "${id}"; leave it out`,
-    }))
-    if ((parameters.temperature ?? 0) > temperatureMax)
-      faults.push({
-        path: 'parameters.temperature',
-        message: `is above ${temperatureMax}, the most that "${id}" takes`,
-      })
-    const window = models.contextWindow(id)
-    if (window !== null && (parameters.maxOutputTokens ?? 0) > window)
-      faults.push({
-        path: 'parameters.maxOutputTokens',
-        message: `is above ${window}, the context window of "${id}"`,
-      })
+    const faults = faultsOf(id, takenBy(id), parameters)
     if (faults.length > 0) throw new ValidationError(faults)
   }
 
@@ -177,6 +164,7 @@ export function createModelCatalog({ models, broker, isManaged, log }: Dependenc
     known: (viewer) => seenBy(viewer, models.known()),
     find,
     priceOf: models.prices.of,
+    takenBy,
     async require(viewer, id, parameters) {
       await requireUsable(viewer, id, parameters)
     },
@@ -188,12 +176,7 @@ export function createModelCatalog({ models, broker, isManaged, log }: Dependenc
         throw new ModelUnavailableError(
           `"${provider.name}" cannot be reached now, so "${id}" is not available.`,
         )
-      const merged = Object.assign({}, set.parametersOf(id), ...layers, asked) as Record<string, unknown>
-      for (const name of lackedBy(id)) delete merged[name]
-      if (Number(merged.temperature) > (provider.temperatureMax ?? 2)) delete merged.temperature
-      const window = models.contextWindow(id)
-      if (window !== null && Number(merged.maxOutputTokens) > window) delete merged.maxOutputTokens
-      return merged
+      return fitting(takenBy(id), [set.parametersOf(id), ...layers, asked])
     },
     async requireAllowed(db, id) {
       await requireAllowed(db, id)

@@ -41,6 +41,12 @@ const findSettings: Statement = {
   text: `SELECT s.model, s.parameters, s.is_allowed AS "isAllowed" FROM model_settings s WHERE s.tenant_id = $1`,
 }
 
+// Two at one moment would count without each other.
+const lockSettings: Statement = {
+  name: 'model-settings-lock',
+  text: `SELECT pg_advisory_xact_lock(hashtextextended('model settings of ' || $1::text, 0))`,
+}
+
 const upsertSetting: Statement = {
   name: 'model-setting-upsert',
   text: `INSERT INTO model_settings AS s (tenant_id, model, parameters, is_allowed)
@@ -78,6 +84,7 @@ export function createModelSettings(): ModelSettings {
     const { db, tenantId } = viewer
     const { parameters = null, isAllowed } = changes
     await db.transaction(async (sql) => {
+      await sql(lockSettings, [tenantId])
       const values = [tenantId, model, parameters, isAllowed ?? null, isAllowed !== undefined]
       const [stored] = await sql<{ isNew: boolean }>(upsertSetting, values)
       await sql(dropEmpty, [tenantId, model])
