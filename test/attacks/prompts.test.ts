@@ -34,7 +34,7 @@ it('rows 71 and 72: stored text is data to the model, and no other session goes 
   }
   const documentIds = [await readyDocument(api, { title: 'Rules', text: `Own rules of sessions. ${text}` })]
   const sessionId = await api.createSession({ systemPrompt: 'Be kind.', contextPolicy, documentIds })
-  await api.mutate('saveMemory', { scope: 'USER', key: 'mine', value: 'Own memory.' })
+  await api.change('saveMemory', { scope: 'USER', key: 'mine', value: 'Own memory.' })
   const { call, sent } = await answered(model, api, sessionId, text, 'No.')
   const request = JSON.stringify(call.request)
   for (const mine of ['Be kind.', 'Own rules of sessions.', 'Own memory.']) expect(request).toContain(mine)

@@ -34,7 +34,7 @@ it('renames and deletes a conversation from its menu, and restores or erases it 
   await expect.poll(() => page.url(), waiting).toContain(sessionId)
   await untilStored('deletedAt', { deletedAt: null })
 
-  await world.alice.mutate('deleteSession', { sessionId })
+  await world.alice.change('deleteSession', { sessionId })
   await choose('Account', 'Deleted conversations…')
   await press('Erase Radiators for good', dialog)
   await press('Erase for good', dialog.last())
@@ -59,7 +59,7 @@ it('opens the passage that a reply refers to, in its place in the document', asy
   await expect.poll(isReady, waiting).toBe('READY')
   const { sessionId, page } = await world.openPanel('', { documentIds: [document.id] })
   // The demo model repeats the question, and with it what looks like its reference.
-  await world.alice.sendMessage({ sessionId, content: 'Why does the boiler hum [1]?', wait: true })
+  await world.alice.change('sendMessage', { sessionId, content: 'Why does the boiler hum [1]?', wait: true })
   await page.getByRole('list', { name: 'Sources' }).getByRole('button', { name: '1 Handbook' }).click()
   const dialog = page.getByRole('dialog', { name: 'Handbook' })
   const passage = dialog.locator('mark').filter({ hasText: 'The boiler hums at night, which is harmless.' })
@@ -102,8 +102,8 @@ it('imports what ChatGPT and LibreChat export into an account that has nothing y
 
 it('lets a viewer look at every panel and change nothing', async () => {
   const sessionId = await world.alice.createSession({ model: 'demo:chat', title: 'Boilers' })
-  await world.alice.mutate('addParticipant', { sessionId, externalUserId: 'vera', role: 'VIEWER' })
-  await world.alice.mutate('saveMemory', { scope: 'SESSION', sessionId, key: 'units', value: 'metric' })
+  await world.alice.change('addParticipant', { sessionId, externalUserId: 'vera', role: 'VIEWER' })
+  await world.alice.change('saveMemory', { scope: 'SESSION', sessionId, key: 'units', value: 'metric' })
   const { page, faults } = await world.open('vera', `/s/${sessionId}?panel=share`)
   const drawer = page.getByRole('complementary')
   const show = (panel: string) => page.getByRole('button', { name: panel, exact: true }).click()
@@ -155,14 +155,14 @@ it('writes a draft over nothing that another tab has stored meanwhile, and tells
   const { sessionId, page, drawer, press, untilStored } = await world.openPanel('settings')
   const title = drawer.getByLabel('Title')
   await title.fill('Mine')
-  await world.alice.mutate('updateSession', { sessionId, tags: ['theirs'], metadata: { ticket: 7 } })
+  await world.alice.change('updateSession', { sessionId, tags: ['theirs'], metadata: { ticket: 7 } })
   // What was not touched follows.
   await drawer.getByRole('button', { name: 'Remove the tag theirs' }).waitFor()
   await press('Save')
   await untilStored('title tags metadata', { title: 'Mine', tags: ['theirs'], metadata: { ticket: 7 } })
 
   await title.fill('Mine again')
-  await world.alice.mutate('updateSession', { sessionId, title: 'Theirs' })
+  await world.alice.change('updateSession', { sessionId, title: 'Theirs' })
   await drawer.getByRole('alert').getByText('Changed elsewhere meanwhile: title.').waitFor()
   await expectAccessible(page)
   await press('Take theirs')
@@ -171,7 +171,7 @@ it('writes a draft over nothing that another tab has stored meanwhile, and tells
 
   await page.getByRole('button', { name: 'Model and parameters', exact: true }).click()
   await drawer.getByLabel('Temperature').fill('0.9')
-  await world.alice.mutate('updateSession', {
+  await world.alice.change('updateSession', {
     ...{ sessionId, systemPrompt: 'Theirs.', parameters: { topP: 0.5 } },
     contextPolicy: { kind: 'LAST_MESSAGES', messages: 4 },
   })
@@ -198,7 +198,7 @@ it('goes on with a new token when the one of the sign-in is revoked, uploads amo
   const drawer = page.getByRole('complementary')
   await drawer.getByText(/up to 2.5 MB each/).waitFor()
   const { jti } = JSON.parse(Buffer.from(given[0]?.split('.')[1] ?? '', 'base64url').toString())
-  await world.app.api({ user: 'root', role: 'ADMIN' }).mutate('revokeTokens', { tokenId: jti })
+  await world.app.api({ user: 'root', role: 'ADMIN' }).change('revokeTokens', { tokenId: jti })
   const file = { name: 'late.txt', mimeType: 'text/plain', buffer: Buffer.from('Better late.') }
   await drawer.locator('input[type=file]').setInputFiles(file)
   await drawer.getByText(/Text · 12 bytes · 1 passage/).waitFor()

@@ -23,7 +23,7 @@ beforeAll(async () => {
             content: `Answer ${n}.\n\n- **One** thing\n- *Another* \`thing\`\n\nAnd the rest of it.`,
           }
     })
-    await api.mutate('addMessages', { sessionId: longId, messages })
+    await api.change('addMessages', { sessionId: longId, messages })
   }
 })
 
@@ -65,7 +65,7 @@ describe('a conversation of 500 messages', () => {
     await chat.page.getByRole('button', { name: 'Jump to latest' }).waitFor()
     const top = await chat.messages.evaluate((view) => view.scrollTop)
     const api = app.api({ user: 'mia' })
-    await api.sendMessage({ sessionId: longId, content: '/long 300 More.', clientId: 'more' })
+    await api.change('sendMessage', { sessionId: longId, content: '/long 300 More.', clientId: 'more' })
     await chat.untilDone()
     expect(await chat.messages.evaluate((view) => view.scrollTop)).toBe(top)
     await chat.page.getByRole('button', { name: 'Jump to latest' }).click()

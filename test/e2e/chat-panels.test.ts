@@ -102,7 +102,7 @@ it('takes documents, shows how far they are, and gives them to the session or ta
 it('chooses a model and parameters, and tells what holds and where it comes from', async () => {
   const admin = world.app.api({ user: 'root', role: 'ADMIN' })
   const { agent } = await admin.run('{ agent(key: "research") { id } }')
-  await admin.mutate('updateAgent', {
+  await admin.change('updateAgent', {
     agentId: agent.id,
     parameters: { temperature: 0.3 },
     systemPrompt: 'Cite your sources.',
@@ -155,7 +155,7 @@ it('shows the context of the next message, part by part', async () => {
   expect(await drawer.getByLabel('With the message').inputValue()).toBe('Is it hot?')
   await drawer.getByLabel('With the message').fill('How hot is it?')
   await parts.filter({ hasText: 'Question' }).getByText('How hot is it?').first().waitFor()
-  await world.alice.sendMessage({ sessionId, content: 'Is it warm?', wait: true })
+  await world.alice.change('sendMessage', { sessionId, content: 'Is it warm?', wait: true })
   await parts.filter({ hasText: 'Message · user' }).getByText('Is it warm?').first().waitFor()
   const { session } = await world.alice.run(
     `query ($id: ID!) { session(id: $id) { contextPreview(content: "How hot is it?") { totalTokens } } }`,
@@ -184,7 +184,7 @@ it('remembers, changes and forgets, and hears of what others do', async () => {
   await untilStored(stored, { memories: { nodes: [{ key: 'diet', value: { vegan: true } }] } })
   await drawer.getByText(/until .*2040/).waitFor()
 
-  await world.alice.mutate('saveMemory', { ...place, key: 'units', value: 'metric' })
+  await world.alice.change('saveMemory', { ...place, key: 'units', value: 'metric' })
   await drawer.getByText('metric', { exact: true }).waitFor()
   await press('Edit units')
   await drawer.getByLabel('Value').fill('imperial')
@@ -211,14 +211,14 @@ it('remembers, changes and forgets, and hears of what others do', async () => {
 
 it('counts what a session used, and shows the days by model', async () => {
   const { sessionId, page, drawer } = await world.openPanel('usage')
-  await world.alice.sendMessage({ sessionId, content: 'Count me', wait: true })
+  await world.alice.change('sendMessage', { sessionId, content: 'Count me', wait: true })
   const replies = drawer
     .getByRole('region', { name: 'This conversation' })
     .locator('div', { hasText: /^Replies/ })
   await replies.getByText('1', { exact: true }).waitFor()
   const admin = world.app.api({ user: 'root', role: 'ADMIN' })
-  await admin.mutate('setQuota', { scope: 'EACH_USER', period: 'DAY', tokens: 1_000_000 })
-  await world.alice.sendMessage({ sessionId, content: 'And me', wait: true })
+  await admin.change('setQuota', { scope: 'EACH_USER', period: 'DAY', tokens: 1_000_000 })
+  await world.alice.change('sendMessage', { sessionId, content: 'And me', wait: true })
   await drawer
     .getByRole('list', { name: 'Quotas' })
     .getByText(/ of 1M$/)
@@ -235,7 +235,7 @@ it('counts what a session used, and shows the days by model', async () => {
 
 it('downloads a session, takes it back as a file, and names the fault of one that is none', async () => {
   const { sessionId, page, drawer } = await world.openPanel('transfer')
-  await world.alice.sendMessage({ sessionId, content: 'Keep this', wait: true })
+  await world.alice.change('sendMessage', { sessionId, content: 'Keep this', wait: true })
   const download = async (name: string) => {
     const [started] = await Promise.all([
       page.waitForEvent('download'),

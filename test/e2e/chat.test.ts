@@ -148,7 +148,7 @@ describe('a conversation', () => {
       parameters: { type: 'object', properties: { seats: { type: 'number' } } },
       requiresApproval: true,
     }
-    await admin.mutate('createAgent', { key: 'host', name: 'Host', tools: [tool] })
+    await admin.change('createAgent', { key: 'host', name: 'Host', tools: [tool] })
     const sessionId = await app.api({ user: 'eve' }).createSession({ agent: 'host' })
     const chat = await open('eve', `/s/${sessionId}`)
     await chat.say('/tool book_table {"seats": 4}')
@@ -170,7 +170,7 @@ describe('two people', () => {
     await app.api({ user: 'gus' }).run('{ viewer { user { id } } }')
     await app
       .api({ user: 'fay' })
-      .mutate('addParticipant', { sessionId, externalUserId: 'gus', role: 'EDITOR' })
+      .change('addParticipant', { sessionId, externalUserId: 'gus', role: 'EDITOR' })
     const fay = await open('fay', `/s/${sessionId}`)
     const gus = await open('gus', `/s/${sessionId}`)
     await fay.page.getByRole('group', { name: 'Here now' }).getByRole('img', { name: 'gus' }).waitFor()
@@ -187,7 +187,7 @@ describe('two people', () => {
       await app.api({ user: name }).run('{ viewer { user { id } } }')
       await app
         .api({ user: 'fay' })
-        .mutate('addParticipant', { sessionId, externalUserId: name, role: 'VIEWER' })
+        .change('addParticipant', { sessionId, externalUserId: name, role: 'VIEWER' })
       app.socket({ user: name }).watch(watchSession, { sessionId })
     }
     await fay.page.getByRole('group', { name: 'Here now' }).getByRole('img', { name: 'and 2 more' }).waitFor()
@@ -199,11 +199,13 @@ describe('two people', () => {
     const shared = await api.createSession({ title: 'Shared one' })
     await api.createSession({ title: 'Newest one' })
     await app.api({ user: 'ivy' }).run('{ viewer { user { id } } }')
-    await api.mutate('addParticipant', { sessionId: shared, externalUserId: 'ivy', role: 'EDITOR' })
+    await api.change('addParticipant', { sessionId: shared, externalUserId: 'ivy', role: 'EDITOR' })
     const hal = await open('hal')
     const list = hal.page.getByRole('navigation', { name: 'Conversations' }).getByRole('link')
     await vi.waitFor(async () => expect((await list.allInnerTexts())[0]).toContain('Newest one'), waiting)
-    await app.api({ user: 'ivy' }).sendMessage({ sessionId: shared, content: 'Look here', clientId: 'look' })
+    await app
+      .api({ user: 'ivy' })
+      .change('sendMessage', { sessionId: shared, content: 'Look here', clientId: 'look' })
     await vi.waitFor(
       async () => expect((await list.allInnerTexts())[0]).toMatch(/Shared one\s*2\s*unread/),
       waiting,

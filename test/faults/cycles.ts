@@ -41,7 +41,7 @@ export async function comeAndGo(world: World, cycles: number): Promise<string[]>
   const before = await handlesOf(world)
   for (let cycle = atOnce; cycle < cycles; cycle += atOnce) {
     await comeTogether()
-    await api.mutate('addMessages', { sessionId, messages: [{ role: 'USER', content: 'note' }] })
+    await api.change('addMessages', { sessionId, messages: [{ role: 'USER', content: 'note' }] })
   }
   let leaked: string[] = []
   for (let tries = 0; tries < 20; tries += 1) {

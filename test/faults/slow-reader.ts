@@ -27,7 +27,7 @@ export async function stopReading({ nodes, token }: World): Promise<string[]> {
   stopped.socket.pause()
   for (let index = 0; index < 150; index += 1) {
     const content = `${index} ${'x'.repeat(100_000)}`
-    await api.mutate('addMessages', { sessionId, messages: [{ role: 'USER', content }] })
+    await api.change('addMessages', { sessionId, messages: [{ role: 'USER', content }] })
   }
   const wrong: string[] = []
   const isLast = async () => {

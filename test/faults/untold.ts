@@ -57,7 +57,7 @@ export async function killUntold(world: World): Promise<void> {
     const { failure } = Object.values(watches.ending).find((watch) => watch.failure !== undefined) ?? {}
     expect(failure).toBeUndefined()
     // What ended the right of one, by whom the feed was read for both, is not the end of the other's.
-    await at(place, alive, 'alice').mutate('updateSession', { sessionId: things.left, title: 'Without him' })
+    await at(place, alive, 'alice').change('updateSession', { sessionId: things.left, title: 'Without him' })
     await watches.staying.until(({ session }) => session?.title === 'Without him')
   } finally {
     await Promise.all(place.sockets.map((socket) => socket.dispose()))
@@ -79,8 +79,8 @@ async function make(place: Place) {
   const [renamed, deleted, purged] = [await session(), await session(), await session()]
   const [left, restored] = [await session(), await session()]
   const ofErased = await api('erased').createSession()
-  await alice.mutate('addParticipant', { sessionId: left, externalUserId: 'bob', role: 'EDITOR' })
-  await alice.mutate('deleteSession', { sessionId: restored })
+  await alice.change('addParticipant', { sessionId: left, externalUserId: 'bob', role: 'EDITOR' })
+  await alice.change('deleteSession', { sessionId: restored })
   const made = await alice.mutate('createDocument', { title: 'Book', text: 'x' }, 'document { id }')
   const documentId: string = made.document.id
   return { bob, erased, renamed, deleted, purged, left, restored, ofErased, documentId }

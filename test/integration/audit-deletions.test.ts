@@ -13,7 +13,7 @@ const scope = { scope: 'USER' }
 async function things(alice: Api) {
   const { viewer } = await alice.run('{ viewer { user { id } } }')
   const sessionId = await alice.createSession({ title: 'Secret title' })
-  await alice.mutate('addParticipant', { sessionId, externalUserId: 'bob', role: 'EDITOR' })
+  await alice.change('addParticipant', { sessionId, externalUserId: 'bob', role: 'EDITOR' })
   const { userMessage, assistantMessage } = await alice.sendMessage({
     ...{ sessionId, content: 'Secret words', wait: true },
   })
@@ -26,7 +26,7 @@ async function things(alice: Api) {
   )
   for (const key of ['secret-one', 'secret-two', 'secret-three'])
     for (const of of [scope, { scope: 'SESSION', sessionId }])
-      await alice.mutate('saveMemory', { ...of, key, value: 'Secret value' })
+      await alice.change('saveMemory', { ...of, key, value: 'Secret value' })
   const messageIds = [assistantMessage.id as string, userMessage.id as string]
   const [userId, documentId, templateId] = [viewer.user.id, document.id, template.id] as string[]
   return { userId, sessionId, messageIds, documentId, templateId }
@@ -49,7 +49,7 @@ async function removeAll(
     ['deleteDocument', { documentId }],
     ['deleteTemplate', { templateId }],
   ]
-  for (const [name, input] of removals) await api.mutate(name, input)
+  for (const [name, input] of removals) await api.change(name, input)
 }
 
 async function entriesOf(tenant: string) {
@@ -93,8 +93,8 @@ it('what an owner deletes of a guest, and an editor of an owner, is', async () =
   const [alice, bob] = [app.api({ tenant: 'shared' }), app.api({ tenant: 'shared', user: 'bob' })]
   const { sessionId } = await things(alice)
   const { userMessage } = await bob.sendMessage({ sessionId, content: 'Mine', wait: true })
-  await bob.mutate('deleteMemory', { scope: 'SESSION', sessionId, key: 'secret-one' })
-  await alice.mutate('deleteMessage', { messageId: userMessage.id })
+  await bob.change('deleteMemory', { scope: 'SESSION', sessionId, key: 'secret-one' })
+  await alice.change('deleteMessage', { messageId: userMessage.id })
   expect(await entriesOf('shared')).toEqual([
     expect.objectContaining({ action: 'deleteMemory', target: sessionId, actor: { externalId: 'bob' } }),
     expect.objectContaining({

@@ -13,7 +13,7 @@ let sessionId: string
 beforeAll(async () => {
   app = await startTestApp()
   sessionId = await app.api().createSession({ title: 'Kept' })
-  await app.api().sendMessage({ sessionId, content: 'Hello', wait: true })
+  await app.api().change('sendMessage', { sessionId, content: 'Hello', wait: true })
 })
 besideNeighbour(() => app)
 

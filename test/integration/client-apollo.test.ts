@@ -59,7 +59,7 @@ describe('the cache', () => {
     const api = app.api({ user: 'ben' })
     const id = await api.createSession()
     const messages = Array.from({ length: 6 }, (_, i) => ({ role: 'USER', content: `Message ${i + 1}` }))
-    await api.mutate('addMessages', { sessionId: id, messages })
+    await api.change('addMessages', { sessionId: id, messages })
     const options = { query: messagesQuery, variables: { id, last: 2 } }
     // biome-ignore lint/suspicious/noExplicitAny: as above
     const read = () => client.readQuery<any>(options)?.session.messages
@@ -111,7 +111,7 @@ describe('what is read in parts', () => {
     const api = app.api({ user: 'pam' })
     const id = await api.createSession()
     const { viewer } = await app.api({ user: 'quinn' }).run('{ viewer { user { id } } }')
-    await api.mutate('addParticipant', { sessionId: id, externalUserId: 'quinn', role: 'EDITOR' })
+    await api.change('addParticipant', { sessionId: id, externalUserId: 'quinn', role: 'EDITOR' })
     const whole = gql`query { session(id: "${id}") { id participants { role since user { id externalId } } } }`
     const less = gql`query { session(id: "${id}") { id participants { role user { id } } } }`
     await client.query({ query: whole })
@@ -122,7 +122,7 @@ describe('what is read in parts', () => {
           since && `${user.externalId} ${role}`,
       )
     expect(known()).toEqual(['pam OWNER', 'quinn EDITOR'])
-    await api.mutate('removeParticipant', { sessionId: id, userId: viewer.user.id })
+    await api.change('removeParticipant', { sessionId: id, userId: viewer.user.id })
     await client.query({ query: less, fetchPolicy: 'network-only' })
     expect(known()).toEqual(['pam OWNER'])
   })

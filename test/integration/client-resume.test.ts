@@ -171,7 +171,9 @@ it('lets a reader that is slow take its time: what it cannot hold is left at the
   for await (const event of session.events()) {
     // All of it is written before the first word of it is read.
     if (event.__typename === 'SessionSnapshot')
-      await app.api().sendMessage({ sessionId: session.id, content: '/pace 2000 /long 2500', wait: true })
+      await app
+        .api()
+        .change('sendMessage', { sessionId: session.id, content: '/pace 2000 /long 2500', wait: true })
     if (event.__typename === 'TextDelta') text += event.text
     if (event.__typename === 'RunFinished') break
   }

@@ -166,7 +166,7 @@ describe('a reply', () => {
     const parameters = { type: 'object' }
     const tools = [{ name: 'tide_at', description: 'The next high tide.', parameters }]
     const agent = { key: 'harbour', name: 'Harbour', tools, memoryTools: true }
-    await app.api({ user: 'root', role: 'ADMIN' }).mutate('createAgent', agent)
+    await app.api({ user: 'root', role: 'ADMIN' }).change('createAgent', agent)
     await using parley = openClient(app)
     const session = await parley.createSession({ agent: 'harbour' })
 

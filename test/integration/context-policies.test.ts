@@ -37,8 +37,8 @@ describe('the preview is what the model gets', () => {
     '%s',
     async (_name, contextPolicy) => {
       const { api, sessionId } = await sessionWith(app, talk(6), { contextPolicy })
-      await api.mutate('saveMemory', { scope: 'USER', key: 'name', value: 'Alice' })
-      await api.mutate('saveMemory', { scope: 'SESSION', sessionId, key: 'place', value: { city: 'Lisbon' } })
+      await api.change('saveMemory', { scope: 'USER', key: 'name', value: 'Alice' })
+      await api.change('saveMemory', { scope: 'SESSION', sessionId, key: 'place', value: { city: 'Lisbon' } })
       for (const content of ['Tell me of the harbour', 'And of Lisbon once more']) {
         const shown = await preview(api, sessionId, { content })
         await ask(api, sessionId, content)
@@ -85,7 +85,7 @@ describe('the preview is what the model gets', () => {
       tools,
       contextPolicy: { kind: 'LAST_MESSAGES', messages: 5 },
     }
-    await admin.mutate('createAgent', settings, 'agent { id }')
+    await admin.change('createAgent', settings, 'agent { id }')
     const call = (id: string) => ({ id, name: 'look', arguments: { where: 'up' } })
     const { api, sessionId } = await sessionWith(
       app,

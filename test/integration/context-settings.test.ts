@@ -135,7 +135,7 @@ describe('settings', () => {
   it('are previewed to those who may send, and to nobody else', async () => {
     const { api, sessionId } = await sessionWith(app, talk(1), {}, 'tess')
     const asked = 'query ($id: ID!) { session(id: $id) { contextPreview { totalTokens } } }'
-    await api.mutate('addParticipant', { sessionId, externalUserId: 'uma', role: 'VIEWER' }, 'session { id }')
+    await api.change('addParticipant', { sessionId, externalUserId: 'uma', role: 'VIEWER' }, 'session { id }')
     const viewer = await app.api({ user: 'uma' }).send(asked, { id: sessionId })
     expect(viewer.errors?.[0]?.extensions.code).toBe('FORBIDDEN')
     const stranger = await app.api({ user: 'vera' }).send(asked, { id: sessionId })

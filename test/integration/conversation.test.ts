@@ -55,7 +55,7 @@ describe('a conversation', () => {
   it('is answered in the context of its earlier turns', async () => {
     const alice = app.api()
     const sessionId = await alice.createSession()
-    await alice.sendMessage({ sessionId, content: 'My cat is called Miso', wait: true })
+    await alice.change('sendMessage', { sessionId, content: 'My cat is called Miso', wait: true })
     const { assistantMessage } = await alice.sendMessage({ sessionId, content: 'Go on', wait: true })
     expect(assistantMessage.status).toBe('COMPLETE')
     expect(assistantMessage.content).toContain('My cat is called Miso')

@@ -48,7 +48,7 @@ describe('the limit of active sessions', () => {
     const ids = await createSome(alice, 5)
     expect(await activeIds(alice)).toEqual(ids)
     // The oldest has just been used; the second is the quiet one now.
-    await alice.sendMessage({ sessionId: ids[0], content: 'Still here', wait: true })
+    await alice.change('sendMessage', { sessionId: ids[0], content: 'Still here', wait: true })
     const { session, deactivatedSessions } = await createBy(alice)
     expect(deactivatedSessions).toEqual([{ id: ids[1], isActive: false }])
     expect(await activeIds(alice)).toEqual([ids[0], ids[2], ids[3], ids[4], session.id])
@@ -160,7 +160,7 @@ describe('a title', () => {
   it('stays as a person set it', async () => {
     const alice = somebody()
     const { session } = await createBy(alice, { title: '  Spaces stay  ' })
-    await alice.sendMessage({ sessionId: session.id, content: 'Something else', wait: true })
+    await alice.change('sendMessage', { sessionId: session.id, content: 'Something else', wait: true })
     expect(await titleOf(alice, session.id)).toEqual({ title: '  Spaces stay  ', titleSource: 'PERSON' })
   })
 
@@ -186,7 +186,7 @@ describe('a title', () => {
     const content = 'More words than a title may have here'
     for (const how of ['addMessages', 'sendMessage']) {
       const { session } = await createBy(alice, {})
-      if (how === 'sendMessage') await alice.sendMessage({ sessionId: session.id, content })
+      if (how === 'sendMessage') await alice.change('sendMessage', { sessionId: session.id, content })
       else await addMessages(alice, session.id, [{ role: 'USER', content }])
       expect((await titleOf(alice, session.id)).title).toBe('More words than a…')
     }

@@ -39,11 +39,11 @@ describe('a document that is watched', () => {
     const anew = watch(id)
     expect(await anew.at(0)).toMatchObject({ status: 'READY' })
     // Long enough that its reader has a look in between, however fast the machine.
-    await alice.mutate('updateDocument', { documentId: id, text: entries(2_000) })
+    await alice.change('updateDocument', { documentId: id, text: entries(2_000) })
     const onTheWay = await anew.until(({ progress }) => progress > 0 && progress < 1)
     expect(onTheWay).toMatchObject({ status: 'INDEXING', chunkCount: 400 })
 
-    await alice.mutate('updateDocument', { documentId: id, title: 'Renamed' })
+    await alice.change('updateDocument', { documentId: id, title: 'Renamed' })
     for (const each of [overSocket, overSse]) await each.until(({ title }) => title === 'Renamed')
     await remove(id)
     await Promise.all([overSocket.ended, overSse.ended])
@@ -87,10 +87,10 @@ describe('a document that is watched', () => {
     expect(refused.failure).toMatchObject([{ extensions: { code: 'NOT_FOUND' } }])
 
     const sessionId = await alice.createSession({ documentIds: [id] })
-    await alice.mutate('addParticipant', { sessionId, externalUserId: 'bob', role: 'VIEWER' })
+    await alice.change('addParticipant', { sessionId, externalUserId: 'bob', role: 'VIEWER' })
     const shared = watch(id, 'bob')
     expect(await shared.at(0)).toMatchObject({ title: 'Shared', status: 'READY' })
-    await alice.mutate('updateSession', { sessionId, documentIds: [] })
+    await alice.change('updateSession', { sessionId, documentIds: [] })
     const endedAtMs = performance.now()
     await shared.ended
     expect(performance.now() - endedAtMs).toBeLessThan(5_000)

@@ -57,7 +57,7 @@ it('counts what vectors take for whoever has them made, and makes none past a qu
   const counted = [{ key: 'compatible:test', runs: 0, sessions: 0, inputTokens: 2 }]
   expect((await bob.run(usage)).usage).toEqual(counted)
   const admin = app.api({ user: 'root', role: 'ADMIN', tenant: 'metered' })
-  await admin.mutate('setQuota', { scope: 'EACH_USER', period: 'DAY', tokens: 2 })
+  await admin.change('setQuota', { scope: 'EACH_USER', period: 'DAY', tokens: 2 })
   expect(await bob.run(usage)).toEqual({ viewer: { quota: [{ usedTokens: 2 }] }, usage: counted })
   const asked = server.requests.length
   expect(await ask()).toEqual([])

@@ -95,10 +95,10 @@ describe('a new content', () => {
 
   it('that cannot be read leaves the old one searched', async () => {
     const id = await readyDocument(alice, { text: 'A narwhal' })
-    await alice.mutate('updateDocument', { documentId: id, ...pdf(Buffer.from('%PDF-broken')) })
+    await alice.change('updateDocument', { documentId: id, ...pdf(Buffer.from('%PDF-broken')) })
     expect(await indexed(alice, id)).toMatchObject({ status: 'FAILED', chunkCount: 1 })
     expect(await retrieve(alice, 'narwhal', { documentIds: [id] })).toHaveLength(1)
-    await alice.mutate('updateDocument', { documentId: id, text: 'An orca', mimeType: 'text/plain' })
+    await alice.change('updateDocument', { documentId: id, text: 'An orca', mimeType: 'text/plain' })
     expect(await indexed(alice, id)).toMatchObject({ status: 'READY', error: null })
     expect(await retrieve(alice, 'narwhal orca', { documentIds: [id] })).toMatchObject([
       { passage: { text: 'An orca' } },
@@ -108,7 +108,7 @@ describe('a new content', () => {
   it('overtakes one that is being indexed, however often', async () => {
     const id = await createDocument(alice, { text: longText(150, 'first') })
     for (const word of ['second', 'third', 'fourth'])
-      await alice.mutate('updateDocument', { documentId: id, text: longText(150, word) })
+      await alice.change('updateDocument', { documentId: id, text: longText(150, word) })
     expect(await indexed(alice, id)).toMatchObject({ status: 'READY', chunkCount: 150 })
     await settled(id)
     const rows = await sql(
@@ -133,7 +133,7 @@ it('a content that is overtaken while it is read is not stored', async () => {
         ).toHaveLength(1),
       { timeout: 20_000, interval: 20 },
     )
-    await alice.mutate('updateDocument', { documentId: id, text: 'Newer' })
+    await alice.change('updateDocument', { documentId: id, text: 'Newer' })
   })
   expect(await indexed(alice, id)).toMatchObject({ status: 'READY', chunkCount: 1 })
   await settled(id)

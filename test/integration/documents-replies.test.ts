@@ -119,7 +119,7 @@ describe('a reply in a session with documents', () => {
     expect(excerpts).toEqual(citations.map(({ marker }: { marker: number }) => `[${marker}] Herons`))
     for (const { passage } of citations) expect(systemPrompt()).toContain(passage.text)
 
-    await alice.mutate('updateSession', { sessionId, contextPolicy: { kind: 'TOKEN_BUDGET', tokens: 200 } })
+    await alice.change('updateSession', { sessionId, contextPolicy: { kind: 'TOKEN_BUDGET', tokens: 200 } })
     expect(await ask(sessionId, content)).toMatchObject({ status: 'COMPLETE', citations: [] })
     expect(systemPrompt()).toBe('')
   })
@@ -128,11 +128,11 @@ describe('a reply in a session with documents', () => {
     const id = await readyDocument(alice, { title: 'Newts', text: 'Newts are shy.' })
     const sessionId = await alice.createSession({ documentIds: [id] })
     const reply = await ask(sessionId, 'Are newts shy?')
-    await alice.mutate('updateDocument', { documentId: id, text: 'Newts are bold.', title: 'Bold newts' })
+    await alice.change('updateDocument', { documentId: id, text: 'Newts are bold.', title: 'Bold newts' })
     expect(await citationsOf(alice, reply.id)).toMatchObject([
       { document: { title: 'Bold newts' }, passage: { text: 'Newts are shy.' } },
     ])
-    await alice.mutate('deleteDocument', { documentId: id })
+    await alice.change('deleteDocument', { documentId: id })
     expect(await citationsOf(alice, reply.id)).toEqual([])
   })
 
@@ -140,10 +140,10 @@ describe('a reply in a session with documents', () => {
     const bob = app.api({ user: 'bob' })
     await bob.run('{ viewer { role } }')
     const sessionId = await alice.createSession({ documentIds: [frogs] })
-    await alice.mutate('addParticipant', { sessionId, externalUserId: 'bob', role: 'EDITOR' })
+    await alice.change('addParticipant', { sessionId, externalUserId: 'bob', role: 'EDITOR' })
     const reply = await ask(sessionId, 'What do frogs eat?', {}, bob)
     expect(reply.citations).toMatchObject([{ document: { title: 'Frogs' } }])
-    await alice.mutate('updateSession', { sessionId, documentIds: [] })
+    await alice.change('updateSession', { sessionId, documentIds: [] })
     expect(await citationsOf(bob, reply.id)).toMatchObject([
       { document: null, passage: { text: 'Frogs eat flies.' } },
     ])
@@ -183,7 +183,7 @@ describe('the text around a passage', () => {
     expect(short).toEqual({ before: before.slice(-300), after: after.slice(0, 300) })
     expect((await contextOf(alice, reply.id, 0)).context).toEqual({ before: '', after: '' })
 
-    await alice.mutate('updateDocument', { documentId: id, text: text.replaceAll('word', 'term') })
+    await alice.change('updateDocument', { documentId: id, text: text.replaceAll('word', 'term') })
     await indexed(alice, id)
     expect((await contextOf(alice, reply.id)).context).toBeNull()
   })
@@ -195,11 +195,11 @@ describe('the text around a passage', () => {
       text: `Toads hide. ${'They croak. '.repeat(200)}`,
     })
     const sessionId = await alice.createSession({ documentIds: [id] })
-    await alice.mutate('addParticipant', { sessionId, externalUserId: 'bea', role: 'VIEWER' })
+    await alice.change('addParticipant', { sessionId, externalUserId: 'bea', role: 'VIEWER' })
     const reply = await ask(sessionId, 'Do toads hide?')
     const bea = app.api({ user: 'bea' })
     expect((await contextOf(bea, reply.id)).context.after).toContain('They croak.')
-    await alice.mutate('updateSession', { sessionId, documentIds: [] })
+    await alice.change('updateSession', { sessionId, documentIds: [] })
     expect(await contextOf(bea, reply.id)).toMatchObject({
       text: expect.stringContaining('Toads'),
       context: null,

@@ -48,7 +48,7 @@ describe('retrieval by words', () => {
     expect(await headings('badger', { sessionIds: [sessionId] })).toEqual(['Plants'])
     expect(await headings('badger', { sessionIds: [sessionId], documentIds: [animals] })).toHaveLength(2)
     expect(await headings('badger', { documentIds: [] })).toEqual([])
-    await alice.mutate('deleteSession', { sessionId })
+    await alice.change('deleteSession', { sessionId })
     expect(await headings('badger', { sessionIds: [sessionId] })).toEqual([])
   })
 

@@ -91,11 +91,11 @@ describe('a document', () => {
       expect(await bob.mutate(name, input)).toMatchObject({ code: 'FORBIDDEN' })
       expect(await carol.mutate(name, input)).toMatchObject({ code: 'NOT_FOUND' })
     }
-    await alice.mutate('deleteSession', { sessionId })
+    await alice.change('deleteSession', { sessionId })
     expect(await read(bob, id)).toBeNull()
-    await alice.mutate('restoreSession', { sessionId })
+    await alice.change('restoreSession', { sessionId })
     expect(await read(bob, id)).toMatchObject({ title: 'Shared' })
-    await alice.mutate('updateSession', { sessionId, documentIds: [] })
+    await alice.change('updateSession', { sessionId, documentIds: [] })
     expect(await read(bob, id)).toBeNull()
     expect(await retrieve(bob, 'zebra')).toEqual([])
   })
@@ -187,9 +187,9 @@ describe('the documents of a session', () => {
     ]
     const sessionId = await alice.createSession({ documentIds: [two, one, two] })
     expect(await documentsOf(alice, sessionId)).toEqual([one, two])
-    await alice.mutate('updateSession', { sessionId, title: 'Same documents' })
+    await alice.change('updateSession', { sessionId, title: 'Same documents' })
     expect(await documentsOf(alice, sessionId)).toEqual([one, two])
-    await alice.mutate('updateSession', { sessionId, documentIds: [two] })
+    await alice.change('updateSession', { sessionId, documentIds: [two] })
     expect(await documentsOf(alice, sessionId)).toEqual([two])
     const { userMessage } = await alice.sendMessage({ sessionId, content: 'Hello', wait: true })
     const { session } = await alice.mutate(

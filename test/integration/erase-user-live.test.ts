@@ -64,7 +64,7 @@ describe('while it happens', () => {
     const other = app.socket(dan).watch(feed, { id: dans })
     for (const watch of [owner, other])
       await watch.until(({ __typename }) => __typename === 'SessionSnapshot')
-    await app.api(carol).sendMessage({ sessionId: own, content: '/stall after 3 one two three' })
+    await app.api(carol).change('sendMessage', { sessionId: own, content: '/stall after 3 one two three' })
     const elsewhere = await app
       .api(carol)
       .sendMessage({ sessionId: dans, content: '/stall after 3 one two three' })
@@ -118,7 +118,7 @@ describe('while it happens', () => {
     const finns = await userId(finn)
     for (const title of ['One', 'Two', 'Three']) {
       const id = await app.api(finn).createSession({ title })
-      await app.api(finn).sendMessage({ sessionId: id, content: 'Hello', wait: true })
+      await app.api(finn).change('sendMessage', { sessionId: id, content: 'Hello', wait: true })
     }
     await sql(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''refused''; END'`)
     await sql(

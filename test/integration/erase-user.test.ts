@@ -101,20 +101,20 @@ describe('a person who has left something everywhere', () => {
     fork = await forkOf(bob)
     await forkOf(person)
     const deleted = await api.createSession({ title: `Deleted ${canary}` })
-    await api.sendMessage({ sessionId: deleted, content: `Gone ${canary}`, wait: true })
-    await api.mutate('deleteSession', { sessionId: deleted }, 'sessionId')
+    await api.change('sendMessage', { sessionId: deleted, content: `Gone ${canary}`, wait: true })
+    await api.change('deleteSession', { sessionId: deleted }, 'sessionId')
 
     // In another's session: the first message, which gave the title, an edited one, and one that the other wrote.
     shared = await app.api(bob).createSession({})
     await share(shared, bob, person, 'EDITOR')
-    await api.sendMessage({ sessionId: shared, content: `/repeat First ${canary}`, wait: true })
+    await api.change('sendMessage', { sessionId: shared, content: `/repeat First ${canary}`, wait: true })
     const { userMessage } = await api.sendMessage({ sessionId: shared, content: `Old ${canary}`, wait: true })
     await finished(
       await api.mutate('editMessage', { messageId: userMessage.id, content: `New ${canary}` }, 'run { id }'),
       person,
     )
-    await app.api(bob).sendMessage({ sessionId: shared, content: '/repeat Kept', wait: true })
-    await api.mutate(
+    await app.api(bob).change('sendMessage', { sessionId: shared, content: '/repeat Kept', wait: true })
+    await api.change(
       'addMessages',
       {
         sessionId: shared,
@@ -122,13 +122,13 @@ describe('a person who has left something everywhere', () => {
       },
       'messages { id }',
     )
-    await api.mutate('markRead', { sessionId: shared, seq: 1 }, 'session { id }')
+    await api.change('markRead', { sessionId: shared, seq: 1 }, 'session { id }')
 
     // Answered anew after the other had spoken, so that the reply stands below another's message; titled by a model.
     const anew = await app.api(bob).createSession({})
     await share(anew, bob, person, 'EDITOR')
     const asked = await api.sendMessage({ sessionId: anew, content: `/repeat Anew ${canary}`, wait: true })
-    await app.api(bob).sendMessage({ sessionId: anew, content: '/repeat Between', wait: true })
+    await app.api(bob).change('sendMessage', { sessionId: anew, content: '/repeat Between', wait: true })
     await finished(
       await api.mutate('regenerateMessage', { messageId: asked.assistantMessage.id }, 'run { id }'),
       person,
@@ -141,12 +141,12 @@ describe('a person who has left something everywhere', () => {
     // In a session that its owner deleted since.
     const lost = await app.api(bob).createSession({})
     await share(lost, bob, person, 'EDITOR')
-    await api.sendMessage({ sessionId: lost, content: `Lost ${canary}`, wait: true })
-    await app.api(bob).mutate('deleteSession', { sessionId: lost }, 'sessionId')
+    await api.change('sendMessage', { sessionId: lost, content: `Lost ${canary}`, wait: true })
+    await app.api(bob).change('deleteSession', { sessionId: lost }, 'sessionId')
 
     // What is remembered of it, and what it had remembered.
-    await api.mutate('saveMemory', { scope: 'USER', key: canary, value: canary })
-    await api.mutate('saveMemory', { scope: 'SESSION', sessionId: own, key: 'k', value: canary })
+    await api.change('saveMemory', { scope: 'USER', key: canary, value: canary })
+    await api.change('saveMemory', { scope: 'SESSION', sessionId: own, key: 'k', value: canary })
 
     // A template, used by another.
     const { template } = await api.mutate(
@@ -164,8 +164,8 @@ describe('a person who has left something everywhere', () => {
     const documentId = await readyDocument(api, { title: `Title ${canary}`, text: `A passage ${canary}` })
     const drawing = await app.api(bob).createSession({ title: 'Drawing' })
     await share(drawing, bob, person, 'EDITOR')
-    await api.mutate('updateSession', { sessionId: drawing, documentIds: [documentId] })
-    await app.api(bob).sendMessage({ sessionId: drawing, content: 'Which passage?', wait: true })
+    await api.change('updateSession', { sessionId: drawing, documentIds: [documentId] })
+    await app.api(bob).change('sendMessage', { sessionId: drawing, content: 'Which passage?', wait: true })
     expect(await sql('SELECT content FROM citations')).toEqual([{ content: `A passage ${canary}` }])
 
     expect((await rowsWith(canary)).length).toBeGreaterThan(15)

@@ -11,7 +11,7 @@ beforeAll(async () => {
   app = await startTestApp()
   const bob = app.api({ user: 'bob' })
   await bob.createSession()
-  await bob.mutate('createTemplate', { name: 'Review' })
+  await bob.change('createTemplate', { name: 'Review' })
   for (const title of ['Ebb', 'Flood'])
     documents.push({ id: await createDocument(bob, { title, text: title }), title })
 })
@@ -222,8 +222,8 @@ describe('export and import', () => {
 
   it('give back what people and models have said here', async () => {
     const sessionId = await admin().createSession({ agent: 'primary', metadata: { project: 'tides' } })
-    await admin().sendMessage({ sessionId, content: 'Tell me about tides', wait: true })
-    await admin().sendMessage({ sessionId, content: 'And about the moon 🌕', wait: true })
+    await admin().change('sendMessage', { sessionId, content: 'Tell me about tides', wait: true })
+    await admin().change('sendMessage', { sessionId, content: 'And about the moon 🌕', wait: true })
     const exported = await exportSession(sessionId)
     expect(exported.messages).toHaveLength(4)
     expect(comparable(await exportSession((await importFile(exported)).id))).toEqual(comparable(exported))

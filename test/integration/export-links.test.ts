@@ -69,7 +69,7 @@ describe('a link', () => {
     const kept = await exports.link(sessionId, { user: 'root', role: 'ADMIN' })
     expect((await exports.open(url)).status).toBe(200)
     const { jti } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
-    await admin.mutate('revokeTokens', what === 'user' ? { userId: viewer.user.id } : { tokenId: jti })
+    await admin.change('revokeTokens', what === 'user' ? { userId: viewer.user.id } : { tokenId: jti })
     expect((await exports.open(url)).status).toBe(404)
     expect((await exports.open(kept.url)).status).toBe(200)
   })

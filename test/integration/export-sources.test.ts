@@ -21,7 +21,9 @@ describe('a session that draws on a document', () => {
     const { session } = await app
       .api()
       .mutate('getOrCreateSession', { key: text, documentIds: [documentId] }, 'session { id }')
-    await app.api().sendMessage({ sessionId: session.id, content: text, clientId: 'asked', wait: true })
+    await app
+      .api()
+      .change('sendMessage', { sessionId: session.id, content: text, clientId: 'asked', wait: true })
     return { documentId, sessionId: session.id as string }
   }
 
@@ -40,7 +42,7 @@ describe('a session that draws on a document', () => {
         'session { id }',
       )
     expect((await read(fork.id)).messages.nodes[1].citations).toEqual(original.messages.nodes[1].citations)
-    await app.api().mutate('deleteDocument', { documentId })
+    await app.api().change('deleteDocument', { documentId })
     for (const id of [sessionId, copy.id, fork.id])
       expect(await read(id)).toMatchObject({
         documents: [],
@@ -60,8 +62,8 @@ describe('a session that draws on a document', () => {
   it('takes along for each reader the documents that it sees, and no more into another tenant', async () => {
     const { sessionId, documentId } = await conversation('Toads hide.')
     const guest = app.api({ user: 'guest' })
-    await app.api().mutate('addParticipant', { sessionId, externalUserId: 'guest', role: 'VIEWER' })
-    await app.api().mutate('updateSession', { sessionId, documentIds: [] })
+    await app.api().change('addParticipant', { sessionId, externalUserId: 'guest', role: 'VIEWER' })
+    await app.api().change('updateSession', { sessionId, documentIds: [] })
     const cited = async (api: Api) => (await exportSession(sessionId, api)).messages[1]?.citations
     const passage = { marker: 1, text: 'Toads hide.' }
     expect(await cited(guest)).toEqual([expect.not.objectContaining({ document: expect.anything() })])
@@ -96,7 +98,7 @@ it('an import takes the key of its file, unless a session of its owner has it', 
   const { session } = await api.mutate('getOrCreateSession', { key: 'ticket-7' }, 'session { id }')
   expect(session.id).toBe(first.id)
   // As with getOrCreateSession, a deleted one counts as gone.
-  await api.mutate('deleteSession', { sessionId: first.id })
+  await api.change('deleteSession', { sessionId: first.id })
   expect((await importFile(file, api)).key).toBe('ticket-7')
 })
 

@@ -26,7 +26,7 @@ export async function startExports() {
     async conversation(identity?: Identity): Promise<string> {
       const api = app.api(identity)
       const sessionId = await api.createSession({ title: 'Über "Tides"/…', agent: 'primary', tags: ['sea'] })
-      await api.sendMessage({ sessionId, content: 'Tell me about tides', wait: true })
+      await api.change('sendMessage', { sessionId, content: 'Tell me about tides', wait: true })
       const messages = [
         { role: 'ASSISTANT', toolCalls: [{ id: 'c1', name: 'look_up', arguments: { place: 'Brest' } }] },
         { role: 'TOOL', toolCallId: 'c1', content: 'high at ```10:42```' },

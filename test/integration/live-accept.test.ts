@@ -83,7 +83,7 @@ describe.each(each(eventAccepts))('a subscription by %s that accepts %s', (metho
     const brief = await subscribe(method, accept, briefly, other.sessionId)
     const revoked = await subscribe(method, accept, app.token({ user }), sessionId)
     const { viewer } = await app.api({ user }).run('{ viewer { user { id } } }')
-    await app.api({ user: 'root', role: 'ADMIN' }).mutate('revokeTokens', { userId: viewer.user.id })
+    await app.api({ user: 'root', role: 'ADMIN' }).change('revokeTokens', { userId: viewer.user.id })
     await revoked.closed
     await brief.closed
   }, 8_000)

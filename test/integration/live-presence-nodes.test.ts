@@ -44,7 +44,7 @@ describe('presence at two nodes with one Redis', () => {
   async function share() {
     const sessionId = await one.api().createSession()
     await one.api({ user: 'bob' }).run('{ viewer { role } }')
-    await one.api().mutate('addParticipant', { sessionId, externalUserId: 'bob', role: 'EDITOR' })
+    await one.api().change('addParticipant', { sessionId, externalUserId: 'bob', role: 'EDITOR' })
     return sessionId
   }
 
@@ -56,10 +56,10 @@ describe('presence at two nodes with one Redis', () => {
     await untilTold(bob, 'present', ['alice+bob'])
     bob.stop()
     const again = await open(one, sessionId, 'bob')
-    await other.api({ user: 'bob' }).mutate('setTyping', { sessionId, isTyping: true })
+    await other.api({ user: 'bob' }).change('setTyping', { sessionId, isTyping: true })
     await untilTold(alice, 'typing', ['bob'])
     // Said where it was not begun.
-    await one.api({ user: 'bob' }).sendMessage({ sessionId, content: 'Hello' })
+    await one.api({ user: 'bob' }).change('sendMessage', { sessionId, content: 'Hello' })
     await untilTold(alice, 'typing', ['bob', ''])
     again.stop()
     await untilTold(alice, 'present', ['alice+bob', 'alice'])
@@ -103,7 +103,7 @@ describe('presence at two nodes with one Redis', () => {
     const bob = await open(one, sessionId, 'bob')
     await open(killed, sessionId)
     await untilTold(bob, 'present', ['alice+bob'])
-    await killed.api().mutate('setTyping', { sessionId, isTyping: true })
+    await killed.api().change('setTyping', { sessionId, isTyping: true })
     await untilTold(bob, 'typing', ['alice'])
     await killed.end('SIGKILL')
     const killedAtMs = performance.now()

@@ -26,14 +26,14 @@ const untilTold = async (watch: Watch, field: 'present' | 'typing', sets: string
 
 /** An event that comes after whatever was caused before. */
 async function mark(app: TestApp, watch: Watch, sessionId: string, title: string) {
-  await app.api().mutate('updateSession', { sessionId, title })
+  await app.api().change('updateSession', { sessionId, title })
   return watch.until((event) => event.__typename === 'SessionUpdated' && event.session.title === title)
 }
 
 async function share(app: TestApp, ...others: string[]): Promise<string> {
   const sessionId = await app.api().createSession()
   for (const externalUserId of others)
-    await app.api().mutate('addParticipant', { sessionId, externalUserId, role: 'EDITOR' })
+    await app.api().change('addParticipant', { sessionId, externalUserId, role: 'EDITOR' })
   return sessionId
 }
 
@@ -156,13 +156,13 @@ describe('who is typing', async () => {
     await untilTold(alice, 'typing', ['bob', '', 'alice'])
     await type('bob', sessionId)
     await untilTold(alice, 'typing', ['bob', '', 'alice', 'alice+bob'])
-    await app.api({ user: 'bob' }).sendMessage({ sessionId, content: 'Hello' })
+    await app.api({ user: 'bob' }).change('sendMessage', { sessionId, content: 'Hello' })
     await untilTold(alice, 'typing', ['bob', '', 'alice', 'alice+bob', 'alice'])
   })
 
   it('is not for viewers to say', async () => {
     const sessionId = await share(app)
-    await app.api().mutate('addParticipant', { sessionId, externalUserId: 'carol', role: 'VIEWER' })
+    await app.api().change('addParticipant', { sessionId, externalUserId: 'carol', role: 'VIEWER' })
     expect(await type('carol', sessionId)).toMatchObject({ code: 'FORBIDDEN' })
     expect(await presentIn(app, sessionId)).toMatchObject({ typing: [] })
   })

@@ -84,7 +84,7 @@ describe.each([
     first.cut()
     await first.watch.ended
 
-    for (const content of replies) await alice.sendMessage({ sessionId, content })
+    for (const content of replies) await alice.change('sendMessage', { sessionId, content })
     const cuts = await readWithCuts(reader, sessionId, connect, replies.length, seed)
 
     expect(cuts).toBeGreaterThan(20)

@@ -34,7 +34,7 @@ const isDone = (event: { __typename: string; session?: { title: string } }) =>
 async function write(sessionId: string) {
   const alice = app.api()
   for (const words of [160, 120, 80])
-    await alice.sendMessage({ sessionId, content: `/pace 100 /unicode /long ${words}` })
+    await alice.change('sendMessage', { sessionId, content: `/pace 100 /unicode /long ${words}` })
   const watch = app.socket().watch(watchSession, { sessionId })
   let isOver = false
   let runs = 0
@@ -126,7 +126,7 @@ describe('a snapshot', () => {
   it('tells a gap once, with the whole text so far, where the cursor is of another life of the feed', async () => {
     const alice = app.api()
     const sessionId = await alice.createSession()
-    await alice.sendMessage({ sessionId, content: '/pace 50 /long 100' })
+    await alice.change('sendMessage', { sessionId, content: '/pace 50 /long 100' })
     const witness = app.socket().watch(watchSession, { sessionId })
     const { cursor } = await witness.until(({ __typename }) => __typename === 'TextDelta')
     const [, offset, revision] = cursor.split(':')
@@ -153,7 +153,7 @@ describe('a snapshot', () => {
     const sessionId = await alice.createSession()
     const witness = short.socket().watch(watchSession, { sessionId })
     const { cursor } = await witness.at(0)
-    await alice.sendMessage({ sessionId, content: '/pace 60 /long 120' })
+    await alice.change('sendMessage', { sessionId, content: '/pace 60 /long 120' })
     const reader = createSessionReader()
     reader.take(await witness.at(0))
     await witness.at(40)

@@ -145,7 +145,7 @@ describe('tokenStream', () => {
       UPDATE sessions s SET revision = revision + 1 FROM over WHERE s.id = over.session_id`
     await query(app.databaseUrl, end, { values: [decodeId(messageId).uuid] })
     const messages = Array.from({ length: 60 }, (_, index) => ({ role: 'USER', content: `note ${index}` }))
-    await app.api().mutate('addMessages', { sessionId, messages })
+    await app.api().change('addMessages', { sessionId, messages })
     await live.ended
     expect(live.failure).toBeUndefined()
     expect(live.events.at(-1)).toMatchObject({ offset: 0, text: 'the end', status: 'COMPLETE' })
@@ -155,7 +155,7 @@ describe('tokenStream', () => {
     const { sessionId, messageId } = await send('/pace 20 /long 900')
     const live = watch(messageId)
     await live.at(0)
-    await app.api().sendMessage({ sessionId, content: 'instead', onBusy: 'ROLLBACK' })
+    await app.api().change('sendMessage', { sessionId, content: 'instead', onBusy: 'ROLLBACK' })
     await live.ended
     expect([live.failure, live.events.at(-1).status]).toEqual([undefined, 'STREAMING'])
   })
@@ -175,10 +175,10 @@ describe('messageAdded', () => {
   it('gives each new message once and in order, and none that was there', async () => {
     const alice = app.api()
     const sessionId = await alice.createSession()
-    await alice.sendMessage({ sessionId, content: 'before', wait: true })
+    await alice.change('sendMessage', { sessionId, content: 'before', wait: true })
     const added = app.socket().watch(messageAdded, { sessionId })
     await attached(sessionId, added)
-    await alice.sendMessage({ sessionId, content: 'after', wait: true })
+    await alice.change('sendMessage', { sessionId, content: 'after', wait: true })
     await added.until(({ role }) => role === 'ASSISTANT')
     const [{ seq: first }] = added.events
     expect(first).toBeGreaterThan(2)

@@ -115,7 +115,7 @@ it('are told in the feed, each change once, and followers from a cursor miss non
   expect(await clear(place)).toEqual({ count: 0 })
   expect(await remove({ ...place, key: 'a' })).toMatchObject({ code: 'NOT_FOUND' })
   expect(await revision()).toBe(before + 4)
-  await api.mutate('updateSession', { sessionId, title: 'Last' }, 'session { id }')
+  await api.change('updateSession', { sessionId, title: 'Last' }, 'session { id }')
   const watch = app.socket().watch(text, { id: sessionId, after })
   await vi.waitFor(() =>
     expect(watch.events.filter(({ __typename }) => __typename === 'SessionUpdated')).toHaveLength(5),
@@ -141,13 +141,13 @@ it('go with the session, and a fork begins without them', async () => {
     'session { memories { totalCount } }',
   )
   expect(session.memories.totalCount).toBe(0)
-  await api.mutate('deleteSession', { sessionId }, 'sessionId')
+  await api.change('deleteSession', { sessionId }, 'sessionId')
   const { node } = await api.run('query ($id: ID!) { node(id: $id) { id } }', { id: memory.id })
   expect(node).toBeNull()
   expect(await save({ scope: 'SESSION', sessionId, key: 'k', value: 1 })).toMatchObject({
     code: 'NOT_FOUND',
   })
-  await api.mutate('purgeSession', { sessionId }, 'sessionId')
+  await api.change('purgeSession', { sessionId }, 'sessionId')
   const rows = await query(app.databaseUrl, 'SELECT FROM memories WHERE session_id = $1', {
     values: [decodeId(sessionId).uuid],
   })

@@ -188,7 +188,7 @@ describe('a model that may remember', () => {
     const { api, run, call, ended } = await begin('keeper', 'dora')
     ;(await call()).tell(...calling(['a', 'memory_save', { key: 'k', value: 1 }]))
     await call()
-    await api.mutate('cancelRun', { runId: run.id }, 'run { status }')
+    await api.change('cancelRun', { runId: run.id }, 'run { status }')
     expect((await ended()).run.status).toBe('CANCELLED')
   })
 
@@ -208,7 +208,7 @@ describe('a model that may remember', () => {
   it.each(late)('changes nothing where %s', async (title, text, status) => {
     const user = `late ${title}`
     const { api, watch, run, call } = await begin('keeper', user)
-    await api.mutate('saveMemory', { scope: 'USER', key: 'kept', value: 1 })
+    await api.change('saveMemory', { scope: 'USER', key: 'kept', value: 1 })
     const first = await call()
     first.tell(say('Hm'))
     await vi.waitFor(async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { startTestApp } from '../support/app.ts'
 import { query } from '../support/postgres.ts'
-import { addMessages, follow, mutate, runEnd } from './messages.harness.ts'
+import { addMessages, follow, runEnd } from './messages.harness.ts'
 
 const send = `mutation ($input: SendMessageInput!) { sendMessage(input: $input) {
   ... on SendMessagePayload { run { id status startedAt } } ... on Error { code message } } }`
@@ -22,7 +22,7 @@ describe('a run', () => {
       expect(sendMessage.run.startedAt === null).toBe(sendMessage.run.status === 'QUEUED')
     }
     expect(statuses).toEqual(['RUNNING', 'QUEUED'])
-    await mutate(alice, 'cancelRun', { runId: ids[0] })
+    await alice.change('cancelRun', { runId: ids[0] })
     await runEnd(feed, ids[1] as string)
     const told = feed.events
       .filter(({ run }) => run)

@@ -48,7 +48,7 @@ describe('what a model is sent', () => {
       { role: 'ASSISTANT', toolCalls: [call('c')] },
       { role: 'TOOL', toolCallId: 'c', content: 'Moon' },
     ])
-    await mutate(alice, 'deleteMessage', { messageId: stored[4].id })
+    await alice.change('deleteMessage', { messageId: stored[4].id })
     await ask(alice, sessionId, 'Go on')
     expect(lastAsked()).toEqual([
       { role: 'user', content: 'Look' },
@@ -84,7 +84,7 @@ describe('what a model is sent', () => {
     const sessionId = await alice.createSession()
     const first = await ask(alice, sessionId, '/repeat First')
     const second = await ask(alice, sessionId, '/repeat Second')
-    await mutate(alice, 'deleteMessage', { messageId: first.assistantMessage.id })
+    await alice.change('deleteMessage', { messageId: first.assistantMessage.id })
     const feed = await follow(app, sessionId)
     const running = await mutate(alice, 'editMessage', {
       messageId: second.userMessage.id,
@@ -93,7 +93,7 @@ describe('what a model is sent', () => {
     const waiting = await alice.sendMessage({ sessionId, content: '/repeat Third' })
     await addMessages(alice, sessionId, [{ role: 'USER', content: 'Later' }])
     await feed.until(({ messageId, text }) => text && messageId === running.assistantMessage.id)
-    await mutate(alice, 'cancelRun', { runId: running.run.id })
+    await alice.change('cancelRun', { runId: running.run.id })
     await runEnd(feed, waiting.run.id)
     const cut = (await read(alice, sessionId)).messages.nodes[2].content
     expect(cut).not.toBe('')
@@ -120,7 +120,7 @@ it('is the question alone where the history is switched off', async () => {
     { role: 'user', content: 'Two' },
   ]
   expect(lastAsked()).toEqual(alone)
-  await mutate(alice, 'regenerateMessage', { messageId: assistantMessage.id })
+  await alice.change('regenerateMessage', { messageId: assistantMessage.id })
   await ask(alice, sessionId, 'Three')
   expect(requests.at(-2)?.messages).toEqual(alone)
 })

@@ -75,7 +75,7 @@ describe('messages that a program stores', () => {
       { role: 'USER', content: 'Look' },
       { role: 'ASSISTANT', toolCalls: [call] },
     ])
-    await mutate(alice, 'editMessage', { messageId: question.id, content: 'Look up' })
+    await alice.change('editMessage', { messageId: question.id, content: 'Look up' })
     const messages = [{ role: 'TOOL', content: 'Stars', toolCallId: 'call_1' }]
     expect(await mutate(alice, 'addMessages', { sessionId, messages })).toMatchObject({
       code: 'BAD_USER_INPUT',
@@ -134,7 +134,7 @@ describe('the messages of a session', () => {
     const alice = app.api()
     const sessionId = await alice.createSession()
     const { userMessage } = await ask(alice, sessionId, 'Old')
-    await mutate(alice, 'editMessage', { messageId: userMessage.id, content: 'New' })
+    await alice.change('editMessage', { messageId: userMessage.id, content: 'New' })
     const { session } = await alice.run(
       `query ($id: ID!) { session(id: $id) { cursor
         now: messages(role: USER) { nodes { content } }

@@ -132,7 +132,7 @@ describe('a regeneration', () => {
     const sessionId = await alice.createSession()
     const [lone] = await addMessages(alice, sessionId, [{ role: 'ASSISTANT', content: 'Welcome' }])
     const old = await ask(alice, sessionId, 'One')
-    await mutate(alice, 'regenerateMessage', { messageId: old.assistantMessage.id })
+    await alice.change('regenerateMessage', { messageId: old.assistantMessage.id })
     const refusals = {
       [old.userMessage.id]: 'is no reply',
       [old.assistantMessage.id]: 'not part of the conversation',

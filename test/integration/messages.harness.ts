@@ -1,3 +1,4 @@
+import { expect } from 'vitest'
 import { decodeId } from '../../src/lib/ids.ts'
 import type { Api } from '../support/api.ts'
 import type { TestApp } from '../support/app.ts'
@@ -32,8 +33,11 @@ export async function mutate(
   return (await api.run(documents[name], { input }))[name]
 }
 
-export const addMessages = async (api: Api, sessionId: string, messages: object[]): Promise<Answer[]> =>
-  (await mutate(api, 'addMessages', { sessionId, messages })).messages
+export async function addMessages(api: Api, sessionId: string, messages: object[]): Promise<Answer[]> {
+  const added = await mutate(api, 'addMessages', { sessionId, messages })
+  expect(added).not.toHaveProperty('code')
+  return added.messages
+}
 
 /** Sends and waits for the reply. */
 export const ask = (api: Api, sessionId: string, content: string, more: object = {}): Promise<Answer> =>

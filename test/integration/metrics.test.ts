@@ -28,7 +28,7 @@ it('says what is done by every door, and how it ended', async () => {
   const api = app.api()
   const before = await read()
   const sessionId = await api.createSession()
-  await api.sendMessage({ sessionId, content: 'Hello', wait: true })
+  await api.change('sendMessage', { sessionId, content: 'Hello', wait: true })
   await api.run('{ viewer { role } }')
   await api.send('{ sessions(first: 1000) { totalCount } }')
   await fetch(`${app.url}/graphql`, { method: 'POST', headers: { 'content-type': 'text/plain' }, body: 'x' })
@@ -81,7 +81,7 @@ it('says what is done by every door, and how it ended', async () => {
 
 it('says how much background work waits, is at work and failed', async () => {
   // Begun by the first job, if it has not yet.
-  await app.api().mutate('createDocument', { title: 'Tides', text: 'The sea rises.' })
+  await app.api().change('createDocument', { title: 'Tides', text: 'The sea rises.' })
   const states = ['waiting', 'active', 'failed']
   const series = ['document-index', 'document-sweep', 'retention'].flatMap((job) =>
     states.map((state) => `parley_jobs{job="${job}",state="${state}"}`),
@@ -96,7 +96,7 @@ it('says how much background work waits, is at work and failed', async () => {
 it('row 79: holds nothing of what callers send or are', async () => {
   const api = app.api(identity)
   const sessionId = await api.createSession({ title: canary, metadata: { canary } })
-  await api.sendMessage({ sessionId, content: canary, wait: true })
+  await api.change('sendMessage', { sessionId, content: canary, wait: true })
   await api.run(`query ${canary.replace('-', '_')} { viewer { role } }`)
   await fetch(`${app.url}/${canary}`, { headers: { 'x-request-id': canary, 'user-agent': canary } })
   const frames = await openFrames(app.url, { params: { token: app.token(identity), canary } })

@@ -51,11 +51,11 @@ it('only models that are allowed by name may be used where the tenant wants it s
 it('a reply that waits for a model fails where it is forbidden meanwhile', async () => {
   const [boss, api] = [bossOf('waiting'), app.api({ tenant: 'waiting' })]
   const sessionId = await api.createSession({ model })
-  await api.sendMessage({ sessionId, content: 'first' })
+  await api.change('sendMessage', { sessionId, content: 'first' })
   const call = await recording.call(0)
   const { run } = await api.sendMessage({ sessionId, content: 'second' })
   expect(run.status).toBe('QUEUED')
-  await boss.mutate('setModelDefaults', { model, isAllowed: false }, '__typename')
+  await boss.change('setModelDefaults', { model, isAllowed: false }, '__typename')
   call.tell(say('One'), end)
   await vi.waitFor(async () =>
     expect(await readRun(api, run.id)).toMatchObject({ status: 'FAILED', error: refused(model) }),

@@ -27,7 +27,7 @@ async function startTwo() {
 
 it('a download through one node is told through another, down to its end', async () => {
   const { ollama, one, other } = await startTwo()
-  await one.api(admin).mutate('pullModel', { model: 'ollama:new:1b' })
+  await one.api(admin).change('pullModel', { model: 'ollama:new:1b' })
   const pull = await ollama.nextPull()
   const steps = other
     .socket(admin)
@@ -49,7 +49,7 @@ it('a load through one node is shown by another', async () => {
   const release = ollama.holdLoads()
   const query = '{ model(id: "ollama:llama3:8b") { status } }'
   expect((await other.api().run(query)).model).toEqual({ status: 'AVAILABLE' })
-  await one.api(admin).mutate('loadModel', { model: 'ollama:llama3:8b' })
+  await one.api(admin).change('loadModel', { model: 'ollama:llama3:8b' })
   await vi.waitFor(async () => expect((await other.api().run(query)).model).toEqual({ status: 'LOADING' }))
   release()
   await vi.waitFor(async () => expect((await other.api().run(query)).model).toEqual({ status: 'LOADED' }))
@@ -60,7 +60,7 @@ it('a model that one node takes from a tenant is refused by another', async () =
   const sessionId = await other.api().createSession()
   const send = () => other.api().sendMessage({ sessionId, content: 'Hi', wait: true })
   expect((await send()).run.status).toBe('COMPLETED')
-  await one.api(admin).mutate('setModelDefaults', { model: 'demo:chat', isAllowed: false })
+  await one.api(admin).change('setModelDefaults', { model: 'demo:chat', isAllowed: false })
   await vi.waitFor(async () => expect(await send()).toMatchObject({ code: 'MODEL_UNAVAILABLE' }))
 })
 
@@ -79,7 +79,7 @@ it('news of a provider that a node does not know is no fault of it', async () =>
     await one.stop()
   })
   expect(await one.api(admin).mutate('loadModel', { model: recordedModel })).not.toHaveProperty('code')
-  await one.api(admin).mutate('setModelDefaults', { model: 'demo:chat', isAllowed: false })
+  await one.api(admin).change('setModelDefaults', { model: 'demo:chat', isAllowed: false })
   const create = () => other.api().mutate('createSession', { model: 'demo:chat' }, '__typename')
   await vi.waitFor(async () => expect(await create()).toMatchObject({ code: 'MODEL_UNAVAILABLE' }))
   expect(warnings).toEqual([])

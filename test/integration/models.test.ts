@@ -149,7 +149,7 @@ describe('settings of a tenant', () => {
     const parameters = { temperature: 0.1, topP: 0.2, topK: 3, seed: 4 }
     const made = await boss.mutate('setModelDefaults', { model, parameters }, 'model { defaultParameters }')
     expect(made.model).toEqual({ defaultParameters: parameters })
-    await boss.mutate('createAgent', {
+    await boss.change('createAgent', {
       key: 'deep',
       name: 'Deep',
       parameters: { topP: 0.9, topK: 9, seed: 9 },

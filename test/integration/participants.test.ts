@@ -124,18 +124,18 @@ describe('removal', () => {
       const [bobs, carols, alices] = [open('bob'), open('carol'), open('alice')]
       for (const [feed] of [bobs, carols, alices]) await feed?.until(() => true)
       // The other door has no first event: a message shows that it is open.
-      await alice.mutate('addMessages', { sessionId: id, messages: [{ role: 'USER', content: 'All here?' }] })
+      await alice.change('addMessages', { sessionId: id, messages: [{ role: 'USER', content: 'All here?' }] })
       for (const [, door] of [bobs, carols, alices]) await door?.until(() => true)
 
       const startedMs = Date.now()
-      await alice.mutate('removeParticipant', { sessionId: id, userId: user.id })
+      await alice.change('removeParticipant', { sessionId: id, userId: user.id })
       for (const feed of bobs) await feed.ended
       expect(Date.now() - startedMs).toBeLessThan(5_000)
       const updated = await carols[0]?.until(
         (event) => event.__typename === 'SessionUpdated' && event.session.participants.length === 2,
       )
       expect(updated.session.viewerRole).toBe('VIEWER')
-      await alice.mutate('addMessages', { sessionId: id, messages: [{ role: 'USER', content: 'Secret' }] })
+      await alice.change('addMessages', { sessionId: id, messages: [{ role: 'USER', content: 'Secret' }] })
       for (const [, door] of [carols, alices]) {
         const count = door?.events.length ?? 0
         await door?.until((event) => door.events.indexOf(event) >= Math.max(1, count - 1))
@@ -163,9 +163,9 @@ describe('removal', () => {
       .watch(watchSession, { sessionId: id, after: `${epoch}:${offset}:999999999` })
     const alices = app.socket().watch(watchSession, { sessionId: id })
     await alices.until(() => true)
-    await alice.sendMessage({ sessionId: id, content: 'Tell me about tides' })
+    await alice.change('sendMessage', { sessionId: id, content: 'Tell me about tides' })
     await forged.until(() => true)
-    await alice.mutate('removeParticipant', { sessionId: id, userId: user.id })
+    await alice.change('removeParticipant', { sessionId: id, userId: user.id })
     await Promise.all([feed.ended, forged.ended])
 
     expect(await read(bob, id)).toBeNull()
@@ -182,12 +182,12 @@ describe('removal', () => {
     const { user } = await share(id, 'bob', 'VIEWER')
     const feed = app.socket({ user: 'bob' }).watch(watchSession, { sessionId: id })
     const { cursor } = await feed.until(() => true)
-    await alice.mutate('removeParticipant', { sessionId: id, userId: user.id })
+    await alice.change('removeParticipant', { sessionId: id, userId: user.id })
     await feed.ended
     await share(id, 'bob', 'EDITOR')
     const again = app.socket({ user: 'bob' }).watch(watchSession, { sessionId: id, after: cursor })
     await again.until((event) => event.session?.viewerRole === 'EDITOR')
-    await alice.mutate('addMessages', { sessionId: id, messages: [{ role: 'USER', content: 'Hello' }] })
+    await alice.change('addMessages', { sessionId: id, messages: [{ role: 'USER', content: 'Hello' }] })
     await again.until((event) => event.__typename === 'MessageAdded')
     again.stop()
   })

@@ -33,7 +33,7 @@ it('stands at the sum of what was used, however runs ended and whatever was dele
         const tenant = `sum-${count}`
         const admin = app.api({ user: 'root', role: 'ADMIN', tenant })
         const tools = [{ name: 'look', description: 'Looks.', parameters: { type: 'object' } }]
-        await admin.mutate('createAgent', { key: 'looker', name: 'Looker', tools })
+        await admin.change('createAgent', { key: 'looker', name: 'Looker', tools })
         const people = await Promise.all(
           ['alice', 'bob'].map(async (user) => {
             const api = app.api({ user, tenant })

@@ -109,7 +109,7 @@ describe('a quota', () => {
     })
     const bob = app.api({ user: 'bob', tenant })
     const session = await bob.createSession()
-    await bob.mutate('addParticipant', { sessionId: session, externalUserId: 'alice', role: 'VIEWER' })
+    await bob.change('addParticipant', { sessionId: session, externalUserId: 'alice', role: 'VIEWER' })
     const seen = await bob.run(ask, ids)
     expect(seen.user?.quota ?? null).toBeNull()
   })
@@ -223,7 +223,7 @@ describe('a quota', () => {
     const { tenant, alice } = await setUp()
     const admin = app.api({ user: 'root', role: 'ADMIN', tenant })
     const tools = [{ name: 'look', description: 'Looks.', parameters: { type: 'object' } }]
-    await admin.mutate('createAgent', { key: 'looker', name: 'Looker', tools })
+    await admin.change('createAgent', { key: 'looker', name: 'Looker', tools })
     const sessionId = await alice.createSession({ agent: 'looker' })
     await setQuota(app, tenant, { scope: 'EACH_USER', period: 'DAY', tokens: 40 })
     const run = await measure(alice, sessionId, { input: 50, end: 'tools' })

@@ -185,7 +185,7 @@ describe('a WebSocket', () => {
     for (let index = 10; index < 20; index += 1) frames.subscribe(`q${index}`, viewer)
     expect(await frames.closed).toMatchObject({ code: 1013 })
 
-    await app.api({ user: 'quiet' }).sendMessage({ sessionId, content: 'Hello' })
+    await app.api({ user: 'quiet' }).change('sendMessage', { sessionId, content: 'Hello' })
     await neighbour.until(({ payload }) => payload?.data?.sessionEvents?.__typename === 'RunFinished')
     neighbour.socket.terminate()
   })

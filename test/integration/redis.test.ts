@@ -48,8 +48,8 @@ it('a server keeps to its REDIS_KEY_PREFIX, in keys and channels', async () => {
   const sessionId = await app.api().createSession()
   const watch = app.socket().watch(watchSession, { sessionId })
   await watch.at(0)
-  await app.api().mutate('setTyping', { sessionId, isTyping: true })
-  await app.api().sendMessage({ sessionId, content: 'Hello' })
+  await app.api().change('setTyping', { sessionId, isTyping: true })
+  await app.api().change('sendMessage', { sessionId, content: 'Hello' })
   await watch.until(({ __typename }) => __typename === 'RunFinished')
   const keys = await shared.admin.keys('*')
   const channels = (await shared.admin.pubsub('CHANNELS')) as string[]

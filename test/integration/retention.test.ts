@@ -59,7 +59,7 @@ async function sessionsOf(column: string, daysAgo: readonly number[], tenant = '
   const ids: string[] = []
   for (const days of daysAgo) {
     const id = await api.createSession()
-    await api.sendMessage({ sessionId: id, content: 'Hello', wait: true })
+    await api.change('sendMessage', { sessionId: id, content: 'Hello', wait: true })
     if (column === 'deleted_at') await remove(id, tenant)
     await sql(`UPDATE sessions SET ${column} = now() - make_interval(days => $2) WHERE id = $1`, [
       decodeId(id).uuid,
@@ -256,7 +256,7 @@ it('finds old sessions among 100,000 by an index', async () => {
 
 it('forgets what was revoked once no token can live that long any more', async () => {
   const root = app.api({ user: 'root', role: 'ADMIN' })
-  for (const tokenId of ['old', 'young']) await root.mutate('revokeTokens', { tokenId })
+  for (const tokenId of ['old', 'young']) await root.change('revokeTokens', { tokenId })
   await sql("UPDATE token_revocations SET revoked_at = now() - interval '31 days' WHERE token_id = 'old'")
   await sweep()
   expect(await sql('SELECT token_id FROM token_revocations')).toEqual([{ token_id: 'young' }])

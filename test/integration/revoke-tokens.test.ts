@@ -71,7 +71,7 @@ it('row 62: one token is refused by its id, and the others of its user are not',
     await openLiveDoors(two.url, lost, sessionId),
     await openLiveDoors(two.url, kept, sessionId),
   ] as const
-  await one.api(admin).mutate('revokeTokens', { tokenId: idIn(lost) })
+  await one.api(admin).change('revokeTokens', { tokenId: idIn(lost) })
   expect((await open[0].frames.closed).code).toBe(4403)
   await expect.poll(() => open[0].stream.failure).toBeDefined()
   expect((await statusOf(one.url, lost)).status).toBe(401)
@@ -103,19 +103,19 @@ it('what was done is told to admins, who did it and when, and stays', async () =
   const root = one.api({ ...admin, tenant: 'audited' })
   const alice = one.api({ tenant: 'audited' })
   const sessionId = await alice.createSession({ title: 'Secret title' })
-  await alice.mutate('addParticipant', { sessionId, externalUserId: 'bob', role: 'VIEWER' })
-  await alice.mutate('exportSession', { sessionId, format: 'JSON' })
+  await alice.change('addParticipant', { sessionId, externalUserId: 'bob', role: 'VIEWER' })
+  await alice.change('exportSession', { sessionId, format: 'JSON' })
   const { agent } = await root.mutate('createAgent', { key: 'helper', name: 'Helper' }, 'agent { id }')
-  await root.mutate('updateAgent', { agentId: agent.id, systemPrompt: 'Secret prompt' })
-  await root.mutate('setModelDefaults', { model: 'demo:chat', parameters: { temperature: 1 } })
-  await root.mutate('revokeTokens', { tokenId: 'one' })
-  await alice.mutate('deleteSession', { sessionId })
-  await alice.mutate('restoreSession', { sessionId })
-  await alice.mutate('purgeSession', { sessionId })
+  await root.change('updateAgent', { agentId: agent.id, systemPrompt: 'Secret prompt' })
+  await root.change('setModelDefaults', { model: 'demo:chat', parameters: { temperature: 1 } })
+  await root.change('revokeTokens', { tokenId: 'one' })
+  await alice.change('deleteSession', { sessionId })
+  await alice.change('restoreSession', { sessionId })
+  await alice.change('purgeSession', { sessionId })
   // What fails leaves no trace of having been done.
-  await root.mutate('updateAgent', { agentId: agent.id, name: '' })
+  expect(await root.mutate('updateAgent', { agentId: agent.id, name: '' })).toHaveProperty('code')
   const { viewer: found } = await alice.run(viewer)
-  await root.mutate('eraseUser', { userId: found.user.id })
+  await root.change('eraseUser', { userId: found.user.id })
 
   const list = `query ($first: Int, $filter: AuditFilter) { auditLog(first: $first, filter: $filter) {
     totalCount nodes { at action target actorRole actor { externalId } } pageInfo { hasNextPage } } }`

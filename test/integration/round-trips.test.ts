@@ -104,7 +104,7 @@ it('answers what begins to wait in the moment between the last look of an end an
   const [first, second] = [await api.createSession({}), await api.createSession({})]
   const watch = app.socket({ user: 'hurried' }).watch(events, { sessionId: second })
   await watch.until(({ __typename }) => __typename === 'SessionSnapshot')
-  await api.sendMessage({ sessionId: first, content: 'Hello' })
+  await api.change('sendMessage', { sessionId: first, content: 'Hello' })
   await untilWaiting(1)
   const { run } = await api.sendMessage({ sessionId: second, content: 'Hello' })
   expect(run.status).toBe('QUEUED')

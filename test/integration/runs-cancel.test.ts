@@ -70,7 +70,7 @@ describe('cancelRun', () => {
     const sessionId = await alice.createSession()
     const before = recording.calls.length
     const first = await alice.sendMessage({ sessionId, content: 'one', model })
-    await alice.sendMessage({ sessionId, content: 'two', model })
+    await alice.change('sendMessage', { sessionId, content: 'two', model })
     await recording.call(before)
     await cancelRun(alice, first.run.id)
     const next = await recording.call(before + 1)
@@ -148,8 +148,8 @@ describe('deleteSession', () => {
     const watch = await watchRuns(app, sessionId)
     const before = recording.calls.length
     const { run } = await alice.sendMessage({ sessionId, content: 'one', model })
-    await alice.sendMessage({ sessionId, content: 'two', model })
-    await alice.sendMessage({ sessionId, content: 'three', model })
+    await alice.change('sendMessage', { sessionId, content: 'two', model })
+    await alice.change('sendMessage', { sessionId, content: 'three', model })
     const call = await recording.call(before)
     call.tell(say('Half'))
     await watch.until(({ text }) => text === 'Half')
@@ -209,7 +209,7 @@ describe('a wish to cancel that another node has stored', () => {
     const node = await startTestApp({ env, providers })
     const before = recording.calls.length
     const sessionId = await node.api().createSession()
-    await node.api().sendMessage({ sessionId, content: 'first', model })
+    await node.api().change('sendMessage', { sessionId, content: 'first', model })
     const { run } = await node.api().sendMessage({ sessionId, content: 'second', model })
     const first = await recording.call(before)
     await wish(node, run.id)

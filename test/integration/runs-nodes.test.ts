@@ -175,7 +175,7 @@ describe('two nodes with one Redis', () => {
     const first = await goes.api().sendMessage({ sessionId, content: 'one', model })
     const call = await leaving.call(0)
     call.tell(say('Half'))
-    await goes.api().sendMessage({ sessionId, content: 'two', model })
+    await goes.api().change('sendMessage', { sessionId, content: 'two', model })
     // Of this one nothing was told yet.
     const silent = await goes.api().createSession()
     const third = await goes.api().sendMessage({ sessionId: silent, content: 'three', model })

@@ -38,7 +38,7 @@ it('everything that can be done to runs at once, on two nodes, leaves them whole
   const users = ['alice', 'bob', 'carol']
   const admin = nodes[0].api({ user: 'root', role: 'ADMIN' })
   const tools = [{ name: 'ping', description: 'Answers.', parameters: { type: 'object' } }]
-  await admin.mutate('createAgent', { key: 'pinger', name: 'Pinger', tools })
+  await admin.change('createAgent', { key: 'pinger', name: 'Pinger', tools })
   const sessions = await Promise.all(
     Array.from({ length: 6 }, async (_, index) => {
       const user = users[index % users.length] as string
@@ -95,7 +95,7 @@ it('everything that can be done to runs at once, on two nodes, leaves them whole
   for (let wave = 0; wave < 25; wave += 1)
     await Promise.all(Array.from({ length: 12 }, (_, index) => act(wave * 12 + index)))
   for (const { user, sessionId } of sessions)
-    await nodes[0].api({ user }).mutate('cancelSessionRuns', { sessionId })
+    await nodes[0].api({ user }).change('cancelSessionRuns', { sessionId })
   expect(internal).toEqual([])
 
   const rows = async (sql: string) =>

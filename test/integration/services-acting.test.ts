@@ -35,7 +35,7 @@ const ledgerOf = async (api: Api, userId: string) =>
 describe('what a service does for a user', () => {
   it('is sent, answered and paid for in its name', async () => {
     const admin = app.api({ user: 'ada', role: 'ADMIN' })
-    await admin.mutate('setQuota', { scope: 'USER', userId: aliceId, period: 'DAY', tokens: 1_000 })
+    await admin.change('setQuota', { scope: 'USER', userId: aliceId, period: 'DAY', tokens: 1_000 })
     const sent = await service.mutate(
       'sendMessage',
       { sessionId, content: JSON.stringify(usage), externalUserId: 'alice', wait: true },
@@ -52,15 +52,15 @@ describe('what a service does for a user', () => {
     const unread = async () =>
       (await alice.run('query ($id: ID!) { session(id: $id) { viewerUnread } }', { id: sessionId })).session
         .viewerUnread
-    await service.mutate('addMessages', { sessionId, messages: [{ role: 'USER', content: 'By a program' }] })
+    await service.change('addMessages', { sessionId, messages: [{ role: 'USER', content: 'By a program' }] })
     const before = await unread()
-    await service.mutate('addMessages', {
+    await service.change('addMessages', {
       sessionId,
       messages: [{ role: 'USER', content: 'By alice' }],
       userId: aliceId,
     })
     expect(await unread()).toBe(before)
-    await service.mutate('markRead', { sessionId, userId: aliceId })
+    await service.change('markRead', { sessionId, userId: aliceId })
     expect(await unread()).toBe(0)
   })
 
@@ -77,7 +77,7 @@ describe('what a service does for a user', () => {
       'userMessage { author { externalId } } assistantMessage { id } run { id }',
     )
     expect(edited.userMessage.author).toEqual({ externalId: 'alice' })
-    await alice.mutate('cancelRun', { runId: edited.run.id })
+    await alice.change('cancelRun', { runId: edited.run.id })
     const anew = await service.mutate(
       'regenerateMessage',
       { messageId: edited.assistantMessage.id, userId: aliceId },
@@ -93,7 +93,7 @@ describe('what a service does for a user', () => {
       expect(await service.mutate('sendMessage', { ...message, externalUserId })).toMatchObject({
         code: 'NOT_FOUND',
       })
-    await alice.mutate('addParticipant', { sessionId, externalUserId: 'stan', role: 'VIEWER' })
+    await alice.change('addParticipant', { sessionId, externalUserId: 'stan', role: 'VIEWER' })
     expect(await service.mutate('sendMessage', { ...message, externalUserId: 'stan' })).toMatchObject({
       code: 'FORBIDDEN',
     })

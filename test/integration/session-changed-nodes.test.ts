@@ -32,7 +32,7 @@ describe('lists at two nodes with one Redis', () => {
     const watch = await list(other)
     const sessionId = await one.api().createSession({ title: 'here' })
     expect(await watch.at(1)).toMatchObject({ kind: 'CREATED', sessionId, session: { title: 'here' } })
-    await one.api().mutate('purgeSession', { sessionId })
+    await one.api().change('purgeSession', { sessionId })
     expect(await watch.at(2)).toEqual({ kind: 'DELETED', sessionId, session: null })
   })
 
@@ -65,7 +65,7 @@ describe('lists at two nodes that share no log', async () => {
     await rename(one, sessionId, 'other')
     expect(await watch.at(2)).toMatchObject({ kind: 'UPDATED', sessionId, session: { title: 'other' } })
     expect(await filtered.at(2)).toEqual({ kind: 'DELETED', sessionId, session: null })
-    await one.api().mutate('deleteSession', { sessionId })
+    await one.api().change('deleteSession', { sessionId })
     expect(await watch.at(3)).toEqual({ kind: 'DELETED', sessionId, session: null })
     expect(stranger.events).toHaveLength(1)
   })
@@ -77,9 +77,9 @@ describe('lists at two nodes that share no log', async () => {
     const areAnew = () => watches.map(({ events }) => events.slice(1).some(({ kind }) => kind === 'RESET'))
     const within5s = { timeout: 5_000 }
 
-    await one.api().mutate('addParticipant', { sessionId: kept, externalUserId: 'bob', role: 'VIEWER' })
+    await one.api().change('addParticipant', { sessionId: kept, externalUserId: 'bob', role: 'VIEWER' })
     await expect.poll(areAnew, within5s).toEqual([false, true, false])
-    await one.api().mutate('purgeSession', { sessionId: erased })
+    await one.api().change('purgeSession', { sessionId: erased })
     await expect.poll(areAnew, within5s).toEqual([true, true, true])
   })
 

@@ -210,7 +210,7 @@ describe('who may fork', () => {
       'query ($id: ID!) { session(id: $id) { forks { totalCount } parent { id } forkedAt { seq message { id } } } }'
     expect((await alice.run(forks, { id })).session.forks.totalCount).toBe(0)
     expect((await bob.run(forks, { id })).session.forks.totalCount).toBe(1)
-    await alice.mutate('removeParticipant', { sessionId: id, userId: user.id })
+    await alice.change('removeParticipant', { sessionId: id, userId: user.id })
     expect((await bob.run(forks, { id: session.id })).session).toEqual({
       forks: { totalCount: 0 },
       parent: null,
@@ -227,7 +227,7 @@ describe('who may fork', () => {
     expect(await fork(alice, { ...input, atMessageId: other.messages[0].id })).toMatchObject({
       code: 'NOT_FOUND',
     })
-    await alice.mutate('deleteSession', { sessionId: id })
+    await alice.change('deleteSession', { sessionId: id })
     expect(await fork(alice, input)).toMatchObject({ code: 'NOT_FOUND' })
     for (const wrong of [{ sessionId: 'x' }, { atMessageId: id }, { title: '' }, { clientId: '' }])
       expect(await fork(alice, { ...input, ...wrong })).toMatchObject({ code: 'BAD_USER_INPUT' })

@@ -49,14 +49,14 @@ describe('the session under a key', () => {
 
   it('is made anew where it was deleted, and then the old one comes back without the key', async () => {
     const first = (await getOrCreate(alice, { key: 'again' })).session.id
-    await alice.mutate('deleteSession', { sessionId: first })
+    await alice.change('deleteSession', { sessionId: first })
     // Restored before anybody asked, it is still the one.
-    await alice.mutate('restoreSession', { sessionId: first })
+    await alice.change('restoreSession', { sessionId: first })
     expect(await getOrCreate(alice, { key: 'again' })).toMatchObject({
       created: false,
       session: { id: first },
     })
-    await alice.mutate('deleteSession', { sessionId: first })
+    await alice.change('deleteSession', { sessionId: first })
     const second = await getOrCreate(alice, { key: 'again' })
     expect(second.created).toBe(true)
     const restored = await alice.mutate('restoreSession', { sessionId: first }, 'session { id key }')

@@ -59,13 +59,13 @@ describe('a deleted session', () => {
     const id = await alice.createSession()
     const before = app.socket().watch(watchSession, { sessionId: id })
     await before.until((event) => event.__typename === 'SessionSnapshot')
-    await alice.mutate('deleteSession', { sessionId: id })
+    await alice.change('deleteSession', { sessionId: id })
     await before.until((event) => event.__typename === 'SessionDeleted')
     await before.ended
-    await alice.mutate('restoreSession', { sessionId: id })
+    await alice.change('restoreSession', { sessionId: id })
     const after = app.socket().watch(watchSession, { sessionId: id })
     await after.until((event) => event.__typename === 'SessionSnapshot')
-    await alice.mutate('updateSession', { sessionId: id, title: 'Back' })
+    await alice.change('updateSession', { sessionId: id, title: 'Back' })
     await after.until((event) => event.__typename === 'SessionUpdated')
     after.stop()
   })
@@ -76,15 +76,15 @@ describe('a deleted session', () => {
     const add = (role: string) =>
       alice.mutate('addParticipant', { sessionId: id, externalUserId: 'bob', role }, 'user { id }')
     const { user } = await add('EDITOR')
-    await alice.mutate('deleteSession', { sessionId: id })
+    await alice.change('deleteSession', { sessionId: id })
     expect(await listed(true, bob)).not.toContain(id)
     for (const name of ['restoreSession', 'purgeSession'])
       expect(await bob.mutate(name, { sessionId: id })).toMatchObject({ code: 'NOT_FOUND' })
-    await alice.mutate('restoreSession', { sessionId: id })
+    await alice.change('restoreSession', { sessionId: id })
     for (const name of ['deleteSession', 'restoreSession', 'purgeSession'])
       expect(await bob.mutate(name, { sessionId: id })).toMatchObject({ code: 'FORBIDDEN' })
-    await alice.mutate('updateParticipant', { sessionId: id, userId: user.id, role: 'OWNER' })
-    await alice.mutate('deleteSession', { sessionId: id })
+    await alice.change('updateParticipant', { sessionId: id, userId: user.id, role: 'OWNER' })
+    await alice.change('deleteSession', { sessionId: id })
     expect(await listed(true, bob)).toContain(id)
     expect(await bob.mutate('restoreSession', { sessionId: id }, 'session { id }')).toEqual({
       session: { id },
@@ -94,7 +94,7 @@ describe('a deleted session', () => {
   it('comes back inactive where the limit has no room', async () => {
     const carol = app.api({ user: 'carol' })
     const id = await carol.createSession({ agent: 'primary' })
-    await carol.mutate('deleteSession', { sessionId: id })
+    await carol.change('deleteSession', { sessionId: id })
     const others = await Promise.all(
       Array.from({ length: 5 }, () => carol.createSession({ agent: 'primary' })),
     )
@@ -102,7 +102,7 @@ describe('a deleted session', () => {
     expect(restored.session.isActive).toBe(false)
     for (const other of others) expect((await read(other, carol)).isActive).toBe(true)
 
-    await carol.mutate('deleteSession', { sessionId: others[0] })
+    await carol.change('deleteSession', { sessionId: others[0] })
     const made = await carol.mutate(
       'updateSession',
       { sessionId: id, isActive: true },
@@ -139,10 +139,10 @@ describe('a purged session', () => {
 
   it('may be answering, and may be deleted already', async () => {
     const id = await alice.createSession()
-    await alice.sendMessage({ sessionId: id, content: 'Tell me a long story about tides' })
+    await alice.change('sendMessage', { sessionId: id, content: 'Tell me a long story about tides' })
     expect(await alice.mutate('purgeSession', { sessionId: id }, 'sessionId')).toEqual({ sessionId: id })
     const other = await alice.createSession()
-    await alice.mutate('deleteSession', { sessionId: other })
+    await alice.change('deleteSession', { sessionId: other })
     expect(await alice.mutate('purgeSession', { sessionId: other }, 'sessionId')).toEqual({
       sessionId: other,
     })
@@ -154,7 +154,7 @@ describe('a purged session', () => {
     const key = `single-${newId()}`
     await app
       .api({ user: 'root', role: 'ADMIN' })
-      .mutate('createAgent', { key, name: 'Single', maxActiveSessionsPerUser: 1 })
+      .change('createAgent', { key, name: 'Single', maxActiveSessionsPerUser: 1 })
     for (let round = 0; round < 8; round += 1) {
       const id = await alice.createSession({ agent: key })
       const messages = [{ role: 'USER', content: 'Hello' }]

@@ -41,9 +41,9 @@ async function prepare(api: Api) {
       'messages { id }',
     )
     sessions.push({ id, messageId: messages[0].id, isDeleted: n < 3 })
-    await api.mutate('updateSession', { sessionId: id, isActive: false })
-    await api.mutate('updateSession', { sessionId: id, agent: agents[n % 2], isActive: true })
-    if (n < 3) await api.mutate('deleteSession', { sessionId: id })
+    await api.change('updateSession', { sessionId: id, isActive: false })
+    await api.change('updateSession', { sessionId: id, agent: agents[n % 2], isActive: true })
+    if (n < 3) await api.change('deleteSession', { sessionId: id })
   }
   return sessions
 }

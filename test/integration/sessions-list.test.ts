@@ -63,12 +63,12 @@ beforeAll(async () => {
       const added = await api.mutate('addMessages', { sessionId: id, messages }, 'messages { id }')
       if (n === 3) parent = { sessionId: id, atMessageId: added.messages[0].id }
     }
-    if (n % 5 === 0) await api.mutate('updateSession', { sessionId: id, isActive: false })
+    if (n % 5 === 0) await api.change('updateSession', { sessionId: id, isActive: false })
     const role = n % 2 ? 'OWNER' : 'VIEWER'
     const guests = people.filter((user, index) => user !== people[n % 3] && (n + index) % 4 === 0)
     for (const externalUserId of guests)
-      await api.mutate('addParticipant', { sessionId: id, externalUserId, role })
-    if (n % 7 === 6) await api.mutate('deleteSession', { sessionId: id })
+      await api.change('addParticipant', { sessionId: id, externalUserId, role })
+    if (n % 7 === 6) await api.change('deleteSession', { sessionId: id })
   }
   // Many stamps within one millisecond, which a cursor must tell apart.
   await query(

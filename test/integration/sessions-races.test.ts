@@ -101,7 +101,7 @@ it('a fork at a message that is deleted meanwhile is not made', async () => {
     turnOf(user),
     () => api.mutate('forkSession', { sessionId, atMessageId: messages[0].id }),
     async () => {
-      await api.mutate('deleteMessage', { messageId: messages[0].id })
+      await api.change('deleteMessage', { messageId: messages[0].id })
     },
   )
   expect(fork).toEqual({ code: 'NOT_FOUND', message: 'No such message, or it is not visible to you.' })

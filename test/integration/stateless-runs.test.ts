@@ -76,7 +76,7 @@ describe('runEvents', () => {
     const { run } = await alice.sendMessage({ sessionId, content: 'First', model })
     const watch = app.socket().watch(runEvents, { id: run.id })
     await watch.at(0)
-    await alice.mutate('addMessages', { sessionId, messages: [user('Beside')] })
+    await alice.change('addMessages', { sessionId, messages: [user('Beside')] })
     ;(await calling).tell(say('Done.'), end)
     await watch.ended
     const types = new Set(watch.events.map(({ __typename: type }: { __typename: string }) => type))

@@ -145,7 +145,7 @@ describe('complete', () => {
   it('is under the quotas, too', async () => {
     const tenant = 'stateless-quota'
     const admin = app.api({ user: 'root', role: 'ADMIN', tenant })
-    await admin.mutate('setQuota', { scope: 'EACH_USER', period: 'DAY', tokens: 1 })
+    await admin.change('setQuota', { scope: 'EACH_USER', period: 'DAY', tokens: 1 })
     const bob = app.api({ user: 'bob', tenant })
     const ask = () => complete({ messages: [user('Hello')], wait: true }, bob)
     expect(await ask()).toMatchObject({ run: { status: 'COMPLETED' } })
@@ -200,7 +200,7 @@ describe('executeTemplate', () => {
 
   it('goes by the context policy of the template, and by no other', async () => {
     const settings = { key: 'narrow', name: 'Narrow', contextPolicy: { kind: 'TOKEN_BUDGET', tokens: 50 } }
-    await app.api({ role: 'ADMIN', user: 'root' }).mutate('createAgent', settings, 'agent { id }')
+    await app.api({ role: 'ADMIN', user: 'root' }).change('createAgent', settings, 'agent { id }')
     const openingMessages = [user('First'), { role: 'ASSISTANT', content: 'Second' }]
     const answerOf = async (template: object, input: string) => {
       const templateId = await makeTemplate({ agent: 'narrow', model, openingMessages, ...template })

@@ -43,10 +43,10 @@ async function storeForks(api: Api, agents: readonly string[], word: string): Pr
     const copied = 'session { id messages(first: 1) { nodes { id } } }'
     const { session } = await api.mutate('forkSession', await source(key), copied)
     const messages = [{ role: 'USER', content: `All about ${word}` }]
-    await api.mutate('addMessages', { sessionId: session.id, messages })
+    await api.change('addMessages', { sessionId: session.id, messages })
     // Without the word, which is to be found where all the rest is.
-    await api.mutate('forkSession', { sessionId: session.id, atMessageId: session.messages.nodes[0].id })
-    await api.mutate('addParticipant', { sessionId: session.id, externalUserId: 'guest', role: 'VIEWER' })
+    await api.change('forkSession', { sessionId: session.id, atMessageId: session.messages.nodes[0].id })
+    await api.change('addParticipant', { sessionId: session.id, externalUserId: 'guest', role: 'VIEWER' })
   }
 }
 
@@ -70,7 +70,7 @@ it('finds ten messages by as many statements as one', async () => {
 it('counts the sessions of ten agents by as many statements as those of one', async () => {
   const admin = app.api({ user: 'root', role: 'ADMIN' })
   const keys = Array.from({ length: many }, (_, index) => `agent-${index}`)
-  for (const key of keys) await admin.mutate('createAgent', { key, name: key, model: 'demo:chat' })
+  for (const key of keys) await admin.change('createAgent', { key, name: key, model: 'demo:chat' })
   await storeForks(app.api({ user: 'single' }), keys.slice(0, 1), 'one')
   await storeForks(app.api({ user: 'plenty' }), keys, 'several')
   const count = async (user: string, agents: number) => {
@@ -89,7 +89,7 @@ it('lists ten templates by as many statements as one', async () => {
     app.api({ user: `author-${index}`, tenant: 'books' }),
   )
   for (const [index, api] of apis.entries())
-    await api.mutate('createTemplate', {
+    await api.change('createTemplate', {
       name: `Template ${index}`,
       agent: index % 2 ? 'primary' : 'research',
       openingMessages: [{ role: 'USER', content: 'Hello' }],

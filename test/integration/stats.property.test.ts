@@ -31,13 +31,16 @@ type Session = {
   /** Who else may write in it. */
   guests: Set<number>
   /** The conversation as it stands. */
-  messages: { id: string; role: string }[]
+  messages: Message[]
 }
+/** `author` is null of what a model wrote. */
+type Message = { id: string; role: string; author: { id: string } | null }
 type Run = { usage: { inputTokens: number; outputTokens: number } }
 type Person = { api: Api; user: string; id: string; input: number; output: number }
 type World = { people: Person[]; sessions: Session[] }
 
 const people = 3
+const said = 'id role author { id }'
 const agents = [null, 'primary', 'research']
 /** Who does it, to which of the sessions, where in it, and how much. */
 const step = fc.record({
@@ -126,7 +129,7 @@ async function take(world: World, { act, who, session: place, ...step }: Step): 
   }
   if (act === 'complete') {
     const messages = [{ role: 'USER', content: 'Nowhere' }]
-    const done = await change(personAt(world, who).api, 'complete', { messages, wait: true }, runFields)
+    const done = await personAt(world, who).api.change('complete', { messages, wait: true }, runFields)
     return used(personAt(world, who), done.run)
   }
   const fitting = world.sessions.filter(
@@ -142,32 +145,35 @@ async function take(world: World, { act, who, session: place, ...step }: Step): 
   switch (act) {
     case 'add': {
       const messages = Array(step.many).fill({ role: 'USER', content: 'Noted' })
-      const added = await change(by.api, 'addMessages', { sessionId, messages }, 'messages { id role }')
+      const added = await by.api.change('addMessages', { sessionId, messages }, `messages { ${said} }`)
       session.messages.push(...added.messages)
       break
     }
     case 'send': {
-      const fields = `userMessage { id role } assistantMessage { id role } ${runFields}`
-      const sent = await change(by.api, 'sendMessage', { sessionId, content: 'Hello', wait: true }, fields)
+      const fields = `userMessage { ${said} } assistantMessage { ${said} } ${runFields}`
+      const sent = await by.api.change('sendMessage', { sessionId, content: 'Hello', wait: true }, fields)
       session.messages.push(sent.userMessage, sent.assistantMessage)
       used(by, sent.run)
       break
     }
     case 'edit': {
       if (message?.role !== 'USER') return
-      const fields = 'userMessage { id role } assistantMessage { id role } run { id }'
-      const edited = await change(by.api, 'editMessage', { messageId: message.id, content: 'Anew' }, fields)
+      // Guests change their own words alone.
+      const editor = message.author?.id === by.id ? by : personAt(world, session.owner)
+      const fields = `userMessage { ${said} } assistantMessage { ${said} } run { id }`
+      const input = { messageId: message.id, content: 'Anew' }
+      const edited = await editor.api.change('editMessage', input, fields)
       session.messages = [...session.messages.slice(0, at), edited.userMessage, edited.assistantMessage]
-      used(by, await ended(by.api, edited.run.id))
+      used(editor, await ended(editor.api, edited.run.id))
       break
     }
     case 'fork': {
       if (!message) return
       const isRead = session.guests.has(who) || session.owner === who
       const forker = isRead ? who : session.owner
-      const payload = 'session { id messages(first: 100) { nodes { id role } } }'
+      const payload = `session { id messages(first: 100) { nodes { ${said} } } }`
       const input = { sessionId, atMessageId: message.id }
-      const forked = await change(personAt(world, forker).api, 'forkSession', input, payload)
+      const forked = await personAt(world, forker).api.change('forkSession', input, payload)
       const { id, messages } = forked.session
       expect(messages.nodes).toHaveLength(at + 1)
       world.sessions.push({ ...fresh, owner: forker, id, agent: session.agent, messages: messages.nodes })
@@ -175,40 +181,33 @@ async function take(world: World, { act, who, session: place, ...step }: Step): 
     }
     case 'removeMessage': {
       if (!message) return
-      const removed = await change(owner, 'deleteMessage', { messageId: message.id }, 'deletedMessageIds')
+      const removed = await owner.change('deleteMessage', { messageId: message.id }, 'deletedMessageIds')
       session.messages = session.messages.filter(({ id }) => !removed.deletedMessageIds.includes(id))
       break
     }
     case 'remove':
     case 'restore': {
-      await change(owner, act === 'remove' ? 'deleteSession' : 'restoreSession', { sessionId })
+      await owner.change(act === 'remove' ? 'deleteSession' : 'restoreSession', { sessionId })
       session.isDeleted = act === 'remove'
       break
     }
     case 'purge':
-      await change(owner, 'purgeSession', { sessionId })
+      await owner.change('purgeSession', { sessionId })
       world.sessions = world.sessions.filter((each) => each !== session)
       break
     case 'switch':
       session.isActive = !session.isActive
-      await change(owner, 'updateSession', { sessionId, isActive: session.isActive })
+      await owner.change('updateSession', { sessionId, isActive: session.isActive })
       break
     case 'share':
       if (who === session.owner) return
-      await change(owner, 'addParticipant', {
+      await owner.change('addParticipant', {
         sessionId,
         externalUserId: personAt(world, who).user,
         role: 'EDITOR',
       })
       session.guests.add(who)
   }
-}
-
-/** The payload of a mutation that must succeed. */
-async function change(api: Api, name: string, input: Record<string, unknown>, payload?: string) {
-  const done = await api.mutate(name, input, payload)
-  expect(done).not.toHaveProperty('code')
-  return done
 }
 
 async function ended(api: Api, id: string): Promise<Run> {

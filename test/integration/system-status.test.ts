@@ -59,10 +59,10 @@ it("counts the tenant's runs and no other's", async () => {
   const { app, read } = await start()
   const sessionId = await app.api().createSession()
   const { run } = await app.api().sendMessage({ sessionId, content: '/stall' })
-  await app.api().sendMessage({ sessionId, content: 'Next' })
+  await app.api().change('sendMessage', { sessionId, content: 'Next' })
   expect(await read()).toMatchObject({ activeRuns: 1, queuedRuns: 1 })
   expect(await read({ ...admin, tenant: 'globex' })).toMatchObject({ activeRuns: 0, queuedRuns: 0 })
-  await app.api().mutate('cancelRun', { runId: run.id })
+  await app.api().change('cancelRun', { runId: run.id })
   await vi.waitFor(async () => expect(await read()).toMatchObject({ activeRuns: 0, queuedRuns: 0 }))
 })
 

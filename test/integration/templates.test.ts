@@ -205,13 +205,13 @@ describe('a session made from a template', () => {
   it('outlives it', async () => {
     const { id } = await create(review)
     const sessionId = await bob.createSession({ template: id })
-    await alice.mutate('updateTemplate', { templateId: id, title: 'Later' })
+    await alice.change('updateTemplate', { templateId: id, title: 'Later' })
     const query = 'query ($id: ID!) { session(id: $id) { title template { title } } }'
     expect((await bob.run(query, { id: sessionId })).session).toEqual({
       title: 'Code review',
       template: { title: 'Later' },
     })
-    await alice.mutate('deleteTemplate', { templateId: id })
+    await alice.change('deleteTemplate', { templateId: id })
     expect((await bob.run(query, { id: sessionId })).session).toEqual({
       title: 'Code review',
       template: null,

@@ -122,7 +122,7 @@ describe('in a shared session', () => {
       .socket(people[person])
       .watch('subscription ($id: ID!) { sessionEvents(sessionId: $id) { __typename } }', { id: sessionId })
     await watch.until(({ __typename }) => __typename === 'SessionSnapshot')
-    await app.api().sendMessage({ sessionId, content: 'And now' })
+    await app.api().change('sendMessage', { sessionId, content: 'And now' })
     await watch.until(({ __typename }) => __typename === 'RunFinished')
     watch.stop()
   })
@@ -148,7 +148,7 @@ describe('the other sessions of the owner', () => {
   async function prepare(owner: string) {
     const api = app.api({ user: owner })
     const shared = await api.createSession({ agent: 'primary' })
-    await api.mutate('updateSession', { sessionId: shared, isActive: false })
+    await api.change('updateSession', { sessionId: shared, isActive: false })
     await share(shared, { editor: 'EDITOR', coOwner: 'OWNER' })
     for (let n = 0; n < 5; n += 1) await api.createSession({ agent: 'primary', title: 'Private' })
     return { shared, api }
@@ -184,7 +184,7 @@ describe('the other sessions of the owner', () => {
     })
     expect(await countActive(api)).toBe(5)
     const admin = app.api(people.admin)
-    await api.mutate('updateSession', { sessionId: shared, isActive: false })
+    await api.change('updateSession', { sessionId: shared, isActive: false })
     await api.createSession({ agent: 'primary' })
     const { deactivatedSessions } = await admin.mutate(
       'updateSession',

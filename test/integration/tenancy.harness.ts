@@ -60,7 +60,7 @@ export async function fillForAlice(app: TestApp): Promise<Ids> {
     'document { id }',
   )
   await indexed(api, document.id)
-  await api.mutate('updateSession', { sessionId: session, documentIds: [document.id] })
+  await api.change('updateSession', { sessionId: session, documentIds: [document.id] })
   const forked = { sessionId: session, atMessageId: addMessages.messages[0].id }
   expect(await api.mutate('forkSession', forked)).not.toHaveProperty('code')
   const [question, answer] = addMessages.messages.map(({ id }: { id: string }) => decodeId(id).uuid)

@@ -4,7 +4,7 @@ import { decodeId } from '../../src/lib/ids.ts'
 import { type ModelPart, type ModelRequest, type Provider, ProviderError } from '../../src/llm/provider.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { query } from '../support/postgres.ts'
-import { ask, follow, mutate, read } from './messages.harness.ts'
+import { ask, follow, read } from './messages.harness.ts'
 
 const usage = { inputTokens: 40, outputTokens: 4, cachedInputTokens: 0 }
 
@@ -90,7 +90,7 @@ describe('the title of a session', () => {
     expect(counted).toEqual([{ tokens: used.inputTokens + used.outputTokens }])
 
     await ask(alice, sessionId, 'And then?')
-    await mutate(alice, 'addMessages', { sessionId, messages: [{ role: 'USER', content: 'The end' }] })
+    await alice.change('addMessages', { sessionId, messages: [{ role: 'USER', content: 'The end' }] })
     expect(await read(alice, sessionId)).toMatchObject({ title: 'The Pull of the Moon' })
     expect(namer.requests).toHaveLength(1)
   })

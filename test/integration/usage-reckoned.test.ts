@@ -23,7 +23,7 @@ async function begin(agent = {}) {
   const alice = app.api({ tenant })
   await app
     .api({ user: 'root', role: 'ADMIN', tenant })
-    .mutate('createAgent', { key: 'a', name: 'A', ...agent })
+    .change('createAgent', { key: 'a', name: 'A', ...agent })
   const sessionId = await alice.createSession({ agent: 'a' })
   await setQuota(app, tenant, { scope: 'EACH_USER', period: 'DAY', tokens: 1 })
   const content = 'A question of forty characters, or so...'

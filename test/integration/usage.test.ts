@@ -47,8 +47,8 @@ describe('the usage of a session', () => {
     const sessionId = await api.createSession({ model: 'openai:gpt-4o-mini' })
     const usage = { inputTokens: 1_001, outputTokens: 7, cachedInputTokens: 1_000 }
     models.answer({ speech: { text: ['One'], usage } }, { speech: { text: ['Two'], usage } })
-    await api.sendMessage({ sessionId, content: 'First', wait: true })
-    await api.sendMessage({ sessionId, content: 'Second', wait: true })
+    await api.change('sendMessage', { sessionId, content: 'First', wait: true })
+    await api.change('sendMessage', { sessionId, content: 'Second', wait: true })
     const found = (await api.run(session, { id: sessionId })).session
     // 1 x 0.15 + 1,000 x 0.075 + 7 x 0.6 dollars for a million.
     expect(found.messages.nodes[0]).toEqual({
@@ -72,7 +72,7 @@ describe('the usage of a session', () => {
     models.answer({
       speech: { text: ['Hi'], usage: { inputTokens: 1, outputTokens: 0, cachedInputTokens: 1 } },
     })
-    await api.sendMessage({ sessionId, content: 'Hello', wait: true })
+    await api.change('sendMessage', { sessionId, content: 'Hello', wait: true })
     expect((await api.run(session, { id: sessionId })).session.usage.cost).toBe('0.000000005')
     expect((await usageOf(api)).map(({ cost }: { cost: string }) => cost)).toContain('0.000000005')
   })
@@ -83,11 +83,11 @@ describe('the usage of a session', () => {
     models.answer({
       speech: { text: ['Hi'], usage: { inputTokens: 9, outputTokens: 9, cachedInputTokens: 0 } },
     })
-    await api.sendMessage({ sessionId, content: 'Hello', wait: true })
+    await api.change('sendMessage', { sessionId, content: 'Hello', wait: true })
     const unknown = (await api.run(session, { id: sessionId })).session
     expect(unknown.messages.nodes[0].cost).toBeNull()
     expect(unknown.usage).toMatchObject({ cost: '0', inputTokens: 9, runs: 1 })
-    await api.sendMessage({ sessionId, content: 'Hello', model: 'demo:chat', wait: true })
+    await api.change('sendMessage', { sessionId, content: 'Hello', model: 'demo:chat', wait: true })
     expect((await api.run(session, { id: sessionId })).session.messages.nodes[0].cost).toBe('0')
   })
 })
@@ -132,7 +132,7 @@ describe('the ledger', () => {
   it('outlives the session, its messages and its runs', async () => {
     const api = newcomer()
     const sessionId = await api.createSession({ agent: 'research' })
-    await api.sendMessage({ sessionId, content: 'Remember me', wait: true })
+    await api.change('sendMessage', { sessionId, content: 'Remember me', wait: true })
     const before = await totalOf(api)
     expect(before).toMatchObject({ runs: 1, messages: 2, sessions: 1 })
     await sql(app.databaseUrl, 'DELETE FROM sessions WHERE id = $1', { values: [decodeId(sessionId).uuid] })
@@ -157,13 +157,13 @@ describe('who asks for usage', () => {
     const me = async (api: Api) => (await api.run('{ viewer { user { id } } }')).viewer.user.id as string
     const [alicesId, bobsId] = [await me(alice), await me(bob)]
     const sessionId = await alice.createSession()
-    await alice.sendMessage({ sessionId, content: 'Mine', wait: true })
+    await alice.change('sendMessage', { sessionId, content: 'Mine', wait: true })
     await sql(
       app.databaseUrl,
       `INSERT INTO participants (tenant_id, session_id, user_id, role) SELECT tenant_id, id, $2, 'EDITOR' FROM sessions WHERE id = $1`,
       { values: [decodeId(sessionId).uuid, decodeId(bobsId).uuid] },
     )
-    await bob.sendMessage({ sessionId, content: 'And mine', wait: true })
+    await bob.change('sendMessage', { sessionId, content: 'And mine', wait: true })
 
     expect(await totalOf(alice)).toMatchObject({ runs: 1, messages: 4 })
     expect(await totalOf(bob)).toMatchObject({ runs: 1, messages: 0 })

@@ -15,6 +15,9 @@ export type Api = {
   /** Runs a mutation; gives these fields of its payload, or those of the error object. */
   // biome-ignore lint/suspicious/noExplicitAny: as above
   mutate(name: string, input: Record<string, unknown>, payload?: string): Promise<any>
+  /** As `mutate`, where nothing but success will do: fails the test on an error object. */
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  change(name: string, input: Record<string, unknown>, payload?: string): Promise<any>
   /** Makes a session and gives its id. */
   createSession(input?: Record<string, unknown>): Promise<string>
   /** Sends a message and gives the payload, or the error object. */
@@ -36,17 +39,23 @@ export function createApi(url: string, token: string | null): Api {
     expect(errors).toBeUndefined()
     return data
   }
+  const mutate: Api['mutate'] = async (name, input, payload = '__typename') => {
+    const type = name.charAt(0).toUpperCase() + name.slice(1)
+    const data = await run(
+      `mutation ($input: ${type}Input!) { ${name}(input: $input) {
+        ... on ${type}Payload { ${payload} } ... on Error { code message } } }`,
+      { input },
+    )
+    return data[name]
+  }
   return {
     send,
     run,
-    async mutate(name, input, payload = '__typename') {
-      const type = name.charAt(0).toUpperCase() + name.slice(1)
-      const data = await run(
-        `mutation ($input: ${type}Input!) { ${name}(input: $input) {
-          ... on ${type}Payload { ${payload} } ... on Error { code message } } }`,
-        { input },
-      )
-      return data[name]
+    mutate,
+    async change(name, input, payload) {
+      const changed = await mutate(name, input, payload)
+      expect(changed).not.toHaveProperty('code')
+      return changed
     },
     async createSession(input = {}) {
       const { createSession } = await run(createSessionMutation, { input })
