@@ -106,9 +106,11 @@ export function createDatabase(options: DatabaseOptions): Database {
   }
   return {
     forTenant(tenantId) {
-      const known = bound.get(tenantId) ?? bindTenant(prisma, pool, tenantId)
-      bound.set(tenantId, known)
-      return known
+      const known = bound.get(tenantId)
+      if (known) return known
+      const made = bindTenant(prisma, pool, tenantId)
+      bound.set(tenantId, made)
+      return made
     },
     system,
     vectors: options.vectors ?? null,

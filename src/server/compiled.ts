@@ -68,6 +68,11 @@ export function createCompiledOperations(options: Options): CompiledOperations {
     }
   }
 
+  function keep(key: string, made: Compiled | null): Compiled | null {
+    if (made) compiled.set(key, made)
+    return made
+  }
+
   return {
     async handle({ accept, operation }, response, origin) {
       const type = typeFor(accept)
@@ -76,9 +81,8 @@ export function createCompiledOperations(options: Options): CompiledOperations {
       // Who is nobody gets next to nothing, and what that is Yoga knows.
       if (!context?.viewer) return false
       const key = `${operation.operationName ?? ''}\n${operation.query}`
-      const known = compiled.get(key) ?? compile(operation, origin, context)
+      const known = compiled.get(key) ?? keep(key, compile(operation, origin, context))
       if (!known) return false
-      compiled.set(key, known)
       const variables = operation.variables ?? {}
       const isAffordable = known.isAffordable({ variables, context })
       const beganMs = performance.now()

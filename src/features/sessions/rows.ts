@@ -72,12 +72,13 @@ function findRead({ query, fields, agentFields }: SessionSelection, order?: keyo
   if (!fields.has('agent') || !agentFields.isSubsetOf(agentFieldsOfRow))
     return { columns, join: '', isWhole, attach() {} }
   const names = ['id', ...agentFields].filter((name) => name !== '__typename')
-  const agentColumns = columnsOf('Agent', 'a', agentPrefix, [...new Set(names)])
+  const agentNames = [...new Set(names)]
+  const agentColumns = columnsOf('Agent', 'a', agentPrefix, agentNames)
   return {
     columns: `${columns}, ${agentColumns}`,
     join: 'LEFT JOIN agents a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id',
     isWhole,
-    attach: attachAgent,
+    attach: attachingAgent(agentNames),
   }
 }
 
@@ -86,12 +87,18 @@ function columnsFor(fields: ReadonlySet<string>, order?: keyof Session): string 
   return columnsOf('Session', 's', '', [...new Set([...alwaysRead, ...(order ? [order] : []), ...ofFields])])
 }
 
-function attachAgent(row: Session) {
-  const columns = row as unknown as Record<string, unknown>
+function attachingAgent(names: readonly string[]): SessionRead['attach'] {
+  const columns = names.map((name) => [name, agentPrefix + name] as const)
+  return (row) => {
+    const values = row as unknown as Record<string, unknown>
+    values.agent = row.agentId === null ? null : agentIn(values, columns)
+  }
+}
+
+function agentIn(values: Record<string, unknown>, columns: readonly (readonly [string, string])[]) {
   const agent: Record<string, unknown> = {}
-  for (const name in columns)
-    if (name.startsWith(agentPrefix)) agent[name.slice(agentPrefix.length)] = columns[name]
-  Object.assign(row, { agent: row.agentId === null ? null : agent })
+  for (const [name, column] of columns) agent[name] = values[column]
+  return agent
 }
 
 export const sessionUpdated = (session: Session): ChangeEvent => ({
