@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { openVectorExtension, vectorIndexName } from '../../src/db/vectors.ts'
 import { maxCompared } from '../../src/features/documents/vectors.ts'
+import { maxComparedInDatabase } from '../../src/features/documents/vectors-compared.ts'
 import { createJobs } from '../../src/jobs/queue.ts'
 import { decodeId } from '../../src/lib/ids.ts'
 import type { Api } from '../support/api.ts'
@@ -20,6 +21,8 @@ let server: EmbeddingServer
 let env: Record<string, string>
 let app: TestApp
 let alice: Api
+/** Of hers, with more chunks than can be compared. */
+let car: string
 beforeAll(async () => {
   if (!hasPgvector) return
   server = await createEmbeddingServer(embed)
@@ -40,16 +43,13 @@ const found = async (api: Api, args: object = {}) =>
   (await retrieve(api, 'Which car?', { limit: 1, ...args })).map(({ document }) => document.id)
 
 it('finds among more chunks than can be compared the closest that may be seen, by the index', async () => {
-  const car = await readyDocument(alice, { text: 'The red automobile.' })
+  car = await readyDocument(alice, { text: 'The red automobile.' })
   const closer = { text: 'Which car? The car, the automobile!' }
-  const others = [
-    await readyDocument(app.api({ user: 'bob' }), closer),
-    await readyDocument(app.api({ tenant: 'other' }), closer),
-  ]
   await multiply(car, maxCompared, 10)
-  for (const other of others) await multiply(other, 300, 0.01)
-  // Without an index the vectors can only put in order what the words find, which is nothing.
-  expect(await found(alice)).toEqual([])
+  await multiply(await readyDocument(app.api({ user: 'bob' }), closer), 300, 0.01)
+  await multiply(await readyDocument(app.api({ tenant: 'large' }), closer), 2_000, 0.01)
+  // Until there is an index, all are compared.
+  expect(await found(alice)).toEqual([car])
   await makeIndex()
 
   const hits = await retrieve(alice, 'Which car?', { limit: 20 })
@@ -72,7 +72,22 @@ it('finds among more chunks than can be compared the closest that may be seen, b
   expect(far).toEqual({ count: 0 })
 }, 60_000)
 
-it('compares what the words find where the index, which knows no scopes, finds too few', async () => {
+it('compares all that may be seen where nearer ones of a large tenant take up what the index looks at', async () => {
+  // With the least memory it looks at some hundreds rather than at 40,000.
+  await sql("ALTER SYSTEM SET work_mem = '64kB'")
+  await sql('SELECT pg_reload_conf()')
+  const hits = await retrieve(alice, 'Which car?', { limit: 20 })
+  const closest = await sql<{ place: number }>(
+    `SELECT start_offset AS place FROM chunks WHERE document_id = $1
+     ORDER BY embedding::vector <#> $2::real[]::vector LIMIT 20`,
+    [decodeId(car).uuid, embed('Which car?')],
+  )
+  expect(hits.map(({ passage }) => passage.startOffset)).toEqual(closest.map(({ place }) => place))
+  await sql('ALTER SYSTEM RESET work_mem')
+  await sql('SELECT pg_reload_conf()')
+})
+
+it('compares what the words find where there are too many to compare, and the index finds too few', async () => {
   await sql(`DROP INDEX ${vectorIndexName(dimensions)}`)
   const sam = app.api({ user: 'sam' })
   const mine = await readyDocument(sam, { text: 'The white boat.' })
@@ -84,6 +99,7 @@ it('compares what the words find where the index, which knows no scopes, finds t
   )
   // As while a newer version is indexed: what comes first is not to be seen.
   await sql('UPDATE chunks SET version = 2 WHERE document_id = $1 AND seq NOT BETWEEN 100 AND 109', [uuid])
+  await sql('UPDATE documents SET chunk_count = $2 WHERE id = $1', [uuid, maxComparedInDatabase + 1])
   await makeIndex()
   const hits = await retrieve(sam, 'Which car is a carriage?', { limit: 10 })
   expect(hits).toHaveLength(10)

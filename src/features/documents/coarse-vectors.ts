@@ -7,9 +7,12 @@ import type { Vector } from './embedder.ts'
 const headBytes = 4
 const steps = 127
 
+/** How many bytes one of so many dimensions has. */
+export const coarseBytes = (dimensions: number) => headBytes + dimensions
+
 export function coarsen(vector: Vector): Buffer {
   const step = vector.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / steps
-  const bytes = Buffer.alloc(headBytes + vector.length)
+  const bytes = Buffer.alloc(coarseBytes(vector.length))
   bytes.writeFloatLE(step)
   for (const [index, value] of vector.entries())
     bytes.writeInt8(step === 0 ? 0 : Math.round(value / step), headBytes + index)
@@ -27,7 +30,7 @@ export function createCeiling(query: Vector): (coarse: Buffer) => number | null 
   const floats = Float32Array.from(query)
   const halfSteps = query.reduce((sum, value) => sum + Math.abs(value), 0) / 2
   return (coarse) => {
-    if (coarse.length !== headBytes + floats.length) return null
+    if (coarse.length !== coarseBytes(floats.length)) return null
     const values = new Int8Array(coarse.buffer, coarse.byteOffset + headBytes, floats.length)
     let sum = 0
     for (let index = 0; index < values.length; index += 1)
