@@ -15,6 +15,8 @@ export type Viewer = {
   /** Of the proof, and the id by which it alone can be revoked. */
   readonly issuedAt: Date
   readonly tokenId: string | undefined
+  /** The service that does it in the name of the viewer; what is written down of it is the service's. */
+  readonly servedBy?: Pick<Viewer, 'userId' | 'role'>
 }
 
 export type ViewerRole = 'USER' | 'ADMIN' | 'SERVICE'

@@ -102,6 +102,73 @@ describe('what a service does for a user', () => {
     })
   })
 
+  it('is answered and paid for where it keeps nothing, and gets its tools from the user', async () => {
+    const before = await used(alice)
+    const question = { model: meteredModel, wait: true, userId: aliceId }
+    const messages = [{ role: 'USER', content: JSON.stringify(usage) }]
+    const run = 'run { id status } userMessage { author { externalId } }'
+    const author = { author: { externalId: 'alice' } }
+    const ended = { run: { status: 'COMPLETED' }, userMessage: author }
+    expect(await service.mutate('complete', { ...question, messages }, run)).toMatchObject(ended)
+    const { template } = await service.mutate(
+      'createTemplate',
+      { name: 'Measured', openingMessages: messages, externalUserId: 'alice' },
+      'template { id author { externalId } }',
+    )
+    expect(template).toMatchObject(author)
+    const executed = await service.mutate('executeTemplate', { ...question, templateId: template.id }, run)
+    expect(executed).toMatchObject(ended)
+    expect(await used(alice)).toBe(before + 84)
+
+    const asked = await service.mutate(
+      'complete',
+      {
+        ...question,
+        messages: [{ role: 'USER', content: JSON.stringify({ end: 'tools' }) }],
+        tools: [{ name: 'look', description: 'Looks', parameters: { type: 'object' } }],
+      },
+      'run { id status }',
+    )
+    expect(asked.run.status).toBe('REQUIRES_ACTION')
+    const results = [{ toolCallId: 'call_1', content: 'seen' }]
+    const given = { runId: asked.run.id, results }
+    expect(await service.mutate('submitToolResults', { ...given, externalUserId: 'stan' })).toMatchObject({
+      code: 'NOT_FOUND',
+    })
+    expect(
+      await service.mutate(
+        'submitToolResults',
+        { ...given, userId: aliceId },
+        'toolMessages { author { externalId } }',
+      ),
+    ).toEqual({ toolMessages: [author] })
+    await alice.mutate('cancelRun', { runId: asked.run.id })
+  })
+
+  it('is owned by it', async () => {
+    const owned = 'document { id user { externalId } }'
+    const input = { title: 'Tides', text: 'Ebb and flood', userId: aliceId }
+    const { document } = await service.mutate('createDocument', input, owned)
+    expect(document.user).toEqual({ externalId: 'alice' })
+    const byStan = { documentId: document.id, externalUserId: 'stan' }
+    for (const name of ['updateDocument', 'deleteDocument'])
+      expect(await service.mutate(name, byStan)).toMatchObject({ code: 'NOT_FOUND' })
+  })
+
+  it('is written down as done by the service', async () => {
+    const made = await alice.createSession()
+    await service.mutate('deleteSession', { sessionId: made, userId: aliceId })
+    await service.mutate('purgeSession', { sessionId: made, userId: aliceId })
+    const { auditLog } = await app
+      .api({ user: 'ada', role: 'ADMIN' })
+      .run('{ auditLog(first: 2) { nodes { action target actor { externalId } actorRole } } }')
+    const entry = { target: made, actor: { externalId: 'robot' }, actorRole: 'SERVICE' }
+    expect(auditLog.nodes).toEqual([
+      { ...entry, action: 'purgeSession' },
+      { ...entry, action: 'deleteSession' },
+    ])
+  })
+
   it('is one thing under one clientId, whoever it is for', async () => {
     const message = { role: 'USER', content: 'Once', clientId: 'once' }
     const add = (more: object) =>
@@ -112,15 +179,58 @@ describe('what a service does for a user', () => {
   })
 })
 
-it('neither users nor admins act for others, but for themselves', async () => {
-  const stan = await userOf(app.api({ user: 'stan' }))
-  const inputs = {
+/** Everything that a service may do for a user, on what alice has. */
+async function everything() {
+  const sent = await alice.sendMessage({ sessionId, content: '{}', wait: true })
+  const { document } = await alice.mutate('createDocument', { title: 'Hers', text: 'Ebb' }, 'document { id }')
+  const name = `Hers ${document.id}`
+  const { template } = await alice.mutate('createTemplate', { name }, 'template { id }')
+  const [runId, documentId, templateId] = [sent.run.id, document.id, template.id]
+  return {
     sendMessage: { sessionId, content: '{}' },
     addMessages: { sessionId, messages: [{ role: 'USER', content: '{}' }] },
-    markRead: { sessionId },
-    forkSession: { sessionId, atMessageId: messageId },
     editMessage: { messageId, content: '{}' },
     regenerateMessage: { messageId },
+    deleteMessage: { messageId },
+    cancelRun: { runId },
+    cancelSessionRuns: { sessionId },
+    moveQueuedRun: { runId, position: 0 },
+    submitToolResults: { runId, results: [{ toolCallId: 'call', content: '' }] },
+    setTyping: { sessionId, isTyping: true },
+    updateSession: { sessionId, title: 'Another' },
+    deleteSession: { sessionId },
+    restoreSession: { sessionId },
+    purgeSession: { sessionId },
+    updateDocument: { documentId, title: 'Another' },
+    deleteDocument: { documentId },
+    updateTemplate: { templateId, name: 'Another' },
+    deleteTemplate: { templateId },
+  }
+}
+
+it('is no way to do for a user what that user may not', async () => {
+  const looker = app.api({ user: 'looker' })
+  await userOf(looker)
+  await alice.mutate('addParticipant', { sessionId, externalUserId: 'looker', role: 'VIEWER' })
+  for (const [name, input] of Object.entries(await everything())) {
+    const own = await looker.mutate(name, { ...input })
+    expect(own.code, name).toMatch(/^(FORBIDDEN|NOT_FOUND)$/)
+    expect(await service.mutate(name, { ...input, externalUserId: 'looker' }), name).toEqual(own)
+  }
+})
+
+it('neither users nor admins act for others, but for themselves', async () => {
+  const stan = await userOf(app.api({ user: 'stan' }))
+  const every = await everything()
+  const inputs = {
+    ...every,
+    markRead: { sessionId },
+    forkSession: { sessionId, atMessageId: messageId },
+    exportSession: { sessionId },
+    complete: { messages: [{ role: 'USER', content: '{}' }] },
+    executeTemplate: every.deleteTemplate,
+    createDocument: { title: 'Mine', text: 'Ebb' },
+    createTemplate: { name: 'Mine' },
   }
   for (const api of [alice, app.api({ user: 'ada', role: 'ADMIN' })])
     for (const [name, input] of Object.entries(inputs))

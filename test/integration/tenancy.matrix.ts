@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import type { Identity } from '../support/app.ts'
+import { acted } from './tenancy.matrix-acting.ts'
 import { auditAndTokens } from './tenancy.matrix-audit.ts'
 import { documents, withDocuments } from './tenancy.matrix-documents.ts'
 import { memory } from './tenancy.matrix-memory.ts'
@@ -230,3 +231,4 @@ export const matrix: Record<string, Case[]> = {
     },
   ],
 }
+for (const [name, each] of Object.entries(acted)) matrix[name]?.push(each)

@@ -5,6 +5,7 @@ import type { Database, Statement } from '../../db/client.ts'
 import { UnauthenticatedError } from '../../lib/errors.ts'
 import { decodeIdOf, newId } from '../../lib/ids.ts'
 import { defaultAgents } from './default-agents.ts'
+import { actingFor } from './people.ts'
 import type { Revocations } from './revocations.ts'
 
 export type Accounts = {
@@ -12,6 +13,8 @@ export type Accounts = {
   signIn(claims: Claims): Promise<Viewer>
   /** Makes the tenant with its agents, unless there is one with this slug; resolves to its id. */
   ensureTenant(slug: string, name: string): Promise<{ id: string; created: boolean }>
+  /** Who does something: the viewer, or the user whom a service token names. */
+  readonly actingFor: typeof actingFor
   /** Takes the user for unknown from now on: its record is gone. */
   forget(userId: string): void
 }
@@ -95,6 +98,7 @@ export function createAccounts({
   }
 
   return {
+    actingFor,
     ensureTenant,
     forget(userId) {
       for (const [key, known] of userIds.entries()) if (known === userId) userIds.delete(key)

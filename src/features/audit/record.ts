@@ -12,10 +12,10 @@ const insertEntry: Statement = {
 }
 
 /** As a row for Prisma, in a transaction with the change itself. */
-export const entryOf = ({ tenantId, userId, role }: Viewer, { action, target }: Action) => ({
-  ...{ tenantId, id: newId(), action, target },
-  ...{ actorId: userId, actorRole: role },
-})
+export const entryOf = (viewer: Viewer, { action, target }: Action) => {
+  const { userId, role } = viewer.servedBy ?? viewer
+  return { tenantId: viewer.tenantId, id: newId(), action, target, actorId: userId, actorRole: role }
+}
 
 /** Writes it down in the transaction of the change itself, so that there is neither without the other. */
 export async function recordAction(sql: Sql, viewer: Viewer, done: Action): Promise<void> {
@@ -23,14 +23,14 @@ export async function recordAction(sql: Sql, viewer: Viewer, done: Action): Prom
   await sql(insertEntry, [tenantId, id, action, actorId, actorRole, target])
 }
 
-/** The same for what people may do to their own: it is written down where the owner is somebody else. */
+/** The same for what people may do to their own: it is written down where somebody else does it. */
 export async function recordUnlessOwn(
   sql: Sql,
   viewer: Viewer,
   ownerId: string,
   done: Action,
 ): Promise<void> {
-  if (ownerId !== viewer.userId) await recordAction(sql, viewer, done)
+  if (viewer.servedBy || ownerId !== viewer.userId) await recordAction(sql, viewer, done)
 }
 
 /** `recordAction` of what was done to a session. */

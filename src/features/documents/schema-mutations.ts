@@ -1,6 +1,6 @@
 import type { Document as DocumentRow } from '../../db/client.ts'
+import { actingFields, actorOf } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
-import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { ForbiddenError, LimitError, NotFoundError, ValidationError } from '../../lib/errors.ts'
 import { encodeId } from '../../lib/ids.ts'
@@ -35,7 +35,7 @@ builder.mutationField('createDocument', (t) =>
     type: documentPayload('CreateDocumentPayload', 'The document is stored and being indexed.'),
     description:
       'Stores a document of the viewer and has it indexed in the background. Over HTTP; a WebSocket takes small ones only.',
-    errors: { types: [ValidationError, LimitError] },
+    errors: { types: [ValidationError, NotFoundError, ForbiddenError, LimitError] },
     typeOptions: { description: 'The new document.' },
     argOptions: { description: 'The new document.' },
     input: {
@@ -48,8 +48,10 @@ builder.mutationField('createDocument', (t) =>
         description: '`text/plain`, `text/markdown` or `application/pdf`.',
       }),
       ...content(t.input),
+      ...actingFields(t.input),
     },
-    resolve: (_root, { input }, context) => context.services.documents.create(viewerOf(context), input),
+    resolve: async (_root, { input }, context) =>
+      context.services.documents.create(await actorOf(context, input), input),
   }),
 )
 
@@ -66,8 +68,10 @@ builder.mutationField('updateDocument', (t) =>
       title: t.input.string({ description: 'Its title, 1 to 255 characters.' }),
       mimeType: t.input.string({ description: 'What the new content is; as before by default.' }),
       ...content(t.input),
+      ...actingFields(t.input),
     },
-    resolve: (_root, { input }, context) => context.services.documents.update(viewerOf(context), input),
+    resolve: async (_root, { input }, context) =>
+      context.services.documents.update(await actorOf(context, input), input),
   }),
 )
 
@@ -86,8 +90,8 @@ builder.mutationField('deleteDocument', (t) =>
     errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
     typeOptions: { description: 'The document to delete.' },
     argOptions: { description: 'The document to delete.' },
-    input: { documentId: documentId(t.input) },
-    resolve: (_root, { input }, context) =>
-      context.services.documents.remove(viewerOf(context), input.documentId),
+    input: { documentId: documentId(t.input), ...actingFields(t.input) },
+    resolve: async (_root, { input }, context) =>
+      context.services.documents.remove(await actorOf(context, input), input.documentId),
   }),
 )

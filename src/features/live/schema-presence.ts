@@ -1,4 +1,5 @@
 import type { Session } from '../../db/client.ts'
+import { actingFields, actorOf } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
@@ -87,9 +88,10 @@ builder.mutationField('setTyping', (t) =>
     input: {
       sessionId: t.input.id({ required: true, description: 'The session.' }).validate(idOf('Session')),
       isTyping: t.input.boolean({ required: true, description: 'False to end it before its time.' }),
+      ...actingFields(t.input),
     },
     resolve: async (_root, { input }, context) => ({
-      session: await context.services.presence.setTyping(viewerOf(context), input),
+      session: await context.services.presence.setTyping(await actorOf(context, input), input),
     }),
   }),
 )

@@ -5,9 +5,9 @@ import { createBatch } from '../../lib/batch.ts'
 import { check } from '../../lib/checks.ts'
 import { invalid } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
+import { actingFor, type UserReference, userReference } from '../accounts/people.ts'
 import type { Changes } from '../sessions/changes.ts'
 import { insertNotices } from '../sessions/list-notices.ts'
-import { actingFor, type UserReference, userReference } from '../sessions/people.ts'
 import type { Sessions } from '../sessions/service.ts'
 
 /** How far somebody has read, which is nobody else's business: it is told to its own lists alone. */

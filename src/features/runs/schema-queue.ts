@@ -1,4 +1,5 @@
 import type { Run as RunRow } from '../../db/client.ts'
+import { actingFields, actorOf } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
@@ -50,8 +51,10 @@ builder.mutationField('moveQueuedRun', (t) =>
         description:
           'How many runs shall come before it: 0 for the next; a number past the end means the end.',
       }),
+      ...actingFields(t.input),
     },
-    resolve: (_root, { input }, context) => context.services.runQueue.move(viewerOf(context), input),
+    resolve: async (_root, { input }, context) =>
+      context.services.runQueue.move(await actorOf(context, input), input),
   }),
 )
 
@@ -76,9 +79,10 @@ builder.mutationField('cancelSessionRuns', (t) =>
     argOptions: { description: 'Where to stop all runs.' },
     input: {
       sessionId: t.input.id({ required: true, description: 'The session.' }).validate(idOf('Session')),
+      ...actingFields(t.input),
     },
-    resolve: async (_root, { input: { sessionId } }, context) => ({
-      runs: await context.services.runs.cancelAll(viewerOf(context), sessionId),
+    resolve: async (_root, { input }, context) => ({
+      runs: await context.services.runs.cancelAll(await actorOf(context, input), input.sessionId),
     }),
   }),
 )

@@ -1,4 +1,4 @@
-import { actingFields } from '../../graphql/acting.ts'
+import { actingFields, actorOf } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
@@ -93,8 +93,9 @@ builder.mutationField('deleteMessage', (t) =>
     argOptions: { description: 'The message to erase.' },
     input: {
       messageId: t.input.id({ required: true, description: 'The message.' }).validate(idOf('Message')),
+      ...actingFields(t.input),
     },
-    resolve: (_root, { input }, context) =>
-      context.services.revisions.remove(viewerOf(context), input.messageId),
+    resolve: async (_root, { input }, context) =>
+      context.services.revisions.remove(await actorOf(context, input), input.messageId),
   }),
 )

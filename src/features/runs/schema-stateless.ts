@@ -1,3 +1,4 @@
+import { actingFields, actorOf } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { answered, type InputFields, sendErrors, sentPayload, waitOption } from './schema-sending.ts'
@@ -56,9 +57,12 @@ builder.mutationField('complete', (t) =>
           'Tools that the model is offered, at most 64. Where it calls them, the run waits for `submitToolResults`.',
       }),
       ...options(t.input),
+      ...actingFields(t.input),
     },
     resolve: (_root, { input: { wait, ...input } }, context) =>
-      answered(context, wait, (viewer) => context.services.statelessRuns.complete(viewer, input)),
+      answered(context, wait, async () =>
+        context.services.statelessRuns.complete(await actorOf(context, input), input),
+      ),
   }),
 )
 
@@ -89,8 +93,11 @@ builder.mutationField('executeTemplate', (t) =>
           'messages end with one of a user.',
       }),
       ...options(t.input),
+      ...actingFields(t.input),
     },
     resolve: (_root, { input: { wait, ...input } }, context) =>
-      answered(context, wait, (viewer) => context.services.statelessRuns.executeTemplate(viewer, input)),
+      answered(context, wait, async () =>
+        context.services.statelessRuns.executeTemplate(await actorOf(context, input), input),
+      ),
   }),
 )

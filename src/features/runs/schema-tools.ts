@@ -1,5 +1,5 @@
+import { actingFields, actorOf } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
-import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { sameForAll } from '../../graphql/shared.ts'
 import { ForbiddenError, NotFoundError, ValidationError } from '../../lib/errors.ts'
@@ -91,7 +91,9 @@ builder.mutationField('submitToolResults', (t) =>
         required: true,
         description: 'One for each of its `pendingToolCalls`.',
       }),
+      ...actingFields(t.input),
     },
-    resolve: (_root, { input }, context) => context.services.toolResults.submit(viewerOf(context), input),
+    resolve: async (_root, { input }, context) =>
+      context.services.toolResults.submit(await actorOf(context, input), input),
   }),
 )

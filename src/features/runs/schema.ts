@@ -1,5 +1,6 @@
 import { onVisibleSession } from '../../auth/policy.ts'
 import type { Run as RunRow } from '../../db/client.ts'
+import { actingFields, actorOf } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
@@ -152,7 +153,11 @@ builder.mutationField('cancelRun', (t) =>
     errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
     typeOptions: { description: 'The run to stop.' },
     argOptions: { description: 'The run to stop.' },
-    input: { runId: t.input.id({ required: true, description: 'The run.' }).validate(idOf('Run')) },
-    resolve: (_root, { input }, context) => context.services.runs.cancel(viewerOf(context), input.runId),
+    input: {
+      runId: t.input.id({ required: true, description: 'The run.' }).validate(idOf('Run')),
+      ...actingFields(t.input),
+    },
+    resolve: async (_root, { input }, context) =>
+      context.services.runs.cancel(await actorOf(context, input), input.runId),
   }),
 )

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Config } from '../../config.ts'
 import { clientKey, jsonObject, modelId, modelParameters, text } from '../../lib/checks.ts'
 import { contextPolicy } from '../../lib/context-policy.ts'
-import { userReference } from './people.ts'
+import { userReference } from '../accounts/people.ts'
 
 /** The most documents that a session may have. */
 export const maxDocuments = 100

@@ -1,6 +1,6 @@
 import type { Session as SessionRow } from '../../db/client.ts'
+import { actingFields, actorOf } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
-import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { ForbiddenError, NotFoundError, ValidationError } from '../../lib/errors.ts'
 import { encodeId } from '../../lib/ids.ts'
@@ -35,9 +35,9 @@ builder.mutationField('deleteSession', (t) =>
     errors: failures,
     typeOptions: { description: 'The session to delete.' },
     argOptions: { description: 'The session to delete.' },
-    input: { sessionId: sessionId(t.input) },
-    resolve: (_root, { input }, context) =>
-      context.services.sessions.remove(viewerOf(context), input.sessionId),
+    input: { sessionId: sessionId(t.input), ...actingFields(t.input) },
+    resolve: async (_root, { input }, context) =>
+      context.services.sessions.remove(await actorOf(context, input), input.sessionId),
   }),
 )
 
@@ -57,9 +57,9 @@ builder.mutationField('restoreSession', (t) =>
     errors: failures,
     typeOptions: { description: 'The session to restore.' },
     argOptions: { description: 'The session to restore.' },
-    input: { sessionId: sessionId(t.input) },
-    resolve: (_root, { input }, context) =>
-      context.services.sessions.restore(viewerOf(context), input.sessionId),
+    input: { sessionId: sessionId(t.input), ...actingFields(t.input) },
+    resolve: async (_root, { input }, context) =>
+      context.services.sessions.restore(await actorOf(context, input), input.sessionId),
   }),
 )
 
@@ -78,8 +78,8 @@ builder.mutationField('purgeSession', (t) =>
     errors: failures,
     typeOptions: { description: 'The session to erase.' },
     argOptions: { description: 'The session to erase.' },
-    input: { sessionId: sessionId(t.input) },
-    resolve: (_root, { input }, context) =>
-      context.services.sessions.purge(viewerOf(context), input.sessionId),
+    input: { sessionId: sessionId(t.input), ...actingFields(t.input) },
+    resolve: async (_root, { input }, context) =>
+      context.services.sessions.purge(await actorOf(context, input), input.sessionId),
   }),
 )

@@ -1,4 +1,4 @@
-import { actingFields, ownerFields } from '../../graphql/acting.ts'
+import { actingFields, actorOf, ownerFields } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
@@ -169,8 +169,9 @@ builder.mutationField('updateSession', (t) =>
       isActive: t.input.boolean({
         description: 'The stored flag. Setting it obeys the limit of active sessions, as a new session does.',
       }),
+      ...actingFields(t.input),
     },
-    resolve: (_root, { input: { sessionId, ...changes } }, context) =>
-      context.services.sessions.update(viewerOf(context), sessionId, changes),
+    resolve: async (_root, { input: { sessionId, ...changes } }, context) =>
+      context.services.sessions.update(await actorOf(context, changes), sessionId, changes),
   }),
 )

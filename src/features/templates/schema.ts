@@ -1,5 +1,6 @@
 import { queryFromInfo } from '@pothos/plugin-prisma'
 import type { Template as TemplateRow } from '../../db/client.ts'
+import { actingFields, actorOf } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
@@ -131,7 +132,7 @@ builder.mutationField('createTemplate', (t) =>
   t.fieldWithInput({
     type: templatePayload('CreateTemplatePayload', 'The template was made.'),
     description: 'Makes a template that everybody of the tenant may use.',
-    errors: { types: [ValidationError, NotFoundError, ModelUnavailableError] },
+    errors: { types: [ValidationError, NotFoundError, ForbiddenError, ModelUnavailableError] },
     typeOptions: { description: 'The new template.' },
     argOptions: { description: 'The new template.' },
     input: {
@@ -140,8 +141,10 @@ builder.mutationField('createTemplate', (t) =>
         description: 'Its name, 1 to 100 characters, unique in the tenant.',
       }),
       ...settings(t.input),
+      ...actingFields(t.input),
     },
-    resolve: (_root, { input }, context) => context.services.templates.create(viewerOf(context), input),
+    resolve: async (_root, { input }, context) =>
+      context.services.templates.create(await actorOf(context, input), input),
   }),
 )
 
@@ -160,9 +163,10 @@ builder.mutationField('updateTemplate', (t) =>
       templateId: templateId(t.input),
       name: t.input.string({ description: 'Its name, 1 to 100 characters, unique in the tenant.' }),
       ...settings(t.input),
+      ...actingFields(t.input),
     },
-    resolve: (_root, { input: { templateId, ...changes } }, context) =>
-      context.services.templates.update(viewerOf(context), templateId, changes),
+    resolve: async (_root, { input: { templateId, ...changes } }, context) =>
+      context.services.templates.update(await actorOf(context, changes), templateId, changes),
   }),
 )
 
@@ -180,8 +184,8 @@ builder.mutationField('deleteTemplate', (t) =>
     errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
     typeOptions: { description: 'The template to delete.' },
     argOptions: { description: 'The template to delete.' },
-    input: { templateId: templateId(t.input) },
-    resolve: (_root, { input }, context) =>
-      context.services.templates.remove(viewerOf(context), input.templateId),
+    input: { templateId: templateId(t.input), ...actingFields(t.input) },
+    resolve: async (_root, { input }, context) =>
+      context.services.templates.remove(await actorOf(context, input), input.templateId),
   }),
 )

@@ -1,5 +1,5 @@
 import type { Session as SessionRow } from '../../db/client.ts'
-import { ownerFields } from '../../graphql/acting.ts'
+import { actingFields, actorOf, ownerFields } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
@@ -46,7 +46,7 @@ builder.mutationField('exportSession', (t) =>
     type: ExportSessionPayload,
     description:
       'Gives a link that downloads a session. Rights are looked at again when it is opened, and while it is read.',
-    errors: { types: [ValidationError, NotFoundError] },
+    errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
     typeOptions: { description: 'What to export.' },
     argOptions: { description: 'What to export.' },
     input: {
@@ -57,9 +57,10 @@ builder.mutationField('exportSession', (t) =>
         defaultValue: 'JSON',
         description: 'How to write it.',
       }),
+      ...actingFields(t.input),
     },
-    resolve: (_root, { input }, context) =>
-      context.services.transfer.link(viewerOf(context), input.sessionId, input.format),
+    resolve: async (_root, { input }, context) =>
+      context.services.transfer.link(await actorOf(context, input), input.sessionId, input.format),
   }),
 )
 

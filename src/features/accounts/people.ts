@@ -2,10 +2,10 @@ import { z } from 'zod'
 import { actingUser, actsForTenant } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Statement } from '../../db/client.ts'
-import { text } from '../../lib/checks.ts'
+import { check, text } from '../../lib/checks.ts'
 import { ForbiddenError, invalid, NotFoundError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
-import { requireUser } from '../accounts/users.ts'
+import { requireUser } from './users.ts'
 
 /** A user by id, or by the `sub` of its tokens; at most one of the two. */
 export type UserReference = {
@@ -45,19 +45,21 @@ export function refuseBoth({ userId, externalUserId }: UserReference): void {
   if (userId && externalUserId) throw invalid('externalUserId', 'cannot be combined with userId')
 }
 
-/** Input of those that `actingFor` serves. */
+/** A reference to a user as input. */
 export const userReference = {
   userId: z.uuid().nullish(),
   externalUserId: text({ min: 1, max: 255 }).nullish(),
 }
+
+const referenceCheck = z.object(userReference)
 
 /**
  * Who does something: the viewer, or the user whom a service token names, with no more rights than that user has. Throws
  * a `ForbiddenError` where anybody else names another, and a `NotFoundError` where there is no such user.
  */
 export async function actingFor(viewer: Viewer, reference: UserReference): Promise<Viewer> {
-  refuseBoth(reference)
-  const { userId, externalUserId } = reference
+  const { userId, externalUserId } = check(referenceCheck, reference)
+  refuseBoth({ userId, externalUserId })
   if (!externalUserId && (!userId || userId === viewer.userId)) return viewer
   if (viewer.role !== 'SERVICE')
     throw new ForbiddenError(
@@ -67,7 +69,8 @@ export async function actingFor(viewer: Viewer, reference: UserReference): Promi
     ? await findByExternalId(viewer, externalUserId)
     : userId && (await requireUser(viewer.db.sql, viewer.tenantId, userId))
   if (!id) throw new NotFoundError('user')
-  return id === viewer.userId ? viewer : { ...viewer, userId: id, role: 'USER' }
+  if (id === viewer.userId) return viewer
+  return { ...viewer, userId: id, role: 'USER', servedBy: { userId: viewer.userId, role: viewer.role } }
 }
 
 /** Whose a new session is: the viewer's, or that of the user whom an admin or a service token acts for. */
