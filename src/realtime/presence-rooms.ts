@@ -11,10 +11,12 @@ export type Rooms = {
   /** The user types, for some seconds; or does not any more. */
   type(place: RoomName, userId: string, isTyping: boolean): void
   /**
-   * The user has sent a message, and so types no more. Nothing is done where nobody is in the session or types here: most
-   * sends are such, and what another node was told of typing ends by itself in some seconds.
+   * The user has sent a message, through whatever node, and so types no more. Nothing is asked where it is not known to
+   * type, as mostly.
    */
   sent(place: RoomName, userId: string): void
+  /** The feed tells who types, of which this node has to end what it sees end. */
+  heard(place: RoomName, typing: readonly string[]): void
   /** How many sessions have anything to be renewed, ended or told here. */
   size(): number
   start(): void
@@ -65,6 +67,8 @@ type Room = RoomName & {
   /** What the next exchange asks for beyond renewals: of each activity of a user the last that was asked. */
   readonly asked: Map<string, Lease>
   readonly typedAtMs: Map<string, number>
+  /** Who types, as far as it is known here. */
+  typing: readonly string[]
   readonly told: Record<Activity, number>
   /** When it was told last who is present. */
   presentToldAtMs: number
@@ -109,6 +113,7 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
         asked: new Map(),
         typedAtMs: new Map(),
       },
+      typing: nobody,
       told: { present: 0, typing: 0 },
       presentToldAtMs: Number.NEGATIVE_INFINITY,
       dueAtMs: Number.POSITIVE_INFINITY,
@@ -206,6 +211,8 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
   function settle(room: Room, standing: Standing | undefined) {
     const now = performance.now()
     const isUntold = newsOf(room, standing).length > 0
+    // What was heard meanwhile may be newer.
+    if (standing?.typing.length) room.typing = [...new Set([...room.typing, ...standing.typing])]
     const isEmpty = room.users.size + room.leaving.size + room.asked.size === 0
     if (isEmpty && !isUntold && !standing?.typing.length) {
       rooms.delete(room.sessionId)
@@ -232,7 +239,10 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
     const now = performance.now()
     if (isTyping && now - (room.typedAtMs.get(userId) ?? -Infinity) < times.typingAgainMs) return
     if (isTyping) room.typedAtMs.set(userId, now)
-    else room.typedAtMs.delete(userId)
+    else {
+      room.typedAtMs.delete(userId)
+      room.typing = room.typing.filter((id) => id !== userId)
+    }
     ask(room, { activity: 'typing', userId, holder: '', ttlMs: isTyping ? times.typingMs : 0 })
     due(room, 0)
     wake()
@@ -255,7 +265,12 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
     },
     type,
     sent(name, userId) {
-      if (rooms.has(name.sessionId)) type(name, userId, false)
+      const room = rooms.get(name.sessionId)
+      if (room?.typing.includes(userId) || room?.typedAtMs.has(userId)) type(name, userId, false)
+    },
+    heard({ sessionId }, typing) {
+      const room = rooms.get(sessionId)
+      if (room) room.typing = typing
     },
     size: () => rooms.size,
     start() {
@@ -276,6 +291,8 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
     },
   }
 }
+
+const nobody: readonly string[] = []
 
 const keyOf = ({ activity, userId }: Lease) => `${activity} ${userId}`
 

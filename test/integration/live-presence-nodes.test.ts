@@ -69,6 +69,29 @@ describe('presence at two nodes with one Redis', () => {
     expect(session.present).toEqual([{ externalId: 'alice' }])
   })
 
+  it('ends with a message that is sent where nobody looks on', async () => {
+    const sessionId = await share()
+    const { session } = await one
+      .api()
+      .run('query ($id: ID!) { session(id: $id) { participants { role user { id } } } }', { id: sessionId })
+    const bob = session.participants.find(({ role }: { role: string }) => role === 'EDITOR').user.id
+    const store = await openStore()
+    // For longer than any test waits, so that nothing else ends it.
+    const lease = { activity: 'typing', userId: decodeId(bob).uuid, holder: '', ttlMs: 600_000 } as const
+    await store.exchange([{ place: decodeId(sessionId).uuid, leases: [lease] }])
+    const alice = await open(other, sessionId)
+    await untilTold(alice, 'typing', ['bob'])
+    await one.api({ user: 'bob' }).sendMessage({ sessionId, content: 'Hello' })
+    await untilTold(alice, 'typing', ['bob', ''])
+  })
+
+  async function openStore() {
+    const log = { info() {}, warn() {} }
+    const store = await createRedisPresence({ url: redis.url, keyPrefix: 'parley:', memoryMs: 60_000, log })
+    onTestFinished(() => store.close())
+    return store
+  }
+
   it('names a hundred, and counts all', async () => {
     const sessionId = await share()
     const { uuid } = decodeId(sessionId)
@@ -78,11 +101,7 @@ describe('presence at two nodes with one Redis', () => {
         FROM sessions s, generate_series(1, 120) n WHERE s.id = $1 RETURNING id`,
       { values: [uuid] },
     )
-    const store = await createRedisPresence({
-      ...{ url: redis.url, keyPrefix: 'parley:', memoryMs: 60_000 },
-      log: { info() {}, warn() {} },
-    })
-    onTestFinished(() => store.close())
+    const store = await openStore()
     const leases = crowd.map(
       ({ id }) => ({ activity: 'present', userId: id, holder: 'x', ttlMs: 20_000 }) as const,
     )

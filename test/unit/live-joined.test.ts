@@ -4,7 +4,8 @@ import type { Viewer } from '../../src/auth/viewer.ts'
 import type { SessionEvent } from '../../src/features/live/events.ts'
 import { createSessionSource, joinedMaxLength } from '../../src/features/live/shared.ts'
 
-const { joined } = createSessionSource({} as Viewer, 'session', () => Promise.reject(new Error('unused')))
+const unused = () => Promise.reject(new Error('unused'))
+const { joined } = createSessionSource({} as Viewer, 'session', unused, () => {})
 
 /** What readers put together: the text of each reply, and the arguments of each call of a tool. */
 function read(events: readonly SessionEvent[]): ReadonlyMap<string, string> {

@@ -229,8 +229,10 @@ describe('rooms of several nodes', () => {
     const leave = Array.from({ length: count }, (_, index) =>
       rooms.enter({ tenantId: 'tenant', sessionId: `session${index}` }, 'alice'),
     )
-    await until(() => expect(exchanges.reduce((sum, each) => sum + each, 0)).toBeGreaterThanOrEqual(count))
-    expect(exchanges.length).toBeLessThan(60)
+    const asked = () => exchanges.reduce((sum, each) => sum + each, 0)
+    await until(() => expect(asked()).toBeGreaterThanOrEqual(count))
+    // Renewals are among them where the machine is slow.
+    expect(asked() / exchanges.length).toBeGreaterThan(80)
     for (const each of leave) each()
     await until(async () => {
       const places = Array.from({ length: count }, (_, index) => `session${index}`)

@@ -25,7 +25,7 @@ function startRooms({ isAway }: { isAway: boolean }) {
   return { rooms, asked }
 }
 
-it('a message asks the store nothing where nobody is in the session or types here', async () => {
+it('a message asks the store nothing where its author is not known to type', async () => {
   const { rooms, asked } = startRooms({ isAway: false })
   rooms.sent(place, 'alice')
   expect(rooms.size()).toBe(0)
@@ -34,11 +34,31 @@ it('a message asks the store nothing where nobody is in the session or types her
   rooms.sent(place, 'alice')
   await vi.waitFor(() => expect(rooms.size()).toBe(0))
   expect(asked).toEqual([1, 1])
+  rooms.enter(place, 'bob')
+  await vi.waitFor(() => expect(asked).toEqual([1, 1, 1]))
+  rooms.sent(place, 'alice')
+  // Bob is there and carol types: nothing is asked of alice.
+  rooms.type(place, 'carol', true)
+  await vi.waitFor(() => expect(asked).toEqual([1, 1, 1, 2]))
+})
+
+it('a message ends what the feed told of typing, once', async () => {
+  const { rooms, asked } = startRooms({ isAway: false })
+  rooms.heard(place, ['alice'])
+  rooms.sent(place, 'alice')
+  expect(rooms.size()).toBe(0)
+  rooms.enter(place, 'bob')
+  rooms.heard(place, ['alice', 'carol'])
+  for (let count = 0; count < 10; count += 1) rooms.sent(place, 'alice')
+  await vi.waitFor(() => expect(asked).toEqual([2]))
+  rooms.sent(place, 'alice')
+  rooms.sent(place, 'carol')
+  await vi.waitFor(() => expect(asked).toEqual([2, 2]))
 })
 
 it('messages are kept once for each user, however many come while the store is away', async () => {
   const { rooms, asked } = startRooms({ isAway: true })
-  rooms.type(place, 'alice', true)
+  for (const user of ['alice', 'bob']) rooms.type(place, user, true)
   for (let count = 0; count < 100; count += 1) {
     rooms.sent(place, 'alice')
     rooms.sent(place, 'bob')

@@ -7,7 +7,7 @@ import { createBatch } from '../../lib/batch.ts'
 import type { Membership, Shareable } from '../../realtime/fan-out.ts'
 import type { Reader } from '../../realtime/fan-out-source.ts'
 import type { Feed } from '../../realtime/feed.ts'
-import { type PresenceEvent, toWire, type WireRow } from '../../realtime/feed-events.ts'
+import { type FeedEvent, type PresenceEvent, toWire, type WireRow } from '../../realtime/feed-events.ts'
 import type { Activity, PresenceStore } from '../../realtime/presence.ts'
 import { createRooms, type Rooms, type Telling } from '../../realtime/presence-rooms.ts'
 import type { Log } from '../../telemetry/log.ts'
@@ -15,6 +15,8 @@ import type { Sessions } from '../sessions/service.ts'
 
 /** Who has a session open, and who is typing in it. Nothing of it is stored. */
 export type Presence = {
+  /** The feed told this: a message that was sent through whatever node ends the typing of its author. */
+  heard(tenantId: string, sessionId: string, event: FeedEvent): void
   /** The feed, whose reader is present for as long as it follows. */
   whileFollowed<Value>(viewer: Viewer, sessionId: string, feed: Shareable<Value>): Shareable<Value>
   /** Tells that the viewer types, until it says otherwise, sends a message or says nothing more of it for some seconds. */
@@ -61,6 +63,15 @@ export function createPresence({ rooms, store, sessions, log }: Dependencies): P
   })
 
   return {
+    heard(tenantId, sessionId, event) {
+      if (event.type === 'TypingChanged') {
+        const typing = event.users.map(({ id }) => id)
+        rooms.heard({ tenantId, sessionId }, typing)
+      } else if (event.type === 'MessageAdded') {
+        const { role, authorId } = event.message
+        if (role === 'USER' && typeof authorId === 'string') rooms.sent({ tenantId, sessionId }, authorId)
+      }
+    },
     whileFollowed({ tenantId, userId }, sessionId, feed) {
       const enter = () => rooms.enter({ tenantId, sessionId }, userId)
       return whileFollowed(feed, enter)

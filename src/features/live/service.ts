@@ -121,12 +121,19 @@ export function createLive({ feed, fanOut, sessions, lostChanges, presence }: De
     requireRight: Require = sessions.require,
     replyId: string | null = null,
   ) =>
-    createSessionSource(viewer, sessionId, async (after) => {
-      const read = readState(viewer, sessionId, requireRight, replyId)
-      const deliveries = await feed.follow(sessionId, { after, read })
-      lostChanges.watch(viewer.tenantId, sessionId)
-      return deliveries
-    })
+    createSessionSource(
+      viewer,
+      sessionId,
+      async (after) => {
+        const read = readState(viewer, sessionId, requireRight, replyId)
+        const deliveries = await feed.follow(sessionId, { after, read })
+        lostChanges.watch(viewer.tenantId, sessionId)
+        return deliveries
+      },
+      (delivery) => {
+        if ('event' in delivery) presence.heard(viewer.tenantId, sessionId, delivery.event)
+      },
+    )
 
   return {
     async observe(viewer, sessionId, readSession, pages) {

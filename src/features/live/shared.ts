@@ -18,16 +18,20 @@ export type LiveSource<Item, Value> = Omit<Source<Item, Value>, 'follow'> & {
 
 export type SessionSource = LiveSource<Delivery<SessionState>, SessionEvent>
 
-/** What a session's live feed is to one viewer; without a cursor it begins with a snapshot. */
+/** What a session's live feed is to one viewer; without a cursor it begins with a snapshot. `heard` gets what it reads. */
 export function createSessionSource(
   viewer: Viewer,
   sessionId: string,
   follow: SessionSource['follow'],
+  heard: (delivery: Delivery<SessionState>) => void,
 ): SessionSource {
   return {
     userId: viewer.userId,
     follow,
-    stepOf,
+    stepOf(delivery) {
+      heard(delivery)
+      return stepOf(delivery)
+    },
     // Somebody may have been let in again since, or see the session for another reason.
     async mayRead() {
       const where = { tenantId: viewer.tenantId, id: sessionId, ...visibleSessions(viewer) }
