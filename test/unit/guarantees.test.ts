@@ -1,7 +1,7 @@
 import { access, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { controls } from '../faults/controls.ts'
+import { type Control, controls, type Scenario, scenarios } from '../faults/controls.ts'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -34,4 +34,14 @@ it('each guarantee of the feed and the runs has tests that are there, and a cont
   const named = controls.flatMap(({ without }) => without.match(/G\d+/g) ?? [])
   // The control of G12 needs no second node, and stands beside its test.
   expect(new Set([...named, 'G12'])).toEqual(new Set(controlled))
+})
+
+it('each protection that a control takes out is still where it looks for it', async () => {
+  const all: (Scenario & Partial<Pick<Control, 'mutants'>>)[] = [...controls, ...Object.values(scenarios)]
+  const taken = all.flatMap(({ given = [], givenOfFirst = [], mutants = [] }) => [
+    ...given,
+    ...givenOfFirst,
+    ...mutants,
+  ])
+  for (const { file, from } of taken) expect(await readFile(join(root, file), 'utf8'), file).toContain(from)
 })
