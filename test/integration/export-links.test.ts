@@ -74,6 +74,19 @@ describe('a link', () => {
     expect((await exports.open(kept.url)).status).toBe(200)
   })
 
+  it('gives an admin that is none any more its own sessions alone', async () => {
+    const demoted = { user: 'demoted', role: 'ADMIN' } as const
+    const links = [await exports.conversation(), await exports.conversation(demoted)].map((sessionId) =>
+      exports.link(sessionId, demoted),
+    )
+    const statuses = async () =>
+      Promise.all(links.map(async (link) => (await exports.open((await link).url)).status))
+    expect(await statuses()).toEqual([200, 200])
+    // What its next token says.
+    await exports.app.api({ user: 'demoted' }).run('{ viewer { role } }')
+    expect(await statuses()).toEqual([404, 200])
+  })
+
   it('leads nowhere when anything of it is changed', async () => {
     const mine = await exports.link(await exports.conversation())
     const others = await exports.link(await exports.conversation({ tenant: 'other' }), { tenant: 'other' })

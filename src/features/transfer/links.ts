@@ -5,7 +5,7 @@ import { z } from 'zod'
 const grant = z.object({
   tenantId: z.uuid(),
   userId: z.uuid(),
-  /** As the token said that asked for the link. */
+  /** As the token said that asked for the link; one that came since can take of it. */
   role: z.enum(['USER', 'ADMIN', 'SERVICE']),
   sessionId: z.uuid(),
   format: z.enum(['JSON', 'MARKDOWN']),

@@ -31,10 +31,14 @@ const formats = {
   MARKDOWN: { extension: 'md', contentType: 'text/markdown; charset=utf-8', render: toMarkdown },
 }
 
+/** The tenant's key, and what the user's last token said that it is. */
+type Asker = { key: Uint8Array; role: Viewer['role'] }
+
 // By the user as well: a link does not outlive who asked for it.
-const findKey: Statement = {
-  name: 'transfer-link-key',
-  text: `SELECT t.link_key AS key FROM tenants t JOIN users u ON u.tenant_id = t.id WHERE t.id = $1 AND u.id = $2`,
+const findAsker: Statement = {
+  name: 'transfer-link-asker',
+  text: `SELECT t.link_key AS key, u.role
+    FROM tenants t JOIN users u ON u.tenant_id = t.id WHERE t.id = $1 AND u.id = $2`,
 }
 
 type Dependencies = {
@@ -45,15 +49,15 @@ type Dependencies = {
 }
 
 export function createTransfer({ database, sessions, revocations, importSessions }: Dependencies): Transfer {
-  async function keyOf({ tenantId, userId }: Pick<Grant, 'tenantId' | 'userId'>): Promise<Uint8Array> {
-    const [found] = await database.system.sql<{ key: Uint8Array }>(findKey, [tenantId, userId])
+  async function askerOf({ tenantId, userId }: Pick<Grant, 'tenantId' | 'userId'>): Promise<Asker> {
+    const [found] = await database.system.sql<Asker>(findAsker, [tenantId, userId])
     if (!found) throw new NotFoundError('export')
-    return found.key
+    return found
   }
 
   async function grantOf(token: string): Promise<Grant> {
     const grant = claimedGrant(token)
-    if (!grant || !isProven(token, await keyOf(grant))) throw new NotFoundError('export')
+    if (!grant || !isProven(token, (await askerOf(grant)).key)) throw new NotFoundError('export')
     return grant
   }
 
@@ -67,7 +71,7 @@ export function createTransfer({ database, sessions, revocations, importSessions
       const issuedAt = viewer.issuedAt.getTime()
       const grant = { tenantId, userId, role, sessionId, format, expiresAt, issuedAt, tokenId }
       return {
-        token: signGrant(grant, await keyOf(viewer)),
+        token: signGrant(grant, (await askerOf(viewer)).key),
         expiresAt: new Date(expiresAt),
         filename: filenameOf(session, format),
       }
@@ -78,7 +82,10 @@ export function createTransfer({ database, sessions, revocations, importSessions
       const viewer: Viewer = { tenantId, userId, role, tokenId, ...times, db: database.forTenant(tenantId) }
       const recheck = async () => {
         revocations.require(viewer, viewer)
-        return sessions.require(viewer, sessionId, 'VIEWER')
+        const asker = await askerOf(viewer)
+        // Who was an admin and is none any more reads what a user may.
+        const roleNow = asker.role === 'USER' ? 'USER' : role
+        return sessions.require({ ...viewer, role: roleNow }, sessionId, 'VIEWER')
       }
       const session = { ...(await recheck()), ...(await readNames(viewer, sessionId)) }
       const { contentType, render } = formats[format]
