@@ -42,6 +42,7 @@ const settings = z.object({
   HTTP_BODIES_MAX_BYTES: whole(268_435_456, 1_024),
   WEBSOCKET_FRAME_MAX_BYTES: whole(131_072, 1_024),
   WEBSOCKET_INIT_TIMEOUT_MS: whole(3_000, 100, 60_000),
+  EVENT_STREAM_MAX_AGE_MS: whole(300_000, 1_000, 86_400_000),
   SUBSCRIPTIONS_PER_CONNECTION: whole(50, 1),
   CONNECTIONS_PER_USER: whole(10, 1),
   CONNECTIONS_PER_TENANT: whole(1_000, 1),
@@ -204,6 +205,7 @@ function arrange(s: Settings) {
         initTimeoutMs: s.WEBSOCKET_INIT_TIMEOUT_MS,
         operationsPerConnection: s.SUBSCRIPTIONS_PER_CONNECTION,
       },
+      eventStreamMaxAgeMs: s.EVENT_STREAM_MAX_AGE_MS,
       connections: {
         perUser: s.CONNECTIONS_PER_USER,
         perTenant: s.CONNECTIONS_PER_TENANT,

@@ -98,7 +98,7 @@ export function createDoors(options: Options): Doors {
     meter,
     log,
   }
-  const eventStreams = createEventStreams(staying)
+  const eventStreams = createEventStreams({ ...staying, maxAgeMs: config.server.eventStreamMaxAgeMs })
   const { pages } = options
   const exports = createExportDoor(options.openDownload, admission)
   const answering = { yoga, compiled, operations, eventStreams, health, pages, exports }

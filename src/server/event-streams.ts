@@ -52,6 +52,8 @@ type Options = {
   limits: ConnectionLimits
   admission: Admission
   corsOrigins: readonly string[]
+  /** What a stream may last at most; each ends somewhat earlier, so that those opened at once do not come back at once. */
+  maxAgeMs: number
   atTurnEnd: TurnEnd
 }
 
@@ -59,6 +61,8 @@ type EventStream = LiveOperation &
   Watched & { readonly response: ServerResponse; caller: Caller | null; token: string; isDraining: boolean }
 
 const beatEveryS = 12
+/** The ages that streams end at are spread over this share of the greatest. */
+const agesApart = 0.2
 const fullAboveBytes = 262_144
 const comment = Buffer.from(':\n\n')
 const completed = Buffer.from('event: complete\ndata:\n\n')
@@ -89,6 +93,7 @@ export function createEventStreams({
   limits,
   admission,
   corsOrigins,
+  maxAgeMs,
   atTurnEnd,
 }: Options): EventStreams {
   const open = new Set<EventStream>()
@@ -114,7 +119,8 @@ export function createEventStreams({
     if (stream.isOver) return limits.unclaim(viewer)
     stream.caller = viewer
     stream.token = token
-    stream.dueAtMs = performance.now() + viewer.expiresAt.getTime() - Date.now()
+    const provenForMs = viewer.expiresAt.getTime() - Date.now()
+    stream.dueAtMs = Math.min(stream.dueAtMs, performance.now() + provenForMs)
   }
 
   function begin(response: ServerResponse, socket: Socket): EventStream {
@@ -125,7 +131,8 @@ export function createEventStreams({
       wake: null,
       gone: null,
       stream: socket,
-      dueAtMs: Number.POSITIVE_INFINITY,
+      // A reader that vanished without a word takes what it is sent as far as can be seen from here.
+      dueAtMs: performance.now() + maxAgeMs * (1 - Math.random() * agesApart),
       takenBytes: 0,
       takenAtMs: performance.now(),
       beat: beatOf(socket),

@@ -1,17 +1,17 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { besideNeighbour } from '../support/neighbour.ts'
-import { closeCodeIn, frameOf, openRaw, openRawSocket } from '../support/raw.ts'
+import { closeCodeIn, frameOf, openRaw, openRawSocket, type Raw } from '../support/raw.ts'
 import { serverSocketsOf } from '../support/server-sockets.ts'
 
 let app: TestApp
-let vanished: { freed: Promise<void>; sinceMs: number }
+let vanished: { socket: Promise<unknown>; stream: Promise<unknown>; sinceMs: number }
 beforeAll(async () => {
-  app = await startTestApp()
-  // It answers nothing from now on, pings neither; the others are tried meanwhile.
-  const { sockets } = await serverSocketsOf(app.url, () => openRawSocket(app.url, app.token()))
-  const freed = new Promise<void>((resolve) => sockets[0]?.once('close', () => resolve()))
-  vanished = { freed, sinceMs: performance.now() }
+  app = await startTestApp({ env: { EVENT_STREAM_MAX_AGE_MS: '30000' } })
+  // They answer nothing from now on, pings neither; the others are tried meanwhile.
+  const { freed: stream } = await watched(openSilentStream)
+  const { freed: socket } = await watched(() => openRawSocket(app.url, app.token()))
+  vanished = { socket, stream, sinceMs: performance.now() }
 })
 besideNeighbour(() => app)
 
@@ -106,7 +106,30 @@ it('row 40: pings that nobody reads the answers of take no memory', async () => 
 })
 
 it('row 44: a peer that vanishes without a word is let go', { timeout: 60_000 }, async () => {
-  await vanished.freed
+  // A stream cannot be asked; it ends by its age.
+  await vanished.stream
+  await vanished.socket
   // Asked for a sign of life after 20 s, and cut where there is none 20 s later.
   expect(performance.now() - vanished.sinceMs).toBeLessThan(45_000)
 })
+
+/** Its promise resolves when the server has let go of its end of the connection. */
+async function watched(open: () => Promise<Raw>): Promise<{ freed: Promise<unknown> }> {
+  const { sockets } = await serverSocketsOf(app.url, open)
+  return { freed: new Promise((resolve) => sockets[0]?.once('close', resolve)) }
+}
+
+/** An event stream whose client reads its beginning, and neither more nor its end. */
+async function openSilentStream(): Promise<Raw> {
+  const raw = await openRaw(app.url)
+  raw.socket.allowHalfOpen = true
+  const body = JSON.stringify({ query: 'subscription { sessionChanged { __typename } }' })
+  raw.write(
+    `POST /graphql HTTP/1.1\r\nHost: ${new URL(app.url).host}\r\nAccept: text/event-stream\r\n` +
+      `Content-Type: application/json\r\nAuthorization: Bearer ${app.token()}\r\n` +
+      `Content-Length: ${body.length}\r\n\r\n${body}`,
+  )
+  expect(await raw.status()).toBe(200)
+  raw.socket.pause()
+  return raw
+}

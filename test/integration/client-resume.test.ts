@@ -109,6 +109,20 @@ describe.each([
   })
 })
 
+it('goes on where event streams end by their age, word by word', async () => {
+  const brief = await startTestApp({ env: { ...env, EVENT_STREAM_MAX_AGE_MS: '1000' } })
+  await using parley = openClient(brief, { transport: 'sse' })
+  let ends = 0
+  parley.onStatus(({ state }) => {
+    if (state === 'reconnecting') ends += 1
+  })
+  const session = await parley.createSession()
+  const feed = readFeed(session, 1, { cuts: 0, mayCut() {} })
+  const { message } = await session.send('/pace 50 /long 150').done
+  expect((await feed).get(message.id)).toBe(message.content)
+  expect(ends).toBeGreaterThan(0)
+})
+
 /** A network that says everything twice: each frame again after the next, so that what comes again is also out of its order. */
 class EchoingSocket extends WebSocket {
   override set onmessage(listener: ((event: MessageEvent) => void) | null) {
