@@ -48,6 +48,8 @@ const settings = z.object({
   CONNECTIONS_PER_TENANT: whole(1_000, 1),
   CONNECTIONS_PER_NODE: whole(15_000, 1),
   TCP_CONNECTIONS_PER_NODE: whole(0, 0),
+  TCP_CONNECTIONS_PER_ADDRESS: whole(2_000, 0),
+  HTTP_ANSWER_MIN_BYTES_PER_SECOND: whole(8_192, 1),
   ...rateSettings.shape,
   TRUSTED_PROXY_HOPS: whole(0, 0, 20),
   SHUTDOWN_TIMEOUT_MS: whole(25_000, 0, 600_000),
@@ -213,6 +215,11 @@ function arrange(s: Settings) {
       },
       /** Of the network, whatever they are for. */
       tcpConnectionsMax: s.TCP_CONNECTIONS_PER_NODE || s.CONNECTIONS_PER_NODE + 5_000,
+      network: {
+        /** Behind a proxy all come from one address, and it is the proxy's to share them out. */
+        perAddress: s.TRUSTED_PROXY_HOPS > 0 ? 0 : s.TCP_CONNECTIONS_PER_ADDRESS,
+        minBytesPerSecond: s.HTTP_ANSWER_MIN_BYTES_PER_SECOND,
+      },
       /** Proxies before the server whose word about the caller's address is taken. */
       trustedProxyHops: s.TRUSTED_PROXY_HOPS,
       shutdownTimeoutMs: s.SHUTDOWN_TIMEOUT_MS,

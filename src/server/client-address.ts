@@ -28,7 +28,7 @@ export function createClientAddress(trustedProxyHops: number, onUntrusted: () =>
 }
 
 /** Who has one IPv6 address has 2^64 of them: the first half stands for all. */
-function networkOf(address: string): string {
+export function networkOf(address: string): string {
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').slice(0, 45)
   if (!isIPv6(plain)) return plain
   const [head = '', tail] = plain.split('::')

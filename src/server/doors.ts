@@ -113,6 +113,7 @@ export function createDoors(options: Options): Doors {
     corsOrigins,
     requestTimeoutMs,
     tcpConnectionsMax,
+    network: config.server.network,
     bodies,
     meter,
     log,

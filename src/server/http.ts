@@ -16,6 +16,7 @@ import type { CookieSignIn } from './cookies.ts'
 import { acceptsEvents, type EventStreams } from './event-streams.ts'
 import type { ExportDoor } from './exports.ts'
 import type { Health } from './health.ts'
+import { type NetworkLimits, watchNetwork } from './network.ts'
 import { readOperation } from './operation-request.ts'
 import type { Operations } from './operations.ts'
 import { corsHeaders } from './origins.ts'
@@ -33,6 +34,7 @@ type Options = {
   corsOrigins: readonly string[]
   requestTimeoutMs: number
   tcpConnectionsMax: number
+  network: NetworkLimits
   health: Health
   pages: Pages
   exports: ExportDoor
@@ -125,11 +127,12 @@ export function createHttpServer(options: Options): Server {
     })
   })
   server.maxConnections = options.tcpConnectionsMax
+  watchNetwork(server, options.network, log)
   return server
 }
 
 /**
- * An answer waits in memory for whoever asked; one that is still being made, and a reader that is slow, are left alone.
+ * An answer waits in memory for whoever asked; one that is still being made is left alone, and so is a reader that is slow.
  * Node looks once in this time whether anything was taken since it last looked.
  */
 function cutWhereStalled(socket: Socket, response: ServerResponse) {

@@ -143,12 +143,16 @@ describe('a reader that stops', () => {
 })
 
 describe('an answer over HTTP', () => {
-  /** Asks for 15 MB, and takes nothing but its first bytes. */
-  async function askForMuch() {
-    const sessionId = await app.api().createSession()
+  let sessionId: string
+  beforeAll(async () => {
+    sessionId = await app.api().createSession()
     await write(sessionId)
-    const { hostname, port, host } = new URL(app.url)
-    const { result: client, sockets } = await serverSocketsOf(app.url, async () => {
+  })
+
+  /** Asks for 15 MB, and takes nothing but its first bytes. */
+  async function askForMuch(url = app.url) {
+    const { hostname, port, host } = new URL(url)
+    const { result: client, sockets } = await serverSocketsOf(url, async () => {
       const socket = connect({ host: hostname, port: Number(port) })
       const query = 'query ($id: ID!) { session(id: $id) { messages(last: 150) { nodes { content } } } }'
       const body = JSON.stringify({ query, variables: { id: sessionId } })
@@ -163,6 +167,20 @@ describe('an answer over HTTP', () => {
     return { client, served }
   }
 
+  /** Takes a piece now and then, for 14 s, and then all that is left. */
+  function takeSlowly(client: Socket) {
+    const startedAt = performance.now()
+    const slowly = () => performance.now() - startedAt < 14_000
+    const pauses = setInterval(() => (client.isPaused() ? client.resume() : client.pause()), 80)
+    client.once('close', () => clearInterval(pauses))
+    let taken = 0
+    client.on('data', ({ length }: Buffer) => {
+      taken += length
+      if (slowly()) client.pause()
+    })
+    return { taken: () => taken, slowly }
+  }
+
   it('that nobody takes is kept for 10 s at most', async () => {
     const { client, served } = await askForMuch()
     expect(served.writableLength).toBeGreaterThan(mib)
@@ -170,19 +188,15 @@ describe('an answer over HTTP', () => {
     client.destroy()
   }, 60_000)
 
-  it('that is taken slowly is sent whole', async () => {
-    const { client } = await askForMuch()
-    const startedAt = performance.now()
-    let taken = 0
-    const pauses = setInterval(() => (client.isPaused() ? client.resume() : client.pause()), 80)
-    const slowly = () => performance.now() - startedAt < 14_000
-    client.on('data', ({ length }: Buffer) => {
-      taken += length
-      if (slowly()) client.pause()
-    })
-    await expect.poll(() => taken, { timeout: 40_000, interval: 200 }).toBeGreaterThan(15_000_000)
-    clearInterval(pauses)
-    expect(slowly()).toBe(false)
-    client.destroy()
+  it('that is taken slowly is sent whole, unless that is slower than HTTP_ANSWER_MIN_BYTES_PER_SECOND', async () => {
+    const env = { CHAT_MESSAGE_MAX_LENGTH: '200000', HTTP_ANSWER_MIN_BYTES_PER_SECOND: '100000000' }
+    const impatient = await startTestApp({ databaseUrl: app.databaseUrl, env })
+    const [waitedFor, cut] = await Promise.all([askForMuch(), askForMuch(impatient.url)])
+    const [whole, part] = [takeSlowly(waitedFor.client), takeSlowly(cut.client)]
+    await expect.poll(() => cut.served.destroyed, { timeout: 30_000, interval: 200 }).toBe(true)
+    expect(part.taken()).toBeLessThan(15_000_000)
+    await expect.poll(whole.taken, { timeout: 40_000, interval: 200 }).toBeGreaterThan(15_000_000)
+    expect(whole.slowly()).toBe(false)
+    waitedFor.client.destroy()
   }, 60_000)
 })

@@ -13,9 +13,10 @@ export type Raw = {
   readonly closed: Promise<void>
 }
 
-export async function openRaw(url: string): Promise<Raw> {
+/** `from`: the address of this machine that it comes from. */
+export async function openRaw(url: string, from?: string): Promise<Raw> {
   const { hostname, port } = new URL(url)
-  const socket = connect({ host: hostname, port: Number(port) })
+  const socket = connect({ host: hostname, port: Number(port), ...(from && { localAddress: from }) })
   let text = ''
   let wake = () => {}
   socket.on('data', (chunk) => {

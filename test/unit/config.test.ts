@@ -16,6 +16,11 @@ function faultsOf(env: NodeJS.Dict<string>): readonly string[] {
   return []
 }
 
+test('connections of the network are counted by address where no proxy stands between', () => {
+  expect(loadConfig({}).server.network.perAddress).toBe(2_000)
+  expect(loadConfig({ TRUSTED_PROXY_HOPS: '1' }).server.network.perAddress).toBe(0)
+})
+
 describe('a fault', () => {
   test.each([
     ['PORT', 'http', '"http" is not a whole number; allowed is a whole number from 0 to 65535'],

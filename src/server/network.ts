@@ -1,0 +1,72 @@
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Log } from '../telemetry/log.ts'
+import { networkOf } from './client-address.ts'
+
+export type NetworkLimits = {
+  /** Connections that one address may have open, an IPv6 address with all of its /64. 0: any number. */
+  perAddress: number
+  /** How fast answers must be taken, beyond the first ten seconds. */
+  minBytesPerSecond: number
+}
+
+/** What waits for the reader of a connection: since it has taken so many bytes, until when it may take the next. */
+type Waiting = { takenBytes: number; dueAtMs: number }
+
+const graceMs = 10_000
+const lookMs = 1_000
+
+/**
+ * Looks after the connections of the network, whatever comes over them: closes those that are too many of one address,
+ * unread, and those whose reader keeps an answer in memory by taking it a byte at a time. WebSockets are left to their
+ * door, which says why.
+ */
+export function watchNetwork(server: Server, { perAddress, minBytesPerSecond }: NetworkLimits, log: Log) {
+  const counts = new Map<string, number>()
+  const open = new Map<Socket, Waiting | null>()
+  let isTold = false
+
+  function refuse(socket: Socket) {
+    socket.destroy()
+    if (isTold) return
+    isTold = true
+    log.warn(
+      `An address has ${perAddress} connections (TCP_CONNECTIONS_PER_ADDRESS); more of one are closed. This is told once.`,
+    )
+  }
+
+  server.on('connection', (socket) => {
+    const address = networkOf(socket.remoteAddress ?? '')
+    const count = counts.get(address) ?? 0
+    if (perAddress > 0 && count >= perAddress) return refuse(socket)
+    counts.set(address, count + 1)
+    open.set(socket, null)
+    socket.once('close', () => {
+      const left = (counts.get(address) ?? 0) - 1
+      if (left > 0) counts.set(address, left)
+      else counts.delete(address)
+      open.delete(socket)
+    })
+  })
+  server.on('upgrade', ({ socket }) => open.delete(socket))
+
+  const looking = setInterval(() => {
+    const nowMs = performance.now()
+    for (const [socket, waiting] of open) {
+      const { writableLength } = socket
+      if (writableLength === 0) {
+        if (waiting) open.set(socket, null)
+        continue
+      }
+      const takenBytes = socket.bytesWritten - writableLength
+      if (waiting?.takenBytes !== takenBytes)
+        // One answer is one write, of which nothing counts as taken until all of it is.
+        open.set(socket, {
+          takenBytes,
+          dueAtMs: nowMs + graceMs + (writableLength * 1_000) / minBytesPerSecond,
+        })
+      else if (nowMs >= waiting.dueAtMs) socket.destroy()
+    }
+  }, lookMs).unref()
+  server.once('close', () => clearInterval(looking))
+}
