@@ -181,23 +181,23 @@ describe('CONNECTIONS_PER_NODE', () => {
 describe('connections of the network', () => {
   const ask = (url: string) => `GET /health HTTP/1.1\r\nHost: ${new URL(url).host}\r\n\r\n`
 
-  it.each([
-    'TCP_CONNECTIONS_PER_NODE',
-    'TCP_CONNECTIONS_PER_ADDRESS',
-  ])('beyond %s are closed unread, and those that are open are served', async (setting) => {
-    const app = await startTestApp({ env: { [setting]: '3' } })
-    const open = [await openRaw(app.url), await openRaw(app.url), await openRaw(app.url)]
-    const more = await openRaw(app.url)
-    more.write(ask(app.url))
-    await more.closed
-    expect(more.received()).toBe('')
-    for (const raw of open) {
-      raw.write(ask(app.url))
-      expect(await raw.status()).toBe(200)
-      raw.socket.destroy()
-    }
-    await expect.poll(() => fetch(`${app.url}/health`).then(({ status }) => status, String)).toBe(200)
-  })
+  it.each(['TCP_CONNECTIONS_PER_NODE', 'TCP_CONNECTIONS_PER_ADDRESS'])(
+    'beyond %s are closed unread, and those that are open are served',
+    async (setting) => {
+      const app = await startTestApp({ env: { [setting]: '3' } })
+      const open = [await openRaw(app.url), await openRaw(app.url), await openRaw(app.url)]
+      const more = await openRaw(app.url)
+      more.write(ask(app.url))
+      await more.closed
+      expect(more.received()).toBe('')
+      for (const raw of open) {
+        raw.write(ask(app.url))
+        expect(await raw.status()).toBe(200)
+        raw.socket.destroy()
+      }
+      await expect.poll(() => fetch(`${app.url}/health`).then(({ status }) => status, String)).toBe(200)
+    },
+  )
 
   it('of one address leave room for the others', async () => {
     const app = await startTestApp({ env: { TCP_CONNECTIONS_PER_ADDRESS: '1' } })
