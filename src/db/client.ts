@@ -217,12 +217,20 @@ async function sendBy(pool: pg.Pool, queries: readonly pg.QueryConfig[]): Promis
 async function inTransaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   let broken: Error | undefined
+  let isOver = false
+  // Whatever of the work still runs when it has ended must not reach a connection that is another tenant's by then.
+  const send = async (queries: readonly pg.QueryConfig[]) => {
+    if (isOver) throw new Error('The transaction of this statement is over.')
+    return sendOver(client, queries)
+  }
   try {
     await client.query('BEGIN')
-    const result = await work(sqlBy((queries) => sendOver(client, queries)))
+    const result = await work(sqlBy(send))
+    isOver = true
     await client.query('COMMIT')
     return result
   } catch (error) {
+    isOver = true
     await client.query('ROLLBACK').catch((failure: Error) => {
       broken = failure
     })

@@ -40,13 +40,14 @@ export class PipelinedQuery implements pg.Submittable {
   readonly #queries: readonly Query[]
   readonly #results: pg.QueryResult[] = []
   readonly #done: Done
+  #fault: Error | null = null
   #at = 0
 
   constructor(queries: readonly pg.QueryConfig[], done: Done) {
     this.#done = done
     this.#queries = queries.map((query) => {
       const took = (error: Error | undefined, result: pg.ResultBuilder) => {
-        if (error) done(error, [])
+        if (error) this.#fault ??= error
         else this.#results.push(result)
       }
       // The simple protocol, which pg takes for queries without values, knows no pipelines.
@@ -68,8 +69,8 @@ export class PipelinedQuery implements pg.Submittable {
     const unended: Connection = Object.create(connection, { sync: { value() {} } })
     connection.stream.cork()
     for (const query of this.#queries) {
-      const fault = query.submit(unended)
-      // Two texts under one name: nothing has left yet, and none of it may.
+      const fault = query.submit(unended) ?? this.#fault
+      // Two texts under one name, or a value that has no form to be sent in: nothing has left yet, and none of it may.
       if (fault) return void connection.stream.destroy(fault)
     }
     connection.sync()
@@ -98,6 +99,6 @@ export class PipelinedQuery implements pg.Submittable {
 
   handleReadyForQuery(connection: Connection) {
     for (const query of this.#queries) query.handleReadyForQuery(connection)
-    if (this.#results.length === this.#queries.length) this.#done(null, this.#results)
+    this.#done(this.#fault, this.#results)
   }
 }

@@ -39,11 +39,7 @@ export class TenantPool extends pg.Pool {
   // pg's own `query` checks out through a callback and would pass by `connect`.
   override query = (async (text: string, values?: unknown[]) => {
     const client = await this.connect()
-    try {
-      return await client.query(text, values)
-    } finally {
-      client.release()
-    }
+    return returning(client, () => client.query(text, values))
   }) as pg.Pool['query']
 
   override connect = (() => this.connectAs(this.#scope.getStore() ?? '')) as pg.Pool['connect']
@@ -66,16 +62,14 @@ export class TenantPool extends pg.Pool {
   /** Statements of this tenant as one transaction, in one round trip. */
   async send(tenantId: string, queries: readonly pg.QueryConfig[]): Promise<pg.QueryResult[]> {
     const client = await this.#take(tenantId)
-    try {
-      if (this.#isBound(client, tenantId)) return await sendOver(client, queries)
+    return returning(client, async () => {
+      if (this.#isBound(client, tenantId)) return sendOver(client, queries)
       // Where one fails, so does the change of tenant: whoever comes next sends theirs.
       this.#bound.delete(client)
       const [, ...results] = await sendTogether(client, [binding(tenantId), ...queries])
       this.#bound.set(client, tenantId)
       return results
-    } finally {
-      client.release()
-    }
+    })
   }
 
   #isBound(client: pg.PoolClient, tenantId: string): boolean {
@@ -90,11 +84,25 @@ export class TenantPool extends pg.Pool {
     })
     const release = client.release.bind(client)
     client.release = (error) => {
-      release(error)
+      // One that somebody began a transaction on would do what comes next as a part of it, the change of tenant too.
+      release(error || client.getTransactionStatus() !== 'I')
       this.#turns.done()
     }
     if (client instanceof PooledClient) client.tenantId = tenantId
     return client
+  }
+}
+
+/** Gives the connection back after the work, unless it was lost by it: its end comes after the error that tells of it. */
+async function returning<T>(client: pg.PoolClient, work: () => Promise<T>): Promise<T> {
+  let isLost = false
+  try {
+    return await work()
+  } catch (error) {
+    isLost = error instanceof pg.DatabaseError && /^(08|57P)/.test(error.code ?? '')
+    throw error
+  } finally {
+    client.release(isLost)
   }
 }
 

@@ -1,12 +1,17 @@
 import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import { Client } from 'pg'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { createDatabase, type Database, type Sql, type TenantDatabase } from '../../src/db/client.ts'
+import { createDatabase, type TenantDatabase } from '../../src/db/client.ts'
+import { rowsOf } from '../../src/db/steps.ts'
 import { newId } from '../../src/lib/ids.ts'
+import { createMutant, type Mutant } from '../faults/mutants.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { atEndOfFile } from '../support/at-end.ts'
 import { besideNeighbour } from '../support/neighbour.ts'
 import { requirePgBouncer, startPgBouncer } from '../support/pgbouncer.ts'
 import { query, withParts } from '../support/postgres.ts'
+import { mishapsOf, ownEndFunction, suddenMishaps, type Tormented, torment } from './tenancy-pool.harness.ts'
 
 let app: TestApp
 /** Each with a session of its own. */
@@ -14,6 +19,7 @@ let tenants: { id: string; sessionId: string }[]
 
 beforeAll(async () => {
   app = await startTestApp()
+  await query(app.databaseUrl, ownEndFunction)
   tenants = []
   for (const tenant of ['one', 'two', 'three']) {
     const sessionId = newId()
@@ -30,8 +36,13 @@ beforeAll(async () => {
 })
 besideNeighbour(() => app)
 
-function openDatabase(poolSize: number, poolerUrl?: string, pooler: 'none' | 'transaction' = 'transaction') {
-  const database = createDatabase({
+function openDatabase(
+  poolSize: number,
+  poolerUrl?: string,
+  pooler: 'none' | 'transaction' = 'transaction',
+  create = createDatabase,
+) {
+  const database = create({
     url: poolerUrl ?? app.databaseUrl,
     pooler: poolerUrl ? pooler : 'none',
     poolSize,
@@ -86,9 +97,54 @@ describe('look-ups of one moment', () => {
   })
 })
 
+/** Of each tenant: rounds of what hangs and is killed, too, beside thousands of quick turns of which a fifth is taken back. */
+const whole = { rounds: 14, turns: 1_200 }
+
+/** Nobody saw a row of another's, and every mishap was one. */
+function expectOwn({ seen, outcomes }: Tormented) {
+  const { length } = tenants
+  const names = Object.keys(mishapsOf(app.databaseUrl))
+  for (const { own, tenants } of seen) expect(new Set(tenants)).toEqual(new Set([own]))
+  expect(seen.length).toBe(length * (whole.rounds * 2 + (whole.turns * 4) / 5))
+  expect(outcomes.length).toBe(length * (whole.rounds + whole.turns / 5))
+  expect(new Set(outcomes)).toEqual(new Set(names.map((name) => `${name} failed`)))
+}
+
 describe('connections that go from tenant to tenant', () => {
   it.each([1, 2])('show each its own rows, whatever befell them (%i in the pool)', async (poolSize) => {
-    await torment([openDatabase(poolSize)])
+    expectOwn(
+      await torment([openDatabase(poolSize)], tenants, { mishaps: mishapsOf(app.databaseUrl), ...whole }),
+    )
+  })
+
+  it.each<[string, Omit<Mutant, 'file'> & { file?: string }]>([
+    [
+      'a tenant is noted before the server has answered',
+      { from: 'this.#bound.delete(client)', to: 'this.#bound.set(client, tenantId)' },
+    ],
+    [
+      'a tenant is taken to be bound wherever any is',
+      { from: 'this.#bound.get(client) === tenantId', to: 'this.#bound.has(client)' },
+    ],
+    [
+      'a connection is handed on in the middle of a transaction',
+      { from: "release(error || client.getTransactionStatus() !== 'I')", to: 'release(error)' },
+    ],
+    [
+      'statements may come after the end of their transaction',
+      { file: 'src/db/client.ts', from: 'if (isOver) throw', to: 'if (isOver && !client) throw' },
+    ],
+  ])('control: are found out where %s', async (_what, mutant) => {
+    const { root, remove } = await createMutant([{ file: 'src/db/tenant.ts', ...mutant }])
+    atEndOfFile(remove)
+    const { createDatabase: create } = await import(join(root, 'src/db/client.ts'))
+    const database = openDatabase(1, undefined, undefined, create)
+    const result = await torment([database], tenants, { ...whole, mishaps: suddenMishaps }).catch(() => null)
+    const isFound =
+      !result ||
+      result.seen.some(({ own, tenants }) => tenants.some((tenant) => tenant !== own)) ||
+      result.outcomes.some((outcome) => !outcome.endsWith('failed'))
+    expect(isFound).toBe(true)
   })
 
   const circular: unknown[] = []
@@ -96,7 +152,7 @@ describe('connections that go from tenant to tenant', () => {
   it.each([
     // The change of tenant is taken back with it.
     ['that fails', { name: 'broken', text: 'SELECT 1 / (random() * 0)::int' }, []],
-    // The change of tenant is made all the same.
+    // Nothing of it is sent.
     ['that cannot be sent', { name: 'unsent', text: 'SELECT $1::json' }, [circular]],
   ])('show each its own rows after a statement %s', async (_how, statement, values) => {
     const database = openDatabase(1)
@@ -107,6 +163,22 @@ describe('connections that go from tenant to tenant', () => {
       await expect(two.sql(statement, values)).rejects.toThrow()
       expect(await next.sql(own, [])).toEqual([{ tenant: next.tenantId }])
     }
+  })
+
+  it('do nothing of a pipeline in which one statement cannot be sent, and all of the next', async () => {
+    const { sql } = openDatabase(1).forTenant(tenants[0]?.id ?? '')
+    const add = {
+      name: 'add-notice',
+      text: 'INSERT INTO list_notices (tenant_id, id, user_id) SELECT tenant_id, gen_random_uuid(), user_id FROM sessions',
+    }
+    const echo = { name: 'echo', text: 'SELECT $1::json AS told' }
+    const pipeline = (told: unknown) => sql.pipeline([rowsOf(echo, [told]), rowsOf(add, [])])
+    const count = () => query(app.databaseUrl, 'SELECT count(*)::int FROM list_notices')
+    await expect(pipeline(circular)).rejects.toThrow()
+    await sql({ name: 'later', text: 'SELECT 1' }, [])
+    expect(await count()).toEqual([{ count: 0 }])
+    expect(await pipeline('1')).toEqual([[{ told: 1 }], []])
+    expect(await count()).toEqual([{ count: 2 }])
   })
 
   it('show nothing where no tenant is set', async () => {
@@ -125,7 +197,8 @@ describe('connections behind a pooler, which hands them on after each transactio
     const url = await startPgBouncer(app.databaseUrl, { poolSize: 2 })
     // Two nodes, whose connections share two of the server's with somebody who knows nothing of tenants.
     const bystander = watchLeftovers(url)
-    await torment([openDatabase(2, url), openDatabase(3, url)])
+    const databases = [openDatabase(2, url), openDatabase(3, url)]
+    expectOwn(await torment(databases, tenants, { mishaps: mishapsOf(app.databaseUrl), ...whole }))
     expect(await bystander.stop()).toEqual(new Set(['nobody/nothing']))
     const nobody = { name: 'nobody', text: 'SELECT id FROM sessions' }
     expect(await openDatabase(1, url).forTenant('').sql(nobody, [])).toEqual([])
@@ -183,87 +256,3 @@ function watchLeftovers(url: string) {
     },
   }
 }
-
-/** Of each tenant, beside the few that hang or are killed, as those take long. */
-const quickTransactions = 1_200
-
-/**
- * Tenants in turn on the connections of these nodes, each meeting every mishap between thousands of transactions of
- * which a fifth is taken back; nobody may see a row of another's.
- */
-async function torment(databases: readonly Database[]) {
-  const seen: string[][] = []
-  const outcomes: string[] = []
-  const rounds = 14
-  const who = {
-    name: 'who',
-    text: `SELECT DISTINCT tenant_id::text AS tenant, current_setting('app.tenant') AS own FROM sessions`,
-  }
-  const look = async (db: TenantDatabase, sql: Sql = db.sql) => {
-    const rows = await sql<{ tenant: string; own: string }>(who, [])
-    seen.push([db.tenantId, ...rows.flatMap(({ tenant, own }) => [tenant, own])])
-  }
-  const mishaps = mishapsOf(app.databaseUrl)
-  const names = Object.keys(mishaps)
-  const suffer = async (name: string, db: TenantDatabase) => {
-    const outcome = await mishaps[name]?.(db).then(
-      () => 'succeeded',
-      () => 'failed',
-    )
-    outcomes.push(`${name} ${outcome}`)
-  }
-  const dbOf = (id: string, turn: number) =>
-    databases[turn % databases.length]?.forTenant(id) as TenantDatabase
-  const turns = tenants.map(async ({ id }, offset) => {
-    for (let round = 0; round < rounds; round += 1) {
-      const db = dbOf(id, round)
-      await suffer(names[(round + offset * 2) % names.length] ?? '', db)
-      await look(db)
-      seen.push([id, ...(await db.prisma.session.findMany()).flatMap(({ tenantId }) => [tenantId, tenantId])])
-    }
-  })
-  const quickTurns = tenants.map(async ({ id }) => {
-    for (let turn = 0; turn < quickTransactions; turn += 1) {
-      const db = dbOf(id, turn)
-      if (turn % 5 === 0) await suffer(turn % 2 === 0 ? 'thrown' : 'aborted', db)
-      else if (turn % 2 === 0) await look(db)
-      else await db.transaction((sql) => look(db, sql))
-    }
-  })
-  await Promise.all([...turns, ...quickTurns])
-
-  const { length } = tenants
-  expect(seen.length).toBe(length * (rounds * 2 + (quickTransactions * 4) / 5))
-  expect(outcomes.length).toBe(length * (rounds + quickTransactions / 5))
-  for (const [own, ...tenantsSeen] of seen) expect(new Set(tenantsSeen)).toEqual(new Set([own]))
-  expect(new Set(outcomes)).toEqual(new Set(names.map((name) => `${name} failed`)))
-}
-
-/** Ways in which work on a connection ends badly. */
-const mishapsOf = (databaseUrl: string): Record<string, (db: TenantDatabase) => Promise<unknown>> => ({
-  thrown: (db) =>
-    db.transaction(async (sql) => {
-      await sql({ name: 'lock', text: 'SELECT id FROM sessions FOR UPDATE' }, [])
-      throw new Error('changed its mind')
-    }),
-  aborted: (db) =>
-    db.transaction((sql) => sql({ name: 'broken', text: 'SELECT 1 / (random() * 0)::int' }, [])),
-  cancelled: (db) => db.sql({ name: 'sleep', text: 'SELECT pg_sleep(5)' }, []),
-  'cancelled in a transaction': (db) =>
-    db.transaction((sql) => sql({ name: 'sleep', text: 'SELECT pg_sleep(5)' }, [])),
-  'cancelled in a snapshot': (db) => db.snapshot((prisma) => prisma.$queryRaw`SELECT pg_sleep(5)::text`),
-  'thrown in a snapshot': (db) =>
-    db.snapshot(async (prisma) => {
-      await prisma.session.findMany()
-      throw new Error('changed its mind')
-    }),
-  killed: (db) =>
-    db.transaction(async (sql) => {
-      const [backend] = await sql<{ pid: number }>(
-        { name: 'pid', text: 'SELECT pg_backend_pid() AS pid' },
-        [],
-      )
-      await query(databaseUrl, 'SELECT pg_terminate_backend($1)', { values: [backend?.pid] })
-      await sql({ name: 'pid', text: 'SELECT pg_backend_pid() AS pid' }, [])
-    }),
-})
