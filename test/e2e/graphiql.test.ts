@@ -124,9 +124,43 @@ it('brings a fresh development token, but leaves headers alone that somebody typ
   await third.headers(/Bearer development-3"/)
 })
 
+it('asks to sign in, in production, before it loads an editor or asks for the schema', async () => {
+  const env = {
+    NODE_ENV: 'production',
+    GRAPHIQL: 'true',
+    JWT_SECRET: 's'.repeat(32),
+    AUTO_CREATE_TENANTS: 'true',
+  }
+  const production = await startTestApp({ env })
+  const { context, requests } = await browser.openProfile()
+  const page = await context.newPage()
+  await page.goto(`${production.url}/graphiql`)
+  await signInTo(page, app.token())
+  // It is of another server.
+  await page.getByRole('alert').getByText('The token is refused').waitFor()
+  const loaded = requests.map(({ pathname }) => pathname)
+  expect(loaded.filter((path) => path === '/graphql')).toHaveLength(1)
+  expect(loaded.filter((path) => /editor/.test(path))).toEqual([])
+
+  await signInTo(page, production.token())
+  const graphiql = await editorOf(page)
+  await graphiql.openTab('List')
+  await graphiql.run()
+  await graphiql.result(/"totalCount": 0/)
+  await page.getByRole('button', { name: 'Show Documentation Explorer' }).click()
+  await page.getByRole('link', { name: 'Subscription', exact: true }).waitFor()
+  expect(JSON.stringify(await context.storageState())).not.toContain(production.token().split('.')[0])
+
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByRole('heading', { name: 'Sign in to Parley' }).waitFor()
+})
+
 it('keeps a token that somebody brought out of the storage', async () => {
   const { context } = await browser.openProfile()
-  const graphiql = await openGraphiql(await context.newPage(), await servePageAlone(() => null))
+  const page = await context.newPage()
+  await page.goto(`${await servePageAlone(() => null)}/graphiql`)
+  await signInTo(page, app.token())
+  const graphiql = await editorOf(page)
   await graphiql.type('Headers', '{"Authorization": "Bearer my-own"}')
   await graphiql.headers(/Bearer my-own"/)
   await graphiql.run()
@@ -139,6 +173,7 @@ it('keeps a token that somebody brought out of the storage', async () => {
   const stored = JSON.stringify(await context.storageState())
   expect(stored).toContain('graphiql:queries')
   expect(stored).not.toContain('my-own')
+  expect(stored).not.toContain(app.token().split('.')[0])
 })
 
 const waiting = { timeout: 15_000, interval: 50 }
@@ -146,6 +181,15 @@ const waiting = { timeout: 15_000, interval: 50 }
 /** What a person does with the page and sees on it. */
 async function openGraphiql(page: Page, url: string) {
   await page.goto(`${url}/graphiql`)
+  return editorOf(page)
+}
+
+async function signInTo(page: Page, token: string) {
+  await page.getByLabel('Token').fill(token)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+}
+
+async function editorOf(page: Page) {
   await page.locator('.graphiql-query-editor .view-line').first().waitFor()
   const shown = (selector: string) => page.locator(selector).textContent()
   return {

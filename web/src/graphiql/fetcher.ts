@@ -9,6 +9,8 @@ type Observer = { next(result: Result): void; error(fault: unknown): void; compl
 /** How the page talks to the server: POST for queries and mutations, a WebSocket for subscriptions. */
 export type FetcherOptions = {
   endpoint: string
+  /** Of whoever signed in; what the Headers tab says goes before it. */
+  token: string | null
   /** Sent with the first introspection, which runs before there is a Headers tab to read. */
   initialHeaders: Headers
   /** An operation that the user started is about to be sent. */
@@ -17,18 +19,26 @@ export type FetcherOptions = {
   onResult: (result: Result) => void
 }
 
-export function createFetcher({ endpoint, initialHeaders, onStart, onResult }: FetcherOptions): Fetcher {
+export function createFetcher(options: FetcherOptions): Fetcher {
+  const { endpoint, token, initialHeaders, onStart, onResult } = options
   const url = new URL(endpoint, location.href)
   return async (params, { headers } = {}) => {
-    if (params.operationName === 'IntrospectionQuery') return post(url, params, headers ?? initialHeaders)
+    if (params.operationName === 'IntrospectionQuery')
+      return post(url, params, withProof(headers ?? initialHeaders, token))
     onStart()
     const operation = chosenOperation(params)
     const request = { ...params, operationName: operation?.name?.value }
-    if (operation?.operation === 'subscription') return subscribe(url, request, headers ?? {}, onResult)
-    const result = await post(url, request, headers ?? {})
+    const proven = withProof(headers ?? {}, token)
+    if (operation?.operation === 'subscription') return subscribe(url, request, proven, onResult)
+    const result = await post(url, request, proven)
     onResult(result)
     return result
   }
+}
+
+function withProof(headers: Headers, token: string | null): Headers {
+  const isNamed = Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')
+  return token === null || isNamed ? headers : { ...headers, authorization: `Bearer ${token}` }
 }
 
 /** Read from the text itself: what GraphiQL takes for the operation lags 100 ms behind a change of the tab. */

@@ -1,25 +1,22 @@
-import './workers.ts'
-import '@graphiql/react/font/fira-code.css'
-import '@graphiql/react/style.css'
-import '@graphiql/plugin-doc-explorer/style.css'
-import '@graphiql/plugin-history/style.css'
-import 'graphiql/graphiql.css'
-import './page.css'
-import { createRoot } from 'react-dom/client'
-import { Page } from './page.tsx'
-import { createPageStorage } from './storage.ts'
-import { initialTabs } from './tabs.ts'
-
-/** What the server tells the page; `token` is there in development only. */
-type PageConfig = { endpoint: string; token: string | null }
+import { type PageConfig, storedToken, storeToken } from '../chat/identity.ts'
+import { refusalOf } from './refusal.ts'
 
 const root = document.getElementById('root')
 if (!root) throw new Error('graphiql.html has no #root')
 
 const { endpoint, token } = await loadConfig()
-const { storage, keepsHeaders } = createPageStorage(localStorage, token)
-const tabs = initialTabs(storage, token)
-createRoot(root).render(<Page {...{ endpoint, storage, keepsHeaders, tabs }} />)
+const brought = token ? null : storedToken()
+const refusal = brought ? await refusalOf(brought, endpoint) : null
+if (refusal) storeToken(null)
+
+// The editor, which begins by asking for the schema, is not even loaded before somebody has signed in.
+if (token || (brought && !refusal)) {
+  const { showEditor } = await import('./editor.tsx')
+  showEditor(root, { endpoint, developmentToken: token, token: brought })
+} else {
+  const { showSignIn } = await import('./sign-in-page.tsx')
+  showSignIn(root, refusal)
+}
 
 async function loadConfig(): Promise<PageConfig> {
   const response = await fetch('./config.json')
