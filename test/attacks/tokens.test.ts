@@ -1,14 +1,27 @@
-import { createHash } from 'node:crypto'
+import { createHash, createSecretKey, X509Certificate } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { beforeAll, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { createApi } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { atEndOfFile } from '../support/at-end.ts'
-import { alice, ec, encode, forge, hs256, now, otherRsa, pemOf, rsa, secret } from '../support/forge.ts'
+import {
+  alice,
+  certificateOf,
+  ec,
+  encode,
+  forge,
+  hs256,
+  now,
+  otherRsa,
+  pemOf,
+  rsa,
+  secret,
+} from '../support/forge.ts'
 import { openFrames } from '../support/frames.ts'
 import { openLiveDoors } from '../support/live-doors.ts'
 import { besideNeighbour } from '../support/neighbour.ts'
+import { watchSession } from '../support/session-reader.ts'
 import { openEventStream } from '../support/sse.ts'
 
 const issued = { iss: 'https://issuer.example', aud: 'parley' }
@@ -81,6 +94,9 @@ it('lets in who has a good token, by its secret and by its key set', async () =>
 
 const without = (name: string) => Object.fromEntries(Object.entries(good()).filter(([key]) => key !== name))
 
+const ownSecret = createSecretKey(Buffer.from('o'.repeat(64)))
+const ownJwk = ownSecret.export({ format: 'jwk' })
+
 it.each<[string, string[]]>([
   ['row 51: alg none in any writing', ['none', 'None', 'nOnE', ''].map((alg) => forge({ alg }, good()))],
   [
@@ -101,7 +117,10 @@ it.each<[string, string[]]>([
       hs256(without('aud')),
     ],
   ],
-  ['row 58: critical extensions', [hs256(good(), { crit: ['b64'], b64: false })]],
+  [
+    'row 58: critical extensions, and a secret that the token brings along',
+    [hs256(good(), { crit: ['b64'], b64: false }), forge({ alg: 'HS256', jwk: ownJwk }, good(), ownSecret)],
+  ],
   [
     'row 59: a tenant that is changed, missing, empty, several, a number or all',
     [
@@ -128,6 +147,10 @@ it.each<[string, string[]]>([
 it('rows 52, 53, 57 and 58: what a key set does not prove is refused, and nothing else is asked for keys', async () => {
   const der = rsa.publicKey.export({ type: 'spki', format: 'der' })
   const jwk = rsa.publicKey.export({ format: 'jwk' })
+  const certificate = certificateOf(otherRsa)
+  const { raw, publicKey } = new X509Certificate(Buffer.from(certificate, 'base64'))
+  expect(publicKey.equals(otherRsa.publicKey)).toBe(true)
+  const thumbprint = createHash('sha256').update(raw).digest('base64url')
   const tokens = [
     ...[Buffer.from(pemOf(rsa.publicKey)), der, Buffer.from(JSON.stringify(jwk))].map((key) =>
       forge({ alg: 'HS256', kid: 'one' }, good(), key),
@@ -143,13 +166,99 @@ it('rows 52, 53, 57 and 58: what a key set does not prove is refused, and nothin
     ),
     rs256({ jku: `${elsewhere}/jku`, kid: 'three' }, good(), otherRsa.privateKey),
     rs256({ x5u: `${elsewhere}/x5u` }, good(), otherRsa.privateKey),
-    rs256({ jwk: otherRsa.publicKey.export({ format: 'jwk' }) }, good(), otherRsa.privateKey),
+    ...[
+      { jwk: otherRsa.publicKey.export({ format: 'jwk' }) },
+      { x5c: [certificate] },
+      { x5c: [certificate], 'x5t#S256': thumbprint, kid: thumbprint },
+      { x5c: [certificate], jku: `${elsewhere}/jku`, kid: undefined },
+    ].map((header) => rs256(header, good(), otherRsa.privateKey)),
   ]
   for (const token of tokens) {
     expect(await outcomesOf(byKeySet, token), token.slice(0, 200)).toMatchObject(keptOut)
   }
   expect(new Set(fetched)).toEqual(new Set(['/jwks']))
   expect(fetched.length).toBeLessThanOrEqual(2)
+})
+
+describe('row 60: another tenant that is named beside the token', () => {
+  const tenant = 'neighbours'
+  const headers = { tenant, 'x-tenant': tenant, 'x-tenant-id': tenant }
+  const body = { extensions: { tenant } }
+  const ours = '{ viewer { tenant { slug } } }'
+
+  it('counts for nothing at any door', async () => {
+    const token = hs256(good())
+    const authorization = `Bearer ${token}`
+    const answer = await fetch(`${bySecret.url}/graphql?tenant=${tenant}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization, ...headers },
+      body: JSON.stringify({ query: ours, variables: { tenant }, ...body }),
+    })
+    expect(await answer.json()).toEqual({ data: { viewer: { tenant: { slug: 'demo' } } } })
+
+    const frames = await openFrames(bySecret.url, { headers, params: { authorization, ...headers } })
+    frames.send({ id: '1', type: 'subscribe', payload: { query: ours, variables: { tenant }, ...body } })
+    const { payload } = await frames.until(({ id }) => id === '1')
+    expect(payload).toEqual({ data: { viewer: { tenant: { slug: 'demo' } } } })
+    frames.socket.terminate()
+
+    const list = 'subscription { sessionChanged { sessionId } }'
+    const stream = openEventStream(bySecret.url, token, list, { tenant }, { headers, body })
+    expect(await stream.at(0)).toEqual({ sessionId: null })
+    // The same user's there would be told first.
+    await createApi(bySecret.url, hs256({ ...good(), tenant })).createSession()
+    const sessionId = await createApi(bySecret.url, token).createSession()
+    expect(await stream.at(1)).toEqual({ sessionId })
+    stream.cut()
+  })
+
+  it('is no argument of anything', async () => {
+    const token = hs256(good())
+    const { errors } = await createApi(bySecret.url, token).send(
+      `{ sessions(tenant: "${tenant}") { totalCount } }`,
+    )
+    expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT' } }])
+    const list = `subscription { sessionChanged(tenant: "${tenant}") { sessionId } }`
+    expect((await openEventStream(bySecret.url, token, list).response).status).toBe(400)
+    const frames = await openFrames(bySecret.url, { params: { token } })
+    frames.subscribe('1', list)
+    expect(await frames.until(({ id }) => id === '1')).toMatchObject({
+      type: 'error',
+      payload: [{ extensions: { code: 'BAD_USER_INPUT' } }],
+    })
+    frames.socket.terminate()
+  })
+})
+
+describe('row 62', () => {
+  it('what is open as its token expires ends by every door, and goes on with a fresh one', async () => {
+    const { url } = bySecret
+    const api = createApi(url, hs256(good()))
+    const sessionId = await api.createSession()
+    const { frames, stream } = await openLiveDoors(url, hs256({ ...good(), exp: now() + 3 }), sessionId)
+    const after = (await stream.at(0)).cursor
+    expect((await frames.closed).code).toBe(4403)
+    await expect.poll(() => stream.failure, { timeout: 10_000 }).toBeDefined()
+
+    await api.change('addMessages', { sessionId, messages: [{ role: 'USER', content: 'Meanwhile' }] })
+    const missed = { __typename: 'MessageAdded', message: { content: 'Meanwhile' } }
+    const token = hs256({ ...good(), exp: now() + 500 })
+    const again = openEventStream(url, token, watchSession, { sessionId, after })
+    expect(await again.at(0)).toMatchObject(missed)
+    const socket = await openFrames(url, { params: { token } })
+    socket.subscribe('1', watchSession, { sessionId, after })
+    expect((await socket.until(({ id }) => id === '1')).payload.data.sessionEvents).toMatchObject(missed)
+    again.cut()
+    socket.socket.terminate()
+  })
+
+  it('a token that was revoked is refused by every door', async () => {
+    const token = hs256({ ...good(), jti: 'left' })
+    expect(await outcomesOf(bySecret, token)).toMatchObject(letIn)
+    const admin = createApi(bySecret.url, hs256({ ...good(), sub: 'root', role: 'admin' }))
+    await admin.change('revokeTokens', { tokenId: 'left' })
+    expect(await outcomesOf(bySecret, token)).toMatchObject({ ...keptOut, socket: '4403' })
+  })
 })
 
 it('row 62: what is open by a key that is withdrawn ends, and is refused from then on', async () => {

@@ -37,6 +37,27 @@ export function forge(
   return `${signed}.${signature.toString('base64url')}`
 }
 
+/** One element of DER. */
+function der(tag: number, ...parts: readonly Uint8Array[]): Buffer {
+  const content = Buffer.concat(parts)
+  const { length } = content
+  const head = length < 128 ? [tag, length] : [tag, 0x82, length >> 8, length & 0xff]
+  return Buffer.concat([Buffer.from(head), content])
+}
+
+const ofHex = (hex: string) => Buffer.from(hex, 'hex')
+
+/** A certificate that an RSA key signs for itself, as it stands in an `x5c`. */
+export function certificateOf({ publicKey, privateKey }: { publicKey: KeyObject; privateKey: KeyObject }) {
+  const sha256WithRsa = der(0x30, ofHex('06092a864886f70d01010b'), ofHex('0500'))
+  const name = der(0x30, der(0x31, der(0x30, ofHex('0603550403'), der(0x0c, Buffer.from('forger')))))
+  const validity = der(0x30, ...['250101', '450101'].map((day) => der(0x17, Buffer.from(`${day}000000Z`))))
+  const spki = publicKey.export({ type: 'spki', format: 'der' })
+  const body = der(0x30, der(0x02, ofHex('01')), sha256WithRsa, name, validity, name, spki)
+  const signature = der(0x03, ofHex('00'), signWith('sha256', body, privateKey))
+  return der(0x30, body, sha256WithRsa, signature).toString('base64')
+}
+
 export const secret = createSecretKey(Buffer.from(developmentSecret))
 export const hs256 = (payload: unknown, header: Record<string, unknown> = {}) =>
   forge({ alg: 'HS256', ...header }, payload, secret)

@@ -9,12 +9,16 @@ export type EventStream = Watch & {
   readonly comments: number
 }
 
-/** A subscription over server-sent events, as `fetch` reads them; events are the value of the one root field. */
+/**
+ * A subscription over server-sent events, as `fetch` reads them; events are the value of the one root field. `beside`: what
+ * more stands in its headers and its body.
+ */
 export function openEventStream(
   url: string,
   token: string | null,
   query: string,
   variables?: Record<string, unknown>,
+  beside: { headers?: Record<string, string>; body?: object } = {},
 ): EventStream {
   const aborting = new AbortController()
   const cut = () => aborting.abort()
@@ -25,8 +29,9 @@ export function openEventStream(
       accept: 'text/event-stream',
       'content-type': 'application/json',
       ...(token ? { authorization: `Bearer ${token}` } : {}),
+      ...beside.headers,
     },
-    body: JSON.stringify({ query, variables }),
+    body: JSON.stringify({ query, variables, ...beside.body }),
     signal: aborting.signal,
   })
   let comments = 0
