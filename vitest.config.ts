@@ -22,7 +22,9 @@ export default defineConfig({
     // There are no module singletons, so that files can share what they import: 1.6 s of processor time less a file.
     isolate: false,
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // What bounds a wait only stops it, on a machine that has other things to do; what must be quick measures that itself.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 60_000 } },
   },
 })

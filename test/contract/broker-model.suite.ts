@@ -46,7 +46,7 @@ const bounds = fc.record({
 
 /** Calls in any order, each compared with a model; a failure prints its seed and the fewest steps that show it. */
 export function describeModel(create: CreateHarness, pauses: number) {
-  test('of calls gives what the model gives', { timeout: 120_000 }, async () => {
+  test('of calls gives what the model gives', { timeout: 240_000 }, async () => {
     const property = fc.asyncProperty(bounds, steps, async (limits, calls) => {
       const { broker } = await create(limits)
       const model = await createModel(broker, limits)
@@ -56,30 +56,44 @@ export function describeModel(create: CreateHarness, pauses: number) {
     })
     await fc.assert(property, {
       numRuns: 300,
-      timeout: 1_000,
-      interruptAfterTimeLimit: 60_000,
+      timeout: 60_000,
+      interruptAfterTimeLimit: 180_000,
       markInterruptAsFailure: true,
     })
   })
 
   if (pauses === 0) return
-  test('of calls around a long pause gives what the model gives', { timeout: 120_000 }, async () => {
+  test('of calls around a long pause gives what the model gives', { timeout: 240_000 }, async () => {
     const maxAgeMs = 1_000
     const property = fc.asyncProperty(bounds, steps, steps, async (limits, earlier, later) => {
       const { broker, passTime } = await create({ ...limits, maxAgeMs })
       const model = await createModel(broker, limits)
-      for (const call of earlier) await take(model, call)
+      await soonerThan(maxAgeMs, async () => {
+        for (const call of earlier) await take(model, call)
+      })
       await passTime(maxAgeMs * 2.1)
-      await outlive(model)
-      for (const call of later) await take(model, call)
-      await drain(model)
+      await soonerThan(maxAgeMs, async () => {
+        await outlive(model)
+        for (const call of later) await take(model, call)
+        await drain(model)
+      })
       await broker.close()
     })
     await fc.assert(property, {
       numRuns: pauses,
-      timeout: 5_000,
-      interruptAfterTimeLimit: 90_000,
+      timeout: 60_000,
+      interruptAfterTimeLimit: 180_000,
       markInterruptAsFailure: true,
     })
   })
+}
+
+/** Another history is tried where the machine was so slow that entries may have aged on the way. */
+async function soonerThan(ms: number, work: () => Promise<void>) {
+  const startedAt = performance.now()
+  try {
+    await work()
+  } finally {
+    fc.pre(performance.now() - startedAt < ms)
+  }
 }

@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import { createRedisBroker } from '../../src/realtime/broker-redis.ts'
+import { patience } from '../support/patience.ts'
 import { channel, dataOf, never, nextItem } from './broker.harness.ts'
 import { appendAtLast, collect, keyPrefix, useRedisNodes } from './broker-redis.harness.ts'
 
@@ -17,7 +18,7 @@ test('a Redis that was emptied costs followers a gap, and they go on', async () 
   expect(position.offset).toBe(1)
   expect(position.epoch).not.toBe(before.epoch)
   for (const follower of followers) {
-    await vi.waitUntil(() => follower.data().includes('gap'), { timeout: 3_000 })
+    await vi.waitUntil(() => follower.data().includes('gap'), patience)
     expect(follower.items.at(-1)).toMatchObject({ type: 'gap', position: { epoch: position.epoch } })
   }
   await two.append(channel, ['c'])
@@ -35,7 +36,10 @@ test('a Redis that restarts empty costs followers a gap, and they go on', async 
   const follower = await collect(node)
   await redis().kill()
   // Until then a call may be lost on its way.
-  await vi.waitFor(() => expect(node.append(channel, ['lost'])).rejects.toThrow('cannot be reached'))
+  await vi.waitFor(
+    () => expect(node.append(channel, ['lost'])).rejects.toThrow('cannot be reached'),
+    patience,
+  )
   expect(node.isReachable()).toBe(false)
   const startedAt = performance.now()
   for (let call = 0; call < 20; call++)
@@ -43,15 +47,16 @@ test('a Redis that restarts empty costs followers a gap, and they go on', async 
       /^Redis at 127\.0\.0\.1:\d+ cannot be reached/,
     )
   await expect(node.follow(channel, { signal: never })).rejects.toThrow('cannot be reached')
-  expect(performance.now() - startedAt).toBeLessThan(500)
+  // Not one of them waited for its time to be over.
+  expect(performance.now() - startedAt).toBeLessThan(1_000)
   await redis().start()
   await appendAtLast(node, 'b')
-  await vi.waitUntil(() => follower.data().includes('gap'), { timeout: 5_000 })
+  await vi.waitUntil(() => follower.data().includes('gap'), patience)
   await node.append(channel, ['c'])
   await follower.until('c')
   expect(follower.data()).not.toContain('lost')
   expect((await node.position(channel)).epoch).not.toBe(before.epoch)
-  await vi.waitUntil(() => node.isReachable(), { timeout: 5_000 })
+  await vi.waitUntil(() => node.isReachable(), patience)
   expect(node.told).toEqual([away, back])
 })
 
@@ -68,7 +73,7 @@ test('a Redis that restarts with less than followers saw does not hide the rest'
   const quicker = await startNode()
   const { position } = await quicker.append(channel, ['d', 'e', 'f'])
   expect(position.epoch).not.toBe(seen.epoch)
-  await vi.waitUntil(() => follower.data().includes('gap'), { timeout: 5_000 })
+  await vi.waitUntil(() => follower.data().includes('gap'), patience)
   await quicker.append(channel, ['g'])
   await follower.until('g')
   const gap = follower.items.find((item) => item.type === 'gap')
@@ -105,7 +110,7 @@ test('a Redis that freezes makes calls fail within 1.5 s, and followers go on af
     await follower.until('b')
     expect(follower.data()).toEqual(written)
   }
-  await vi.waitUntil(() => one.isReachable(), { timeout: 5_000 })
+  await vi.waitUntil(() => one.isReachable(), patience)
   expect(one.told).toEqual([away, back])
 })
 
@@ -119,7 +124,7 @@ test('a push connection that is cut loses nothing', async () => {
   }
   await follower.until(299)
   expect(follower.data()).toEqual(values)
-  await vi.waitUntil(() => two.isReachable(), { timeout: 5_000 })
+  await vi.waitUntil(() => two.isReachable(), patience)
   await one.append(channel, ['pushed again'])
   await follower.until('pushed again', 500)
 })
@@ -223,7 +228,10 @@ test('a broker does not begin where it may not push', async () => {
   }
   const begun = createRedisBroker({ ...options, url: `redis://mute:right@127.0.0.1:${port}` })
   await expect(begun).rejects.toThrow(/^Redis at .* refused a call: NOPERM/)
-  await vi.waitFor(async () => expect(String(await admin.client('LIST'))).not.toContain('user=mute'))
+  await vi.waitFor(
+    async () => expect(String(await admin.client('LIST'))).not.toContain('user=mute'),
+    patience,
+  )
 })
 
 test('what comes in one turn is one call, whatever it is of', async () => {

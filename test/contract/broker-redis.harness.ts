@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, beforeEach, vi } from 'vitest'
 import type { Broker, BrokerLimits, FollowItem, JsonValue, Position } from '../../src/realtime/broker.ts'
 import { createRedisBroker, type RedisBroker } from '../../src/realtime/broker-redis.ts'
+import { patience } from '../support/patience.ts'
 import { requireRedis, startRedis, type TestRedis } from '../support/redis.ts'
 import { channel, iterate, never } from './broker.harness.ts'
 
@@ -66,7 +67,7 @@ export async function collect(broker: Broker, after?: Position) {
     /** Of all entries in turn; `gap` for each gap. */
     data,
     /** Resolves when this entry has come. */
-    until: (value: JsonValue, timeoutMs = 5_000) =>
+    until: (value: JsonValue, timeoutMs = patience.timeout) =>
       vi.waitUntil(() => data().includes(value), { timeout: timeoutMs, interval: 5 }),
     async end() {
       await reader.return?.()
@@ -77,4 +78,4 @@ export async function collect(broker: Broker, after?: Position) {
 
 /** Appends until it succeeds, as a producer that must get its word out. */
 export const appendAtLast = (broker: Broker, value: JsonValue) =>
-  vi.waitFor(() => broker.append(channel, [value]), { timeout: 10_000, interval: 50 })
+  vi.waitFor(() => broker.append(channel, [value]), patience)

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import type { Broker, BrokerLimits, JsonValue } from '../../src/realtime/broker.ts'
 import {
   type BrokerHarness,
@@ -18,6 +18,8 @@ const defaultLimits = { maxEntries: 100, maxAgeMs: 60_000, batchSize: 10 }
 type Options = {
   /** The age of entries in tests of it: long enough that the broker's clock is not ahead of the test. */
   ageMs: number
+  /** Whether time passes for all tests at once, which then wait together. */
+  isClockShared: boolean
   /** Histories with a long pause in them; 0 leaves out everything that needs time to pass. */
   pauses: number
 }
@@ -25,7 +27,7 @@ type Options = {
 /** Every guarantee of `broker.ts`; each call of `createHarness` gives a broker that shares no channel with another. */
 export function brokerSuite(
   name: string,
-  { ageMs, pauses }: Options,
+  { ageMs, isClockShared, pauses }: Options,
   createHarness: (limits: BrokerLimits) => Promise<BrokerHarness>,
 ) {
   describe(`broker contract: ${name}`, () => {
@@ -44,7 +46,20 @@ export function brokerSuite(
     describe('following', () => describeFollowing(create))
     describe('a gap', () => describeGaps(create))
     describe('an end', () => describeEnds(create))
-    if (pauses > 0) describe('age', () => describeAge(create, ageMs))
+    if (pauses > 0)
+      describe('age', { concurrent: isClockShared }, () => {
+        // Closed together: the end of one test is not that of those beside it.
+        const aged: Broker[] = []
+        afterAll(async () => {
+          await Promise.all(aged.map((broker) => broker.close()))
+        })
+        const createAged: CreateHarness = async (limits) => {
+          const harness = await createHarness({ ...defaultLimits, ...limits })
+          aged.push(harness.broker)
+          return harness
+        }
+        describeAge(createAged, ageMs)
+      })
     describe('any interleaving', () => describeModel(create, pauses))
   })
 }

@@ -28,7 +28,7 @@ afterAll(async () => {
 const create = (memoryMs: number) =>
   createRedisPresence({ url, keyPrefix: `${filePrefix}${++stores}:`, memoryMs, log: silent })
 
-presenceSuite('Redis', { shortMs: 300, models: 30 }, async ({ memoryMs }) => ({
+presenceSuite('Redis', { shortMs: 800, models: 30 }, async ({ memoryMs }) => ({
   store: await create(memoryMs),
   passTime: async (ms) => {
     await passTime(ms)

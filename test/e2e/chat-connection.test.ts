@@ -97,7 +97,7 @@ it('keeps the text whole when the server is killed in mid-reply and comes back',
   // It came back with its cursor, of a log that died with the server: one snapshot for what was missed.
   expect(last).toContain(feed.asked[0])
   expect(feed.snapshots).toEqual(['GAP'])
-}, 90_000)
+})
 
 it('goes on where it was when the network comes back, with what was written meanwhile', async () => {
   const chat = await open()
@@ -136,4 +136,4 @@ it('goes on where it was when the network comes back, with what was written mean
   const { session } = await server.api().run(firstReply, { id: sessionId })
   const seen = wordsOf(during)?.slice(0, -1) ?? []
   expect(wordsOf(session.messages.nodes[0].content)?.slice(0, seen.length)).toEqual(seen)
-}, 90_000)
+})

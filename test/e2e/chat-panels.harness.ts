@@ -4,7 +4,7 @@ import { startTestApp } from '../support/app.ts'
 import type { useBrowser } from '../support/browser.ts'
 
 /** Long enough for a machine that has other things to do. */
-export const waiting = { timeout: 20_000, interval: 50 }
+export const waiting = { timeout: 60_000, interval: 50 }
 
 export type PanelWorld = Awaited<ReturnType<typeof startPanelWorld>>
 

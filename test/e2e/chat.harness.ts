@@ -2,7 +2,7 @@ import type { BrowserContext, Page } from 'playwright-core'
 import { expect, vi } from 'vitest'
 
 /** Long enough for a machine that has other things to do. */
-export const waiting = { timeout: 20_000, interval: 50 }
+export const waiting = { timeout: 60_000, interval: 50 }
 
 export type ChatPage = ReturnType<typeof driveChat>
 

@@ -6,6 +6,7 @@ import { beforeAll, expect, it, onTestFinished, vi } from 'vitest'
 import { createPages } from '../../src/server/pages.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { useBrowser } from '../support/browser.ts'
+import { patience } from '../support/patience.ts'
 
 let app: TestApp
 beforeAll(async () => {
@@ -28,7 +29,7 @@ it('leads a newcomer from a first session to words that arrive live', async () =
 
   // Stored at different moments; a page that finds them apart opens a tab for each.
   for (const name of ['tabState', 'variables'])
-    await vi.waitFor(async () => expect(await storedBy(context, name)).toContain(sessionId), waiting)
+    await vi.waitFor(async () => expect(await storedBy(context, name)).toContain(sessionId), patience)
   const sender = await openGraphiql(await context.newPage(), app.url)
   expect(await sender.tabs()).toEqual(['Create', 'Send', 'Watch', 'List'])
   await sender.openTab('Send')
@@ -40,7 +41,7 @@ it('leads a newcomer from a first session to words that arrive live', async () =
   await vi.waitFor(async () => {
     seen.push(await watcher.reply())
     expect(seen.at(-1)).toBe(await storedReply(sessionId))
-  }, waiting)
+  }, patience)
   expect(new Set(seen).size).toBeGreaterThan(1)
   expect(seen.filter((text) => !seen.at(-1)?.startsWith(text ?? '-'))).toEqual([])
 
@@ -65,7 +66,7 @@ it('shows a reply from its first word to whoever comes late', async () => {
   await graphiql.result(/"status": "STREAMING"/)
   await graphiql.openTab('Watch')
   await graphiql.run()
-  await vi.waitFor(async () => expect(await graphiql.reply()).toBe(await storedReply(sessionId)), waiting)
+  await vi.waitFor(async () => expect(await graphiql.reply()).toBe(await storedReply(sessionId)), patience)
 })
 
 it('subscribes as whoever the Headers tab names now, on a connection of its own', async () => {
@@ -115,7 +116,7 @@ it('brings a fresh development token, but leaves headers alone that somebody typ
   await second.openTab('Watch')
   await second.headers(/Bearer development-2"/)
   await second.type('Headers', '{"Authorization": "Bearer my-own"}')
-  await vi.waitFor(async () => expect(await storedBy(context, 'tabState')).toContain('my-own'), waiting)
+  await vi.waitFor(async () => expect(await storedBy(context, 'tabState')).toContain('my-own'), patience)
 
   const third = await openGraphiql(page, url)
   expect(await third.tabs()).toEqual(['Create', 'Send', 'Watch', 'List'])
@@ -168,15 +169,13 @@ it('keeps a token that somebody brought out of the storage', async () => {
   await graphiql.openTab('Send')
   await vi.waitFor(
     async () => expect(await storedBy(context, 'tabState')).toContain('"activeTabIndex":1'),
-    waiting,
+    patience,
   )
   const stored = JSON.stringify(await context.storageState())
   expect(stored).toContain('graphiql:queries')
   expect(stored).not.toContain('my-own')
   expect(stored).not.toContain(app.token().split('.')[0])
 })
-
-const waiting = { timeout: 15_000, interval: 50 }
 
 /** What a person does with the page and sees on it. */
 async function openGraphiql(page: Page, url: string) {
@@ -226,7 +225,7 @@ async function untilMatch(read: () => Promise<string | null>, pattern: RegExp) {
     const [match] = text?.match(pattern) ?? []
     expect(match, `${pattern} in ${text}`).toBeDefined()
     return match ?? ''
-  }, waiting)
+  }, patience)
 }
 
 /** What the page has stored of its tabs; GraphiQL does that half a second late. */

@@ -17,13 +17,13 @@ export async function askAgainTooLate(world: World, key: string): Promise<void> 
   const sessionId = await world.createSession(key)
   const callsFor = () => world.model.calls.filter((call) => call.key === key)
   await world.writer(key).send(sessionId, key, `${question(key, 5, 10)} busy=1`)
-  await expect.poll(callsFor, { timeout: 10_000 }).toHaveLength(1)
+  await expect.poll(callsFor).toHaveLength(1)
   await sleep(frozenAfterMs)
   const node = world.nodes[callsFor()[0]?.node ?? -1]
   node?.freeze()
   try {
     const statuses = async () => (await world.stored(sessionId)).runs.map(({ status }) => status)
-    await expect.poll(statuses, { timeout: 25_000 }).toEqual(['COMPLETED'])
+    await expect.poll(statuses).toEqual(['COMPLETED'])
     const busy = world.rows(busyDatabase)
     world.redis.freeze()
     await sleep(100)

@@ -18,6 +18,4 @@ afterAll(async () => {
   await remove?.()
 })
 
-it('what a node committed and died before telling is told by the others (G1, G7)', { timeout: 120_000 }, () =>
-  killUntold(world),
-)
+it('what a node committed and died before telling is told by the others (G1, G7)', () => killUntold(world))

@@ -49,7 +49,7 @@ export async function killUntold(world: World): Promise<void> {
     const answers = change(place, things)
     // All is committed; nothing of it is told.
     await expect
-      .poll(() => world.rows(state), { timeout: 20_000 })
+      .poll(() => world.rows(state))
       .toEqual([{ live: 3, all: 4, title: 'Renamed', shared: 0, documents: 0 }])
     await world.nodes[0]?.kill()
     await expect.poll(() => untoldOf(watches), { timeout: 5_000 }).toEqual([])

@@ -44,4 +44,4 @@ test('the bench asks all servers for the same, and measures none that answers ot
   await expect(bench('--only', 'Q2', '--peers', 'parley,sql')).rejects.toThrow(
     'Q2: sql and parley answer differently.',
   )
-}, 120_000)
+})

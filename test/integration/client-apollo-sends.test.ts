@@ -3,13 +3,12 @@ import type { ParleyOptions } from '@parley/client'
 import { createParleyApollo, parleyOf, sendIn } from '@parley/client/apollo'
 import { beforeAll, expect, it, onTestFinished, vi } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { patience } from '../support/patience.ts'
 
 let app: TestApp
 beforeAll(async () => {
   app = await startTestApp()
 })
-
-const waiting = { timeout: 15_000, interval: 50 }
 
 async function startSession(options: Partial<ParleyOptions>) {
   const client = createParleyApollo({ url: `${app.url}/graphql`, token: app.token(), ...options })
@@ -37,7 +36,7 @@ const lost = () => {
 it('stores messages in the order in which they were sent, also where one has to be sent again', async () => {
   const { sessionId, send } = await startSession({ retries: 0, fetch: failingFor('"First"', 3, lost) })
   for (const content of ['First', 'Second', 'Third']) send(content)
-  await vi.waitFor(async () => expect(await stored(sessionId)).toHaveLength(3), waiting)
+  await vi.waitFor(async () => expect(await stored(sessionId)).toHaveLength(3), patience)
   expect(await stored(sessionId)).toEqual(['First', 'Second', 'Third'])
 })
 
@@ -47,14 +46,14 @@ it('waits as long as the server asks for', async () => {
   const { sessionId, send } = await startSession({ retries: 0, fetch: failingFor('"Patient"', 1, busy) })
   const sentAt = performance.now()
   send('Patient')
-  await vi.waitFor(async () => expect(await stored(sessionId)).toEqual(['Patient']), waiting)
+  await vi.waitFor(async () => expect(await stored(sessionId)).toEqual(['Patient']), patience)
   expect(performance.now() - sentAt).toBeGreaterThan(2_000)
 })
 
 it('lets the next message go where one is refused for good', async () => {
   const { sessionId, send } = await startSession({ retries: 0 })
   for (const content of ['', 'Second']) send(content)
-  await vi.waitFor(async () => expect(await stored(sessionId)).toEqual(['Second']), waiting)
+  await vi.waitFor(async () => expect(await stored(sessionId)).toEqual(['Second']), patience)
 })
 
 it('has a message in the conversation as soon as it is stored, with no feed to bring it', async () => {
@@ -67,7 +66,7 @@ it('has a message in the conversation as soon as it is stored, with no feed to b
   send('Are you there?')
   // biome-ignore lint/suspicious/noExplicitAny: the document has no types
   const known = () => client.readQuery<any>({ query, variables })?.session.messages
-  await vi.waitFor(() => expect(known().nodes).toHaveLength(2), waiting)
+  await vi.waitFor(() => expect(known().nodes).toHaveLength(2), patience)
   expect(known()).toMatchObject({
     totalCount: 2,
     nodes: [{ content: 'Are you there?' }, { role: 'ASSISTANT' }],

@@ -2,6 +2,7 @@ import { type DocumentNode, gql } from '@apollo/client'
 import { createParleyApollo, parleyOf } from '@parley/client/apollo'
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { patience } from '../support/patience.ts'
 
 let app: TestApp
 beforeAll(async () => {
@@ -165,8 +166,8 @@ describe.each(['websocket', 'sse'] as const)('subscriptions over %s', (transport
       kinds.push(data.sessionChanged.kind)
     })
     onTestFinished(() => subscription.unsubscribe())
-    await vi.waitFor(() => expect(kinds).toEqual(['RESET']), { timeout: 15_000 })
+    await vi.waitFor(() => expect(kinds).toEqual(['RESET']), patience)
     await app.api({ user }).createSession({ title: 'New' })
-    await vi.waitFor(() => expect(kinds).toEqual(['RESET', 'CREATED']), { timeout: 15_000 })
+    await vi.waitFor(() => expect(kinds).toEqual(['RESET', 'CREATED']), patience)
   })
 })

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { decodeId } from '../../src/lib/ids.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { patience } from '../support/patience.ts'
 import { query } from '../support/postgres.ts'
 import {
   createWideProvider,
@@ -34,9 +35,7 @@ describe('summaries', () => {
       )
     )[0]
   const summarized = (sessionId: string, seq: number) =>
-    vi.waitFor(async () => expect((await stored(sessionId))?.seq).toBeGreaterThanOrEqual(seq), {
-      timeout: 20_000,
-    })
+    vi.waitFor(async () => expect((await stored(sessionId))?.seq).toBeGreaterThanOrEqual(seq), patience)
 
   it('take the place of older turns, are extended, counted, and dropped with what they tell', async () => {
     const { api, sessionId } = await sessionWith(app, talk(6), { contextPolicy })
@@ -100,7 +99,7 @@ describe('summaries', () => {
     )
     await api.change('deleteMessage', { messageId: read.messages.nodes[0].id })
     expect(await stored(sessionId)).toBeUndefined()
-  }, 60_000)
+  })
 })
 
 describe('what there is no room for', () => {
@@ -118,7 +117,7 @@ describe('what there is no room for', () => {
     await ask(api, sessionId, 'First')
     await vi.waitFor(
       async () => expect((await preview(api, sessionId, { content: 'x' })).dropped.turns).toBe(0),
-      { timeout: 20_000 },
+      patience,
     )
     const shown = await preview(api, sessionId, { content: 'x' })
     const told = summaries.slice(before).map(({ messages }) => messages[1]?.content.match(/\b[A-H](?= w)/g))

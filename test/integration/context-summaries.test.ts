@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { decodeId } from '../../src/lib/ids.ts'
 import type { Api } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { patience } from '../support/patience.ts'
 import { query } from '../support/postgres.ts'
 import { createWideProvider, inputTokens, preview, sessionWith, talk } from './context.harness.ts'
 import { addMessages, ask } from './messages.harness.ts'
@@ -20,7 +21,6 @@ const summarizedThrough = async (sessionId: string): Promise<number> => {
   const [row] = await query(app.databaseUrl, sql, { values })
   return row?.seq ?? 0
 }
-const waitMs = { timeout: 20_000 }
 
 describe('a summary leaves as it is', () => {
   const shownMessages = async (api: Api, sessionId: string) => {
@@ -34,7 +34,7 @@ describe('a summary leaves as it is', () => {
     const contextPolicy = { kind: 'SUMMARIZE', tokens: 400, keepLast: 1 }
     const { api, sessionId } = await sessionWith(app, talk(6), { contextPolicy })
     await ask(api, sessionId, 'First question')
-    await vi.waitFor(async () => expect(await summarizedThrough(sessionId)).toBeGreaterThan(0), waitMs)
+    await vi.waitFor(async () => expect(await summarizedThrough(sessionId)).toBeGreaterThan(0), patience)
     expect(await summarizedThrough(sessionId)).toBe(12)
     expect(await shownMessages(api, sessionId)).toEqual(['First question', expect.stringMatching(/^Reply/)])
   })
@@ -47,7 +47,7 @@ describe('a summary leaves as it is', () => {
     waits.summary = summary.promise
     const before = summaries.length
     await ask(api, sessionId, 'First question')
-    await vi.waitFor(() => expect(summaries.length).toBe(before + 1), waitMs)
+    await vi.waitFor(() => expect(summaries.length).toBe(before + 1), patience)
     waits.reply = reply.promise
     const { assistantMessage } = await api.sendMessage({ sessionId, content: `Long ${'x'.repeat(1_250)}` })
     await vi.waitFor(async () => {
@@ -55,14 +55,14 @@ describe('a summary leaves as it is', () => {
         id: assistantMessage.id,
       })
       expect(message).toEqual({ content: expect.stringMatching(/^Reply/), status: 'STREAMING' })
-    }, waitMs)
+    }, patience)
     summary.resolve()
     // The first turn has no room beside the long one.
-    await vi.waitFor(async () => expect(await summarizedThrough(sessionId)).toBeGreaterThan(12), waitMs)
+    await vi.waitFor(async () => expect(await summarizedThrough(sessionId)).toBeGreaterThan(12), patience)
     await idle()
     expect(await summarizedThrough(sessionId)).toBe(14)
     reply.resolve()
-    await vi.waitFor(async () => expect(await summarizedThrough(sessionId)).toBe(16), waitMs)
+    await vi.waitFor(async () => expect(await summarizedThrough(sessionId)).toBe(16), patience)
     delete waits.reply
     delete waits.summary
   })
@@ -76,7 +76,7 @@ it.each(['length', 'content-filter'] as const)(
     const { api, sessionId } = await sessionWith(app, talk(6), { contextPolicy }, finishReason)
     const before = summaries.length
     await ask(api, sessionId, 'First')
-    await vi.waitFor(() => expect(summaries.length).toBe(before + 1), waitMs)
+    await vi.waitFor(() => expect(summaries.length).toBe(before + 1), patience)
     await idle()
     for (const content of ['Second', 'Third']) await ask(api, sessionId, content)
     await idle()
@@ -98,7 +98,7 @@ it('a summary asks a small model for no more than it has room for', async () => 
   await api.run('{ models { id } }')
   const before = summaries.length
   await ask(api, sessionId, 'First', { model: 'wide:small' })
-  await vi.waitFor(async () => expect(await summarizedThrough(sessionId)).toBe(17), waitMs)
+  await vi.waitFor(async () => expect(await summarizedThrough(sessionId)).toBe(17), patience)
   const asked = summaries.slice(before)
   expect(asked.length).toBeGreaterThan(2)
   for (const request of asked) {
@@ -114,4 +114,4 @@ const idle = () =>
     const sql = `SELECT 1 FROM jobs.job WHERE name = 'summary' AND state IN ('created', 'retry', 'active')
       AND start_after <= now()`
     expect(await query(app.databaseUrl, sql)).toEqual([])
-  }, waitMs)
+  }, patience)

@@ -62,9 +62,7 @@ describe('a document that is watched', () => {
     await holder.query('COMMIT; BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE')
     const waiting = `SELECT count(*)::int AS count FROM pg_stat_activity WHERE wait_event_type = 'Lock'
       AND datname = current_database()`
-    await expect
-      .poll(async () => (await holder.query(waiting)).rows, { timeout: 8_000 })
-      .toEqual([{ count: 1 }])
+    await expect.poll(async () => (await holder.query(waiting)).rows).toEqual([{ count: 1 }])
     await holder.query(`DELETE FROM documents WHERE title = 'Gone'; COMMIT`)
     await holder.end()
     await watched.ended

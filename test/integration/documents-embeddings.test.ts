@@ -5,6 +5,7 @@ import type { Provider } from '../../src/llm/provider.ts'
 import type { Api } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { createEmbeddingServer, type EmbeddingServer, embedByMeaning } from '../support/embedding-server.ts'
+import { patience } from '../support/patience.ts'
 import { query } from '../support/postgres.ts'
 import { readyDocument, retrieve } from './documents.harness.ts'
 
@@ -80,7 +81,7 @@ it('goes by the words alone while the model is away, and catches up later', asyn
   await sweep()
   await vi.waitFor(
     async () => expect(await vectorsOf(id)).toEqual({ model: 'compatible:test', chunks: 1, vectors: 1 }),
-    { timeout: 20_000, interval: 50 },
+    patience,
   )
   expect(await retrieve(alice, 'automobile', { documentIds: [id] })).toHaveLength(1)
 })
@@ -98,13 +99,10 @@ it('comes to every document in time, however many never get their vectors', asyn
   server.fail(503)
   const id = await readyDocument(app.api({ user: 'carol' }), { text: 'A white house.' })
   server.fail(null)
-  await vi.waitFor(
-    async () => {
-      await sweep()
-      expect(await vectorsOf(id)).toMatchObject({ vectors: 1 })
-    },
-    { timeout: 25_000, interval: 1_000 },
-  )
+  await vi.waitFor(async () => {
+    await sweep()
+    expect(await vectorsOf(id)).toMatchObject({ vectors: 1 })
+  }, patience)
 })
 
 it.each([
@@ -123,7 +121,7 @@ it.each([
   await sweep(after)
   await vi.waitFor(
     async () => expect(await retrieve(after.api(), 'boat')).toMatchObject([{ document: { id } }]),
-    { timeout: 20_000, interval: 100 },
+    patience,
   )
 })
 

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { decodeId } from '../../src/lib/ids.ts'
 import type { Api } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { patience } from '../support/patience.ts'
 import { pdfOf } from '../support/pdf.ts'
 import { query } from '../support/postgres.ts'
 import { createDocument, documentFields, indexed, readyDocument, retrieve } from './documents.harness.ts'
@@ -131,7 +132,7 @@ it('a content that is overtaken while it is read is not stored', async () => {
         expect(
           await sql(`SELECT FROM pg_locks WHERE relation = 'chunks'::regclass AND NOT granted`),
         ).toHaveLength(1),
-      { timeout: 20_000, interval: 20 },
+      patience,
     )
     await alice.change('updateDocument', { documentId: id, text: 'Newer' })
   })
@@ -167,7 +168,7 @@ it('indexing that a stop cut off goes on after the next start', async () => {
     )
     return row?.count ?? 0
   }
-  await vi.waitFor(async () => expect(await count()).toBeGreaterThan(0), { timeout: 10_000, interval: 5 })
+  await vi.waitFor(async () => expect(await count()).toBeGreaterThan(0), { ...patience, interval: 5 })
   await first.stop()
   const stored = await count()
   expect(stored).toBeLessThan(2_000)
@@ -201,7 +202,7 @@ it('one document of a user does not wait for the many of others', async () => {
   // Four are at work at a time. Those and the next four, and as many while the answers were on their way.
   expect(after - before).toBeLessThanOrEqual(16)
   expect(after).toBeLessThan(200)
-}, 60_000)
+})
 
 /** Keeps chunks from being stored while `work` is done. */
 async function whileHeld(mode: string, work: () => Promise<void>): Promise<void> {
@@ -226,6 +227,6 @@ async function settled(id: string): Promise<void> {
           [decodeId(id).uuid],
         ),
       ).toEqual([]),
-    { timeout: 20_000, interval: 50 },
+    patience,
   )
 }

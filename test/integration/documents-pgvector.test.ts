@@ -7,6 +7,7 @@ import { decodeId } from '../../src/lib/ids.ts'
 import type { Api } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { createEmbeddingServer, type EmbeddingServer } from '../support/embedding-server.ts'
+import { patience } from '../support/patience.ts'
 import { requirePgvector, startPostgresWithPgvector } from '../support/pgvector.ts'
 import { query } from '../support/postgres.ts'
 import { readyDocument, retrieve } from './documents.harness.ts'
@@ -56,13 +57,10 @@ it('finds among more chunks than can be compared the closest that may be seen, b
   expect(hits).toHaveLength(20)
   expect(new Set(hits.map(({ document }) => document.id))).toEqual(new Set([car]))
   // Counted with a delay, and at the next statement of the connection.
-  await vi.waitFor(
-    async () => {
-      await found(alice)
-      expect((await indexes())[0]?.scans).toBeGreaterThan(0)
-    },
-    { timeout: 10_000, interval: 200 },
-  )
+  await vi.waitFor(async () => {
+    await found(alice)
+    expect((await indexes())[0]?.scans).toBeGreaterThan(0)
+  }, patience)
   // It goes by half precision, and may miss one, but for none that is much farther away.
   const [far] = await sql<{ count: number }>(
     `SELECT count(*)::int FROM (SELECT start_offset, rank() OVER (ORDER BY embedding::vector <#> $2::real[]::vector)
@@ -70,7 +68,7 @@ it('finds among more chunks than can be compared the closest that may be seen, b
     [decodeId(car).uuid, embed('Which car?'), hits.map(({ passage }) => passage.startOffset)],
   )
   expect(far).toEqual({ count: 0 })
-}, 60_000)
+})
 
 it('compares all that may be seen where nearer ones of a large tenant take up what the index looks at', async () => {
   // With the least memory it looks at some hundreds rather than at 40,000.
@@ -106,7 +104,7 @@ it('compares what the words find where there are too many to compare, and the in
   // All of them stand in both rankings.
   for (const { score } of hits) expect(score).toBeGreaterThan(2 / 71)
   expect(hits[0]?.score).toBeLessThanOrEqual(2 / 61)
-}, 60_000)
+})
 
 it('does without it where it is switched off', async () => {
   await app.stop()
@@ -129,7 +127,7 @@ it('takes the extension into use, and keeps one index, for the vectors that are 
   expect(made).toEqual({ isValid: true })
   await extension?.keepIndex(3)
   expect((await indexes()).map((index) => index.name)).toEqual([vectorIndexName(3)])
-}, 60_000)
+})
 
 /** Gives a document so many more chunks, as far from the one that it has as `noise` takes them. */
 async function multiply(document: string, times: number, noise: number) {
@@ -151,9 +149,9 @@ async function makeIndex() {
   const jobs = createJobs({ url: app.databaseUrl, log: { warn() {}, error() {} } })
   await jobs.send('document-vector-index', {})
   const ready = 'SELECT FROM pg_index WHERE indexrelid = to_regclass($1) AND indisvalid'
-  await vi.waitFor(async () => expect(await sql(ready, [vectorIndexName(dimensions)])).toHaveLength(1), {
-    timeout: 40_000,
-    interval: 100,
-  })
+  await vi.waitFor(
+    async () => expect(await sql(ready, [vectorIndexName(dimensions)])).toHaveLength(1),
+    patience,
+  )
   await jobs.stop()
 }

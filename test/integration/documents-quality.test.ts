@@ -24,7 +24,7 @@ beforeAll(async () => {
       ids.push(await createDocument(api, { title: String(index), text }))
     for (const id of ids) expect(await indexed(api, id)).toMatchObject({ status: 'READY' })
   }
-}, 120_000)
+})
 afterAll(() => server.close())
 
 /** The share of these questions whose passage is among the first five. */

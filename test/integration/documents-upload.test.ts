@@ -1,6 +1,7 @@
 import { type ClientRequest, request } from 'node:http'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { patience } from '../support/patience.ts'
 
 const megabyte = 1_048_576
 
@@ -106,28 +107,27 @@ describe('HTTP_BODIES_MAX_BYTES', () => {
       ],
     },
   }
-  const soon = { timeout: 10_000, interval: 50 }
 
   it('leaves an eighth to a user and a quarter to a tenant, and what is short is taken all the same', async () => {
     const sizes = [10, 10, 11].map((count) => count * megabyte)
     const held = sizes.map((bytes) => hold('alice', bytes))
-    await vi.waitFor(async () => expect(await send('alice')).toMatchObject(refused), soon)
+    await vi.waitFor(async () => expect(await send('alice')).toMatchObject(refused), patience)
     expect(await send('bob')).toMatchObject({ status: 200 })
     held.push(...sizes.map((bytes) => hold('bob', bytes)), hold('erin', megabyte))
-    await vi.waitFor(async () => expect(await send('carol')).toMatchObject(refused), soon)
+    await vi.waitFor(async () => expect(await send('carol')).toMatchObject(refused), patience)
     expect((await app.api({ user: 'alice' }).run('{ viewer { role } }')).viewer).toEqual({ role: 'USER' })
     expect(await send('dave', 'other')).toMatchObject({ status: 200 })
     for (const request of held) request.destroy()
-    await vi.waitFor(async () => expect(await send('alice')).toMatchObject({ status: 200 }), soon)
+    await vi.waitFor(async () => expect(await send('alice')).toMatchObject({ status: 200 }), patience)
   })
 
   it('holds for those without a token, too', async () => {
     const held = Array.from({ length: 32 }, () => hold(null, megabyte))
     const ask = () => post({ query: '{ __typename }', variables: { pad: 'x'.repeat(20_000) } }, null)
-    await vi.waitFor(async () => expect(await ask()).toMatchObject(refused), soon)
+    await vi.waitFor(async () => expect(await ask()).toMatchObject(refused), patience)
     expect(await send('alice')).toMatchObject({ status: 200 })
     for (const request of held) request.destroy()
-    await vi.waitFor(async () => expect(await ask()).toMatchObject({ status: 200 }), soon)
+    await vi.waitFor(async () => expect(await ask()).toMatchObject({ status: 200 }), patience)
   })
 })
 

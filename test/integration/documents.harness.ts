@@ -1,5 +1,6 @@
 import { expect, vi } from 'vitest'
 import type { Api } from '../support/api.ts'
+import { patience } from '../support/patience.ts'
 
 /** Of a document, everything that tells how it stands. */
 export const documentFields =
@@ -14,16 +15,13 @@ export async function createDocument(api: Api, input: Record<string, unknown>): 
 
 /** Waits until its latest content is indexed, or cannot be. */
 export function indexed(api: Api, id: string) {
-  return vi.waitFor(
-    async () => {
-      const { document } = await api.run(`query ($id: ID!) { document(id: $id) { ${documentFields} } }`, {
-        id,
-      })
-      expect(document.status).not.toBe('INDEXING')
-      return document
-    },
-    { timeout: 20_000, interval: 50 },
-  )
+  return vi.waitFor(async () => {
+    const { document } = await api.run(`query ($id: ID!) { document(id: $id) { ${documentFields} } }`, {
+      id,
+    })
+    expect(document.status).not.toBe('INDEXING')
+    return document
+  }, patience)
 }
 
 /** Stores a document, waits until it can be searched, and gives its id. */

@@ -4,6 +4,7 @@ import { chown, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startEmbeddedDatabase } from '../../src/db/embedded.ts'
+import { patience } from '../support/patience.ts'
 import {
   createFolder,
   end,
@@ -74,13 +75,13 @@ describe('the embedded database', () => {
     const folder = await createFolder()
     const { child, answer, acknowledged, closed } = await startChild(folder)
     const pid = await readPid(answer.dataDir)
-    await vi.waitUntil(() => acknowledged.length > 50)
+    await vi.waitUntil(() => acknowledged.length > 50, patience)
     await end(child, 'SIGKILL')
     await closed
 
     const begun = performance.now()
     const { url, dataDir, stop } = await start(folder)
-    expect(performance.now() - begun).toBeLessThan(3_000)
+    expect(performance.now() - begun).toBeLessThan(10_000)
     expect(await readPid(dataDir)).toBe(pid)
     expect(url).toBe(answer.url)
     await expectAllKept(url, acknowledged)
@@ -91,7 +92,7 @@ describe('the embedded database', () => {
   it('recovers what a killed PostgreSQL left, when Parley was killed with it', async () => {
     const folder = await createFolder()
     const { child, answer, acknowledged, closed } = await startChild(folder)
-    await vi.waitUntil(() => acknowledged.length > 50)
+    await vi.waitUntil(() => acknowledged.length > 50, patience)
     process.kill(await readPid(answer.dataDir), 'SIGKILL')
     await end(child, 'SIGKILL')
     await closed
@@ -111,7 +112,7 @@ describe('the embedded database', () => {
     onTestFinished(stop)
     await query(url, 'CREATE TABLE kept AS SELECT 42 AS number')
     process.kill(await readPid(dataDir), 'SIGKILL')
-    await vi.waitUntil(() => messages.includes('the embedded PostgreSQL is back'), { timeout: 10_000 })
+    await vi.waitUntil(() => messages.includes('the embedded PostgreSQL is back'), patience)
     expect(await query(url, 'TABLE kept')).toEqual([{ number: 42 }])
     await expect(startEmbeddedDatabase({ dataDir: folder, log })).rejects.toThrow(`process ${process.pid}`)
   })

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { decodeId } from '../../src/lib/ids.ts'
 import { type Identity, startTestApp, type TestApp } from '../support/app.ts'
+import { patience } from '../support/patience.ts'
 import { query } from '../support/postgres.ts'
 import { readyDocument } from './documents.harness.ts'
 
@@ -62,7 +63,7 @@ async function finished({ run }: { run: { id: string } }, identity: Identity) {
   await vi.waitFor(async () => {
     const found = await app.api(identity).run('query ($id: ID!) { run(id: $id) { status } }', { id: run.id })
     expect(found.run.status).toBe('COMPLETED')
-  })
+  }, patience)
 }
 
 describe('a person who has left something everywhere', () => {

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { PgBoss } from 'pg-boss'
 import { afterAll, expect, inject, it, onTestFinished, vi } from 'vitest'
 import { createJobs, type Jobs } from '../../src/jobs/queue.ts'
+import { patience } from '../support/patience.ts'
 import { query, startFreshPostgres, withParts } from '../support/postgres.ts'
 
 const databases: string[] = []
@@ -34,10 +35,10 @@ it('does a job within moments of its being sent', async () => {
   const done: string[] = []
   jobs.work<{ mark: string }>('test', async ({ mark }) => void done.push(mark))
   await jobs.send('test', { mark: 'first' })
-  await vi.waitFor(() => expect(done).toEqual(['first']))
+  await vi.waitFor(() => expect(done).toEqual(['first']), patience)
   await jobs.send('test', { mark: 'woken' })
   // Unless it is woken it looks every five seconds.
-  await vi.waitFor(() => expect(done).toEqual(['first', 'woken']), { timeout: 1_000, interval: 20 })
+  await vi.waitFor(() => expect(done).toEqual(['first', 'woken']), { timeout: 4_000, interval: 20 })
 })
 
 it('keeps one waiting and one working job of a key', async () => {
@@ -63,7 +64,7 @@ it('keeps one waiting and one working job of a key', async () => {
   await other.send('test', { mark: 'waiting' }, { singletonKey: 'key' })
   await one.send('test', { mark: 'folded' }, { singletonKey: 'key' })
   release.resolve()
-  await vi.waitFor(() => expect(done).toEqual(['working', 'waiting']), { timeout: 20_000, interval: 50 })
+  await vi.waitFor(() => expect(done).toEqual(['working', 'waiting']), patience)
   expect(mostAtOnce).toBe(1)
   expect(await stored(url)).toHaveLength(2)
 })
@@ -78,11 +79,11 @@ it('does the job of another group before what the greedy one has in line', async
     if (mark !== 'other') await once(ends, 'abort')
   })
   for (let count = 0; count < 10; count += 1) await jobs.send('test', { mark: 'greedy' }, { group: 'greedy' })
-  await vi.waitFor(() => expect(begun.length).toBeGreaterThan(1), { timeout: 10_000, interval: 20 })
+  await vi.waitFor(() => expect(begun.length).toBeGreaterThan(1), patience)
   await jobs.send('test', { mark: 'other' }, { group: 'modest' })
   // All four workers may have begun in one moment; the first that is done takes the other's job.
   first.abort()
-  await vi.waitFor(() => expect(begun).toContain('other'), { timeout: 15_000, interval: 20 })
+  await vi.waitFor(() => expect(begun).toContain('other'), patience)
   expect(begun.indexOf('other')).toBeLessThanOrEqual(4)
 })
 
@@ -97,10 +98,10 @@ it('begins first what has the fewest ahead', async () => {
   // Two groups have all four places, and the next ones that become free, by the order in which they came.
   for (let ahead = 0; ahead < 10; ahead += 1)
     for (const group of ['one', 'two']) await jobs.send('test', { mark: group }, { group, ahead })
-  await vi.waitFor(() => expect(begun.length).toBe(4), { timeout: 10_000, interval: 20 })
+  await vi.waitFor(() => expect(begun.length).toBe(4), patience)
   await jobs.send('test', { mark: 'modest' }, { group: 'modest' })
   release.resolve()
-  await vi.waitFor(() => expect(begun).toHaveLength(21), { timeout: 20_000, interval: 20 })
+  await vi.waitFor(() => expect(begun).toHaveLength(21), patience)
   expect(begun.indexOf('modest')).toBeLessThan(8)
 })
 
@@ -120,10 +121,7 @@ it('counts what waits, is at work and failed', async () => {
   const expectCounts = (test: object) =>
     vi.waitFor(
       async () => expect(await jobs.counts()).toEqual(new Map(Object.entries({ test, idle: none }))),
-      {
-        timeout: 10_000,
-        interval: 50,
-      },
+      patience,
     )
   await expectCounts({ waiting: 1, active: 4, failed: 0 })
   release.resolve()
@@ -131,16 +129,13 @@ it('counts what waits, is at work and failed', async () => {
 
   await jobs.send('test', { mark: 'broken' })
   const broken = "name = 'test' AND data ->> 'mark' = 'broken'"
-  await vi.waitFor(
-    async () => {
-      // It would wait for longer and longer.
-      await query(url, `UPDATE jobs.job SET start_after = now() WHERE state = 'retry' AND ${broken}`)
-      expect(await query(url, `SELECT state::text FROM jobs.job WHERE ${broken}`)).toEqual([
-        { state: 'failed' },
-      ])
-    },
-    { timeout: 40_000, interval: 100 },
-  )
+  await vi.waitFor(async () => {
+    // It would wait for longer and longer.
+    await query(url, `UPDATE jobs.job SET start_after = now() WHERE state = 'retry' AND ${broken}`)
+    expect(await query(url, `SELECT state::text FROM jobs.job WHERE ${broken}`)).toEqual([
+      { state: 'failed' },
+    ])
+  }, patience)
   // What it does about every minute.
   const boss = new PgBoss({
     connectionString: url,
@@ -150,15 +145,12 @@ it('counts what waits, is at work and failed', async () => {
     monitorIntervalSeconds: 1,
   })
   await boss.start()
-  await vi.waitFor(
-    async () => {
-      await boss.supervise('test')
-      expect((await jobs.counts())?.get('test')).toEqual({ ...none, failed: 1 })
-    },
-    { timeout: 10_000, interval: 200 },
-  )
+  await vi.waitFor(async () => {
+    await boss.supervise('test')
+    expect((await jobs.counts())?.get('test')).toEqual({ ...none, failed: 1 })
+  }, patience)
   await boss.stop({ graceful: false })
-}, 60_000)
+})
 
 it('gives jobs without a key to whoever is free, each once', async () => {
   const url = await newDatabase()
@@ -167,7 +159,7 @@ it('gives jobs without a key to whoever is free, each once', async () => {
   for (const jobs of nodes) jobs.work<{ mark: string }>('test', async ({ mark }) => void done.push(mark))
   const marks = Array.from({ length: 20 }, (_, index) => `job ${index}`)
   await Promise.all(marks.map((mark, index) => nodes[index % 2 === 0 ? 0 : 1].send('test', { mark })))
-  await vi.waitFor(() => expect(done).toHaveLength(20), { timeout: 20_000, interval: 50 })
+  await vi.waitFor(() => expect(done).toHaveLength(20), patience)
   expect([...done].sort()).toEqual([...marks].sort())
 })
 
@@ -186,7 +178,7 @@ it('works off what waits already without a pause', async () => {
     done += 1
   })
   worker.start()
-  await vi.waitFor(() => expect(done).toBeGreaterThan(0), { timeout: 20_000, interval: 50 })
+  await vi.waitFor(() => expect(done).toBeGreaterThan(0), patience)
   // Less than the time between two looks.
   await vi.waitFor(() => expect(done).toBeGreaterThanOrEqual(40), { timeout: 4_000, interval: 50 })
 })
@@ -198,7 +190,7 @@ it('waits for the time of a later job', async () => {
   jobs.work<{ mark: string }>('test', async ({ mark }) => void done.push(mark))
   await jobs.send('test', { mark: 'later' }, { startAfter: new Date(Date.now() + 3_600_000) })
   await jobs.send('test', { mark: 'now' })
-  await vi.waitFor(() => expect(done).toEqual(['now']))
+  await vi.waitFor(() => expect(done).toEqual(['now']), patience)
   expect((await stored(url)).find(({ data }) => data.mark === 'later')?.state).toBe('created')
 })
 
@@ -219,7 +211,7 @@ it('aborts what is at work when it stops, and another node does it again', async
   const signal = await begun.promise
   const stoppedAt = performance.now()
   await first.stop()
-  expect(performance.now() - stoppedAt).toBeLessThan(1_000)
+  expect(performance.now() - stoppedAt).toBeLessThan(5_000)
   expect(signal.aborted).toBe(true)
   expect(hasSettled).toBe(true)
   expect((await stored(url)).map(({ state }) => state)).toEqual(['retry'])
@@ -241,7 +233,7 @@ it('survives a restart of the database', async () => {
   const done: string[] = []
   jobs.work<{ mark: string }>('test', async ({ mark }) => void done.push(mark))
   await jobs.send('test', { mark: 'before' })
-  await vi.waitFor(() => expect(done).toEqual(['before']))
+  await vi.waitFor(() => expect(done).toEqual(['before']), patience)
 
   // What a restart does to every connection.
   await query(
@@ -249,8 +241,8 @@ it('survives a restart of the database', async () => {
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'parley jobs'`,
   )
   // A statement on a connection that was just cut fails; the next one gets a new connection.
-  await vi.waitFor(() => jobs.send('test', { mark: 'after' }, { singletonKey: 'after' }))
-  await vi.waitFor(() => expect(done).toEqual(['before', 'after']), { timeout: 20_000, interval: 50 })
+  await vi.waitFor(() => jobs.send('test', { mark: 'after' }, { singletonKey: 'after' }), patience)
+  await vi.waitFor(() => expect(done).toEqual(['before', 'after']), patience)
 })
 
 it('begins by itself some moments after the start, and forgets a schedule that is no more', async () => {
@@ -260,10 +252,10 @@ it('begins by itself some moments after the start, and forgets a schedule that i
   first.work('test', async () => {})
   first.schedule('test', '23 * * * *')
   first.start()
-  await vi.waitFor(async () => expect(await schedules()).toEqual([{ name: 'test', cron: '23 * * * *' }]), {
-    timeout: 20_000,
-    interval: 200,
-  })
+  await vi.waitFor(
+    async () => expect(await schedules()).toEqual([{ name: 'test', cron: '23 * * * *' }]),
+    patience,
+  )
   await first.stop()
 
   const second = node(url)

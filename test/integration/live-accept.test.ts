@@ -86,7 +86,7 @@ describe.each(each(eventAccepts))('a subscription by %s that accepts %s', (metho
     await app.api({ user: 'root', role: 'ADMIN' }).change('revokeTokens', { userId: viewer.user.id })
     await revoked.closed
     await brief.closed
-  }, 8_000)
+  })
 })
 
 it.each(each(otherAccepts))(

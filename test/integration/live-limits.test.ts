@@ -5,6 +5,7 @@ import { WebSocket } from 'ws'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openFrames } from '../support/frames.ts'
 import { neighbourBeside } from '../support/neighbour.ts'
+import { patience } from '../support/patience.ts'
 import { openRaw } from '../support/raw.ts'
 import { requireRedis, startRedis } from '../support/redis.ts'
 import { watchSession } from '../support/session-reader.ts'
@@ -80,7 +81,7 @@ describe('CONNECTIONS_PER_USER of two nodes on one Redis', () => {
     const neighbour = await neighbourBeside(two)
 
     stream.cut()
-    await vi.waitFor(async () => open.push(await openFrames(two.url, { params })), { timeout: 5_000 })
+    await vi.waitFor(async () => open.push(await openFrames(two.url, { params })), patience)
     await neighbour.isServed()
     neighbour.leave()
     await redis.kill()
@@ -125,17 +126,14 @@ describe('CONNECTIONS_PER_USER', () => {
     first?.socket.terminate()
     // The server learns of it in its own time.
     await expect
-      .poll(
-        async () => {
-          const again = await openFrames(app.url)
-          again.send({ type: 'connection_init', payload: params })
-          return Promise.race([
-            again.until(({ type }) => type === 'connection_ack').then(() => 'open'),
-            again.closed.then(({ code }) => code),
-          ]).catch(() => 'closed')
-        },
-        { timeout: 5_000 },
-      )
+      .poll(async () => {
+        const again = await openFrames(app.url)
+        again.send({ type: 'connection_init', payload: params })
+        return Promise.race([
+          again.until(({ type }) => type === 'connection_ack').then(() => 'open'),
+          again.closed.then(({ code }) => code),
+        ]).catch(() => 'closed')
+      })
       .toBe('open')
   })
 })

@@ -1,6 +1,7 @@
 import { beforeAll, expect, it, vi } from 'vitest'
 import { decodeId } from '../../src/lib/ids.ts'
 import { type Identity, startTestApp, type TestApp } from '../support/app.ts'
+import { patience } from '../support/patience.ts'
 import { query } from '../support/postgres.ts'
 import { share } from './messages.harness.ts'
 
@@ -117,8 +118,9 @@ it('are told in the feed, each change once, and followers from a cursor miss non
   expect(await revision()).toBe(before + 4)
   await api.change('updateSession', { sessionId, title: 'Last' }, 'session { id }')
   const watch = app.socket().watch(text, { id: sessionId, after })
-  await vi.waitFor(() =>
-    expect(watch.events.filter(({ __typename }) => __typename === 'SessionUpdated')).toHaveLength(5),
+  await vi.waitFor(
+    () => expect(watch.events.filter(({ __typename }) => __typename === 'SessionUpdated')).toHaveLength(5),
+    patience,
   )
   const told = watch.events.filter(({ __typename }) => __typename === 'MemoryChanged')
   expect(told.map(({ key, memory }) => [key, memory])).toEqual([

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { decodeId } from '../../src/lib/ids.ts'
 import type { ModelPart } from '../../src/llm/provider.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { patience } from '../support/patience.ts'
 import { query } from '../support/postgres.ts'
 import { createRecordingProvider, recordedModel as model, say } from '../support/recording-provider.ts'
 import { readRun } from '../support/runs.ts'
@@ -216,7 +217,7 @@ describe('a model that may remember', () => {
         values: [decodeId(run.id).uuid],
       })
       expect(row?.has_begun).toBe(true)
-    })
+    }, patience)
     await query(app.databaseUrl, text, { values: [decodeId(run.id).uuid] })
     first.tell(
       ...calling(
@@ -229,7 +230,7 @@ describe('a model that may remember', () => {
     await vi.waitFor(async () => {
       const [row] = await query(app.databaseUrl, read, { values: [decodeId(run.id).uuid] })
       expect(row?.status).toBe(status)
-    }, 15_000)
+    }, patience)
     expect(await memoriesOf(user)).toEqual([{ key: 'kept', value: 1, source: 'CLIENT' }])
     expect(watch.events.filter(({ __typename }) => __typename === 'MemoryChanged')).toEqual([])
   })
@@ -261,7 +262,7 @@ describe('a model that may remember', () => {
     })
     second.tell(...saying('Here again.'))
     const here = app.api({ user: 'gus' })
-    await vi.waitFor(async () => expect((await readRun(here, run.id)).status).toBe('COMPLETED'))
+    await vi.waitFor(async () => expect((await readRun(here, run.id)).status).toBe('COMPLETED'), patience)
   })
 
   it('has a tool of its agent where that is called the same', async () => {

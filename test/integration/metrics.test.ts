@@ -87,9 +87,7 @@ it('says how much background work waits, is at work and failed', async () => {
     states.map((state) => `parley_jobs{job="${job}",state="${state}"}`),
   )
   await expect
-    .poll(async () => Object.entries(await read()).filter(([name]) => series.includes(name)), {
-      timeout: 10_000,
-    })
+    .poll(async () => Object.entries(await read()).filter(([name]) => series.includes(name)))
     .toEqual(expect.arrayContaining(series.map((name) => [name, 0])))
 })
 

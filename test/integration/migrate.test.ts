@@ -7,6 +7,7 @@ import { type MigrationList, SchemaEngine } from '@prisma/schema-engine-wasm'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { MigrationError, migrate } from '../../src/db/migrate.ts'
+import { patience } from '../support/patience.ts'
 import { query, startFreshPostgres, startPostgres, type TestServer, withParts } from '../support/postgres.ts'
 
 let server: TestServer
@@ -114,7 +115,7 @@ describe('migrate', () => {
       const waiting = await prisma.query(`SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
          WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()`)
       return waiting.rowCount === 1
-    })
+    }, patience)
     expect(await query(url, "SELECT to_regclass('things') AS things")).toEqual([{ things: null }])
     await prisma.query('SELECT pg_advisory_unlock(72707369)')
     expect(await result).toEqual({ applied: ['1_first'] })
@@ -220,7 +221,7 @@ describe('migrate, on a cluster without its roles', () => {
         "SELECT FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted",
       )
       return waiting.rowCount === 1
-    })
+    }, patience)
     await other.query('COMMIT')
     expect((await result).applied).not.toEqual([])
     expect(

@@ -1,5 +1,6 @@
 import { beforeAll, expect, it, vi } from 'vitest'
 import { type Identity, startTestApp, type TestApp } from '../support/app.ts'
+import { patience } from '../support/patience.ts'
 import { query } from '../support/postgres.ts'
 import { createRecordingProvider, end, recordedModel as model, say } from '../support/recording-provider.ts'
 import { readRun } from '../support/runs.ts'
@@ -57,8 +58,9 @@ it('a reply that waits for a model fails where it is forbidden meanwhile', async
   expect(run.status).toBe('QUEUED')
   await boss.change('setModelDefaults', { model, isAllowed: false }, '__typename')
   call.tell(say('One'), end)
-  await vi.waitFor(async () =>
-    expect(await readRun(api, run.id)).toMatchObject({ status: 'FAILED', error: refused(model) }),
+  await vi.waitFor(
+    async () => expect(await readRun(api, run.id)).toMatchObject({ status: 'FAILED', error: refused(model) }),
+    patience,
   )
   expect(recording.calls).toHaveLength(1)
 })

@@ -2,6 +2,7 @@ import { beforeAll, expect, it, onTestFinished, vi } from 'vitest'
 import { createLog, type Log } from '../../src/telemetry/log.ts'
 import { type Identity, startTestApp } from '../support/app.ts'
 import { createOllamaServer } from '../support/ollama-server.ts'
+import { patience } from '../support/patience.ts'
 import { createRecordingProvider, recordedModel } from '../support/recording-provider.ts'
 import { requireRedis, startRedis, type TestRedis } from '../support/redis.ts'
 
@@ -39,8 +40,10 @@ it('a download through one node is told through another, down to its end', async
   pull.succeed()
   await steps.until(({ status }) => status === 'DONE')
   // Its list is asked anew, though the last answer is not old yet.
-  await vi.waitFor(async () =>
-    expect((await other.api().run('{ models { id } }')).models).toContainEqual({ id: 'ollama:new:1b' }),
+  await vi.waitFor(
+    async () =>
+      expect((await other.api().run('{ models { id } }')).models).toContainEqual({ id: 'ollama:new:1b' }),
+    patience,
   )
 })
 
@@ -50,9 +53,15 @@ it('a load through one node is shown by another', async () => {
   const query = '{ model(id: "ollama:llama3:8b") { status } }'
   expect((await other.api().run(query)).model).toEqual({ status: 'AVAILABLE' })
   await one.api(admin).change('loadModel', { model: 'ollama:llama3:8b' })
-  await vi.waitFor(async () => expect((await other.api().run(query)).model).toEqual({ status: 'LOADING' }))
+  await vi.waitFor(
+    async () => expect((await other.api().run(query)).model).toEqual({ status: 'LOADING' }),
+    patience,
+  )
   release()
-  await vi.waitFor(async () => expect((await other.api().run(query)).model).toEqual({ status: 'LOADED' }))
+  await vi.waitFor(
+    async () => expect((await other.api().run(query)).model).toEqual({ status: 'LOADED' }),
+    patience,
+  )
 })
 
 it('a model that one node takes from a tenant is refused by another', async () => {
@@ -61,7 +70,7 @@ it('a model that one node takes from a tenant is refused by another', async () =
   const send = () => other.api().sendMessage({ sessionId, content: 'Hi', wait: true })
   expect((await send()).run.status).toBe('COMPLETED')
   await one.api(admin).change('setModelDefaults', { model: 'demo:chat', isAllowed: false })
-  await vi.waitFor(async () => expect(await send()).toMatchObject({ code: 'MODEL_UNAVAILABLE' }))
+  await vi.waitFor(async () => expect(await send()).toMatchObject({ code: 'MODEL_UNAVAILABLE' }), patience)
 })
 
 it('news of a provider that a node does not know is no fault of it', async () => {
@@ -81,6 +90,6 @@ it('news of a provider that a node does not know is no fault of it', async () =>
   expect(await one.api(admin).mutate('loadModel', { model: recordedModel })).not.toHaveProperty('code')
   await one.api(admin).change('setModelDefaults', { model: 'demo:chat', isAllowed: false })
   const create = () => other.api().mutate('createSession', { model: 'demo:chat' }, '__typename')
-  await vi.waitFor(async () => expect(await create()).toMatchObject({ code: 'MODEL_UNAVAILABLE' }))
+  await vi.waitFor(async () => expect(await create()).toMatchObject({ code: 'MODEL_UNAVAILABLE' }), patience)
   expect(warnings).toEqual([])
 })

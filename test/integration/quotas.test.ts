@@ -205,7 +205,7 @@ describe('a quota', () => {
     tell(say('so'), { type: 'usage', usage: { inputTokens: 50, outputTokens: 0, cachedInputTokens: 0 } }, end)
     const readEnds = () => Promise.all(runs.map((id) => readRun(alice, id)))
     await expect
-      .poll(async () => (await readEnds()).map(({ status }) => status), { timeout: 20_000 })
+      .poll(async () => (await readEnds()).map(({ status }) => status))
       .toEqual(['COMPLETED', 'FAILED', 'FAILED'])
     const ends = await readEnds()
     expect(ends.find(({ status }) => status === 'FAILED')).toMatchObject({

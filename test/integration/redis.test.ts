@@ -5,6 +5,7 @@ import { startApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { startTestApp } from '../support/app.ts'
+import { patience } from '../support/patience.ts'
 import { requireRedis, startRedis, type TestRedis } from '../support/redis.ts'
 import { watchSession } from '../support/session-reader.ts'
 
@@ -70,14 +71,16 @@ it('an outage makes a node degraded, not unready, and is survived', async () => 
   const whole = { status: 200, body: { status: 'ready' } }
   expect(await ready()).toEqual(whole)
   await redis.kill()
-  await vi.waitFor(async () =>
-    expect(await ready()).toEqual({
-      status: 200,
-      body: { status: 'degraded', reason: 'Redis does not answer: live feeds wait' },
-    }),
+  await vi.waitFor(
+    async () =>
+      expect(await ready()).toEqual({
+        status: 200,
+        body: { status: 'degraded', reason: 'Redis does not answer: live feeds wait' },
+      }),
+    patience,
   )
   await redis.start()
-  await vi.waitFor(async () => expect(await ready()).toEqual(whole), { timeout: 5_000 })
+  await vi.waitFor(async () => expect(await ready()).toEqual(whole), patience)
   await app.api().createSession()
 })
 

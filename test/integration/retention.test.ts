@@ -9,6 +9,7 @@ import { createFeed } from '../../src/realtime/feed.ts'
 import { createListing } from '../../src/realtime/listing.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { patience } from '../support/patience.ts'
 import { query } from '../support/postgres.ts'
 
 const going = () => new AbortController().signal
@@ -200,10 +201,7 @@ it('tells whoever watches, once the queue has its job', async () => {
   // The app's own worker takes it up: this queue sends only.
   const sender = createJobs({ url: app.databaseUrl, log: createLog({ level: 'fatal' }, false) })
   try {
-    await vi.waitFor(() => sender.send('retention', {}, { singletonKey: 'retention' }), {
-      timeout: 20_000,
-      interval: 200,
-    })
+    await vi.waitFor(() => sender.send('retention', {}, { singletonKey: 'retention' }), patience)
     const told = await watch.until(({ __typename }) => __typename === 'SessionUpdated')
     expect(told.session.isActive).toBe(false)
     await active.until(({ kind, sessionId }) => kind === 'DELETED' && sessionId === quiet)

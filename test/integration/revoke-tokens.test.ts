@@ -58,7 +58,7 @@ it('row 62: revoked tokens of a user are refused, and end what is open with them
   expect((await again.closed).code).toBe(4403)
 
   // Issued in the next second it is a new one; nobody else was asked to go.
-  await expect.poll(async () => (await statusOf(one.url, one.token())).status, { timeout: 5_000 }).toBe(200)
+  await expect.poll(async () => (await statusOf(one.url, one.token())).status).toBe(200)
   bob.subscribe('1', viewer)
   expect((await bob.until(({ id }) => id === '1')).type).toBe('next')
   bob.socket.terminate()

@@ -2,6 +2,7 @@ import { Client } from 'pg'
 import { beforeAll, expect, it, vi } from 'vitest'
 import { decodeIdOf } from '../../src/lib/ids.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { patience } from '../support/patience.ts'
 import { query } from '../support/postgres.ts'
 import { createRecordingProvider, recordedModel as model, say } from '../support/recording-provider.ts'
 import { readRun, runEnd, watchRuns } from '../support/runs.ts'
@@ -62,20 +63,16 @@ const leaseOf = async (id: string) => {
 it('stores the texts of many replies together, each its own', async () => {
   const replies = await startReplies(12)
   const ids = replies.map(({ id }) => id)
-  await vi.waitFor(
-    async () => {
-      for (const [at, { messageId }] of replies.entries())
-        expect(await contentOf(messageId)).toBe(`word ${at}`)
-      // One transaction wrote several of them.
-      const [row] = await query<{ count: number }>(
-        app.databaseUrl,
-        'SELECT count(DISTINCT xmin::text)::int AS count FROM runs WHERE id = ANY($1)',
-        { values: [ids] },
-      )
-      expect(row?.count).toBeLessThan(12)
-    },
-    { timeout: 15_000, interval: 100 },
-  )
+  await vi.waitFor(async () => {
+    for (const [at, { messageId }] of replies.entries()) expect(await contentOf(messageId)).toBe(`word ${at}`)
+    // One transaction wrote several of them.
+    const [row] = await query<{ count: number }>(
+      app.databaseUrl,
+      'SELECT count(DISTINCT xmin::text)::int AS count FROM runs WHERE id = ANY($1)',
+      { values: [ids] },
+    )
+    expect(row?.count).toBeLessThan(12)
+  }, patience)
 })
 
 it('renews the leases of the others while somebody changes one, and hears a wish to cancel', async () => {
@@ -90,16 +87,13 @@ it('renews the leases of the others while somebody changes one, and hears a wish
     await holder.query('BEGIN')
     await holder.query('SELECT FROM runs WHERE id = $1 FOR UPDATE', [held.id])
     const before = await Promise.all(others.map(({ id }) => leaseOf(id)))
-    await vi.waitFor(
-      async () => {
-        for (const [at, { id }] of others.entries())
-          expect(await leaseOf(id)).toBeGreaterThan((before[at] ?? 0) + 2_000)
-      },
-      { timeout: 10_000, interval: 100 },
-    )
+    await vi.waitFor(async () => {
+      for (const [at, { id }] of others.entries())
+        expect(await leaseOf(id)).toBeGreaterThan((before[at] ?? 0) + 2_000)
+    }, patience)
     expect(await contentOf(held.messageId)).not.toBe('word 6')
     await holder.query('ROLLBACK')
-    await vi.waitFor(async () => expect(await contentOf(held.messageId)).toBe('word 6'), { timeout: 15_000 })
+    await vi.waitFor(async () => expect(await contentOf(held.messageId)).toBe('word 6'), patience)
 
     const asked = others.at(-1)
     if (!asked) throw new Error('There is no other.')

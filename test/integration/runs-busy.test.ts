@@ -137,7 +137,7 @@ describe('a send to a session that is answering', () => {
     const first = await startReply()
     const urgent = await send('urgent', 'INTERRUPT', 1)
     await first.call.aborted
-    await expect.poll(asked, { interval: 5, timeout: 5_000 }).toEqual(['first', 'urgent'])
+    await expect.poll(asked, { interval: 5 }).toEqual(['first', 'urgent'])
     calls()[1]?.tell(end)
     const status = async () => (await readRun(alice, urgent.run.id)).status
     await expect.poll(status, { interval: 20 }).toBe('COMPLETED')

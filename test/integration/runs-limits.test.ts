@@ -70,7 +70,7 @@ describe('the runs of a tenant', () => {
     }
     expect(most).toBe(perTenant)
     await sent
-    await expect.poll(() => state(tenant), { interval: 20, timeout: 10_000 }).toEqual([])
+    await expect.poll(() => state(tenant), { interval: 20 }).toEqual([])
   })
 
   it('go to the users in turn: who has fifty waiting holds nobody up', async () => {

@@ -102,7 +102,7 @@ it('everything that can be done to runs at once, on two nodes, leaves them whole
     (await query<{ found: string }>(nodes[0].databaseUrl, sql)).map(({ found }) => found)
   const open = () =>
     rows(`SELECT id::text AS found FROM runs WHERE status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION')`)
-  await expect.poll(open, { interval: 100, timeout: 10_000 }).toEqual([])
+  await expect.poll(open, { interval: 100 }).toEqual([])
   expect(await rows(`SELECT id::text AS found FROM messages WHERE status = 'STREAMING'`)).toEqual([])
   // One end in the ledger for each run, also of those that were taken back.
   const [counted] = await rows(

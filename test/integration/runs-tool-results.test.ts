@@ -129,9 +129,7 @@ describe('results of tools', () => {
         const sent = await alice.sendMessage({ sessionId, content })
         // Whichever node has taken it: they tell each other nothing here.
         const read = () => readPending(alice, sent.run.id)
-        await expect
-          .poll(async () => (await read()).status, { interval: 20, timeout: 15_000 })
-          .toBe('REQUIRES_ACTION')
+        await expect.poll(async () => (await read()).status, { interval: 20 }).toBe('REQUIRES_ACTION')
         const { pendingToolCalls } = await read()
         const results = [{ toolCallId: pendingToolCalls[0].toolCallId, content: 'Rain.' }]
         const [given, cancelled] = await Promise.all([
@@ -139,7 +137,7 @@ describe('results of tools', () => {
           cancelRun(alice, sent.run.id),
         ])
         await expect
-          .poll(async () => (await readRun(alice, sent.run.id)).finishedAt, { interval: 20, timeout: 10_000 })
+          .poll(async () => (await readRun(alice, sent.run.id)).finishedAt, { interval: 20 })
           .not.toBeNull()
         const { status, assistantMessage } = await readRun(alice, sent.run.id)
         expect(['CANCELLED', 'COMPLETED']).toContain(status)

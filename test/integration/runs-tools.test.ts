@@ -230,7 +230,7 @@ describe('a run that waits for results', () => {
       const { run } = await apis[0].sendMessage({ sessionId, content: '/tool get_weather {"city": "Oslo"}' })
       const pending = () => readPending(apis[0], run.id)
       await expect
-        .poll(async () => (await pending()).status, { interval: 20, timeout: 15_000 })
+        .poll(async () => (await pending()).status, { interval: 20 })
         .toMatch(/REQUIRES_ACTION|FAILED/)
       const [call] = (await pending()).pendingToolCalls
       // Round the moment at which the time for it is over.
@@ -239,7 +239,7 @@ describe('a run that waits for results', () => {
       const results = [{ toolCallId: call?.toolCallId ?? 'call', content: 'Rain.' }]
       const given = await submit(apis[index % 2 === 0 ? 0 : 1], run.id, results)
       await expect
-        .poll(async () => (await readRun(apis[0], run.id)).finishedAt, { interval: 20, timeout: 15_000 })
+        .poll(async () => (await readRun(apis[0], run.id)).finishedAt, { interval: 20 })
         .not.toBeNull()
       const { status, error } = await readRun(apis[0], run.id)
       return `${given.code ?? 'given'}, ${status} ${error?.code ?? ''}`

@@ -18,8 +18,7 @@ const polled = vi.spyOn(Deliveries.prototype, 'poll')
 const closed = vi.spyOn(Deliveries.prototype, 'close')
 /** Who follows a feed and has read its beginning. */
 const followers = () => new Set(polled.mock.contexts).difference(new Set(closed.mock.contexts)).size
-const untilFollowing = (count: number) =>
-  expect.poll(followers, { interval: 50, timeout: 20_000 }).toBe(count)
+const untilFollowing = (count: number) => expect.poll(followers, { interval: 50 }).toBe(count)
 
 it('ends where the end of the run was committed and never announced', async () => {
   const sessionId = await app.api().createSession()

@@ -26,7 +26,7 @@ async function whileWaiting<Result>(
     await holder.query('BEGIN')
     await holder.query(lock.sql, lock.values)
     const begun = begin()
-    await expect.poll(() => waiting(databaseUrl), { timeout: 10_000 }).toBeGreaterThan(0)
+    await expect.poll(() => waiting(databaseUrl)).toBeGreaterThan(0)
     await meanwhile()
     await holder.query('COMMIT')
     return await begun

@@ -92,7 +92,7 @@ it('counts what a count by hand counts, whatever was done', async () => {
     }),
     { numRuns: 20 },
   )
-}, 120_000)
+})
 
 /** People who have done nothing so far. */
 async function createWorld(): Promise<World> {

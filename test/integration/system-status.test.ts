@@ -1,6 +1,7 @@
 import { expect, it, onTestFinished, vi } from 'vitest'
 import type { Provider } from '../../src/llm/provider.ts'
 import { type Identity, startTestApp } from '../support/app.ts'
+import { patience } from '../support/patience.ts'
 import { startFreshPostgres } from '../support/postgres.ts'
 import { requireRedis, startRedis } from '../support/redis.ts'
 
@@ -40,7 +41,7 @@ it('tells how a server does, with what is open on it', async () => {
   expect(await watch.at(0)).toEqual({ connections: 1, subscriptions: 1 })
   expect(await read()).toMatchObject({ connections: 1, subscriptions: 1 })
   watch.stop()
-  await vi.waitFor(async () => expect(await read()).toMatchObject({ subscriptions: 0 }))
+  await vi.waitFor(async () => expect(await read()).toMatchObject({ subscriptions: 0 }), patience)
 })
 
 it('counts the models of the others while a provider does not answer', async () => {
@@ -63,7 +64,7 @@ it("counts the tenant's runs and no other's", async () => {
   expect(await read()).toMatchObject({ activeRuns: 1, queuedRuns: 1 })
   expect(await read({ ...admin, tenant: 'globex' })).toMatchObject({ activeRuns: 0, queuedRuns: 0 })
   await app.api().change('cancelRun', { runId: run.id })
-  await vi.waitFor(async () => expect(await read()).toMatchObject({ activeRuns: 0, queuedRuns: 0 }))
+  await vi.waitFor(async () => expect(await read()).toMatchObject({ activeRuns: 0, queuedRuns: 0 }), patience)
 })
 
 it('is told again in the interval that was asked for, until nobody listens', async () => {
@@ -114,8 +115,9 @@ it('is degraded while Redis is away', async () => {
   const { read } = await start({ env: { REDIS_URL: redis.url, REDIS_KEY_PREFIX: 'status:' } })
   expect(await read()).toMatchObject({ status: 'OK', broker: { kind: 'REDIS', isReachable: true } })
   await redis.kill()
-  await vi.waitFor(async () =>
-    expect(await read()).toMatchObject({ status: 'DEGRADED', broker: { isReachable: false } }),
+  await vi.waitFor(
+    async () => expect(await read()).toMatchObject({ status: 'DEGRADED', broker: { isReachable: false } }),
+    patience,
   )
   await redis.start()
 })

@@ -114,7 +114,7 @@ it('counts what a count by hand counts', async () => {
     ),
     { numRuns: 100 },
   )
-}, 60_000)
+})
 
 async function store(runs: readonly Run[], messages: readonly Message[]): Promise<void> {
   const { tenantId, users, agents, sessions } = world

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Broker } from '../../src/realtime/broker.ts'
 import { createMemoryBroker } from '../../src/realtime/broker-memory.ts'
 import { createListing, type ListChange } from '../../src/realtime/listing.ts'
+import { patience } from '../support/patience.ts'
 
 const silent = { debug() {} }
 const tenant = 'tenant'
@@ -49,7 +50,7 @@ async function create() {
   }
 }
 
-const until = (holds: () => void) => vi.waitFor(holds, { timeout: 5_000, interval: 5 })
+const until = (holds: () => void) => vi.waitFor(holds, { ...patience, interval: 5 })
 
 describe('the channel of changed sessions', () => {
   it('tells of each tenant to its own, and waits for nobody', async () => {

@@ -4,6 +4,7 @@ import { ModelUnavailableError } from '../../src/lib/errors.ts'
 import { type ModelInfo, type Provider, ProviderError } from '../../src/llm/provider.ts'
 import { createModels } from '../../src/llm/registry.ts'
 import { createOllamaServer } from '../support/ollama-server.ts'
+import { patience } from '../support/patience.ts'
 
 afterEach(() => {
   vi.useRealTimers()
@@ -174,7 +175,7 @@ describe('list', () => {
     away.state.isDown = true
     const models = createModels(configFrom(), { providers: [provider, away.provider] })
     expect(models.contextWindow('recorded:one')).toBeNull()
-    await vi.waitFor(() => expect(models.contextWindow('recorded:one')).toBe(600))
+    await vi.waitFor(() => expect(models.contextWindow('recorded:one')).toBe(600), patience)
     expect(models.isDown('away')).toBe(true)
   })
 
@@ -186,7 +187,7 @@ describe('list', () => {
     state.models = [{ name: 'one', contextWindow: 600, capabilities: ['TEXT'] }]
     vi.setSystemTime(Date.now() + 31_000)
     expect(models.contextWindow('recorded:one')).toBeNull()
-    await vi.waitFor(() => expect(models.contextWindow('recorded:one')).toBe(600))
+    await vi.waitFor(() => expect(models.contextWindow('recorded:one')).toBe(600), patience)
   })
 
   it('takes a provider for down that a call did not reach, and looks whether it is', async () => {

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { PresenceStore } from '../../src/realtime/presence.ts'
 import { createMemoryPresence } from '../../src/realtime/presence-memory.ts'
 import { createRooms, type Rooms, roomTimes, type Telling } from '../../src/realtime/presence-rooms.ts'
+import { patience } from '../support/patience.ts'
 
 const times = {
   leaseMs: 600,
@@ -95,7 +96,7 @@ async function settled(...nodes: Node[]) {
   })
 }
 
-const until = (holds: () => void) => vi.waitFor(holds, { timeout: 10_000, interval: 10 })
+const until = (holds: () => void) => vi.waitFor(holds, { ...patience, interval: 10 })
 
 describe('rooms of several nodes', () => {
   const opened: ReturnType<typeof createNodes>[] = []

@@ -1,6 +1,7 @@
 import { expect, it, vi } from 'vitest'
 import { createMemoryPresence } from '../../src/realtime/presence-memory.ts'
 import { createRooms, roomTimes } from '../../src/realtime/presence-rooms.ts'
+import { patience } from '../support/patience.ts'
 
 const place = { tenantId: 'tenant', sessionId: 'session' }
 
@@ -30,9 +31,9 @@ it('a message asks the store nothing where its author is not known to type', asy
   rooms.sent(place, 'alice')
   expect(rooms.size()).toBe(0)
   rooms.type(place, 'alice', true)
-  await vi.waitFor(() => expect(asked).toEqual([1]))
+  await vi.waitFor(() => expect(asked).toEqual([1]), patience)
   rooms.sent(place, 'alice')
-  await vi.waitFor(() => expect(rooms.size()).toBe(0))
+  await vi.waitFor(() => expect(rooms.size()).toBe(0), patience)
   expect(asked).toEqual([1, 1])
   rooms.enter(place, 'bob')
   await vi.waitFor(() => expect(asked).toEqual([1, 1, 1]))
@@ -63,7 +64,7 @@ it('messages are kept once for each user, however many come while the store is a
     rooms.sent(place, 'alice')
     rooms.sent(place, 'bob')
   }
-  await vi.waitFor(() => expect(asked).toEqual([2]))
+  await vi.waitFor(() => expect(asked).toEqual([2]), patience)
   for (let count = 0; count < 100; count += 1) rooms.sent(place, 'bob')
   await rooms.stop()
   expect(asked.at(-1)).toBe(2)
