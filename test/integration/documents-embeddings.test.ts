@@ -46,6 +46,14 @@ it('finds what is meant where no word is the same', async () => {
   expect((await retrieve(alice, 'Which boat?', { documentIds, limit: 1 }))[0]?.document.id).toBe(other)
 })
 
+it('asks once more where its connection was closed under it', async () => {
+  server.cut()
+  const id = await readyDocument(alice, { text: 'The automobile is green.' })
+  expect(await vectorsOf(id)).toEqual({ model: 'compatible:test', chunks: 1, vectors: 1 })
+  server.cut()
+  expect(await retrieve(alice, 'Which car?', { documentIds: [id] })).toHaveLength(1)
+})
+
 it('counts what vectors take for whoever has them made, and makes none past a quota', async () => {
   const bob = app.api({ user: 'bob', tenant: 'metered' })
   const id = await readyDocument(bob, { text: 'The automobile is blue.' })

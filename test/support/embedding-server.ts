@@ -10,6 +10,8 @@ export type EmbeddingServer = {
   readonly requests: readonly (readonly string[])[]
   /** How the next requests are answered: with a status, or again with vectors where it is null. */
   fail(status: number | null): void
+  /** The connection of the next request is cut, as by a server that closes it for idleness at that moment. */
+  cut(): void
   close(): Promise<void>
 }
 
@@ -17,9 +19,14 @@ export type EmbeddingServer = {
 export async function createEmbeddingServer(embed: (text: string) => number[]): Promise<EmbeddingServer> {
   const requests: string[][] = []
   let failure: number | null = null
+  let isCutting = false
   const server = createServer(async (incoming, response) => {
     // Its models are listed, too; nobody needs to know them.
     if (incoming.method === 'GET') return response.end('{"object":"list","data":[]}')
+    if (isCutting) {
+      isCutting = false
+      return incoming.socket.destroy()
+    }
     const { input } = (await json(incoming)) as { input: string | string[] }
     const texts = [input].flat()
     requests.push(texts)
@@ -37,6 +44,9 @@ export async function createEmbeddingServer(embed: (text: string) => number[]): 
     requests,
     fail: (status) => {
       failure = status
+    },
+    cut: () => {
+      isCutting = true
     },
     async close() {
       server.closeAllConnections()

@@ -1,5 +1,6 @@
 import type { Statement, TenantDatabase } from '../../db/client.ts'
 import { newId } from '../../lib/ids.ts'
+import { ProviderError } from '../../llm/provider.ts'
 import type { Models } from '../../llm/registry.ts'
 import { createTokenCounters } from '../../llm/tokens.ts'
 import { countUsed, type Used } from '../quotas/counting.ts'
@@ -10,8 +11,8 @@ export type Embedder = {
   /** `provider:name`. */
   readonly model: string
   /**
-   * A vector of length 1 for each text, in order. What that takes is the user's, whose quotas hold. Throws a
-   * `QuotaError`, a `ProviderError`, or the signal's reason.
+   * A vector of length 1 for each text, in order. What that takes is the user's, whose quotas hold. Asks once more where
+   * the provider was not reached. Throws a `QuotaError`, a `ProviderError`, or the signal's reason.
    */
   embed(payer: Payer, texts: readonly string[], signal: AbortSignal): Promise<Vector[]>
 }
@@ -44,7 +45,12 @@ export function createEmbedder(models: Models, quotas: Quotas, modelId: string |
     model: modelId,
     async embed({ db, userId }, texts, signal) {
       await quotas.require(db, userId)
-      const { vectors, inputTokens } = await embed({ model, texts }, signal)
+      const ask = () => embed({ model, texts }, signal)
+      const { vectors, inputTokens } = await ask().catch((error: unknown) => {
+        // Servers close connections that were idle, at times while a request is on its way.
+        if (error instanceof ProviderError && error.isUnreached) return ask()
+        throw error
+      })
       const usage = {
         inputTokens: inputTokens || (await estimate(texts)),
         outputTokens: 0,
