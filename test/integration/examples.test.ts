@@ -4,10 +4,31 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, expect, it, onTestFinished } from 'vitest'
+import { type Provider, ProviderError } from '../../src/llm/provider.ts'
 import type { Api } from '../support/api.ts'
 import { type Identity, startTestApp, type TestApp } from '../support/app.ts'
 
 const examples = join(import.meta.dirname, '../../examples')
+
+/** Answers with the first word of the question, but fails the first two that begin with `List`. */
+function createFlakyProvider() {
+  const asked: string[] = []
+  const provider: Provider = {
+    name: 'flaky',
+    list: async () => [{ name: 'model', capabilities: ['TEXT'] }],
+    async *stream({ messages }) {
+      const [word = ''] = messages.at(-1)?.content.split(' ') ?? []
+      yield { type: 'start' }
+      // Titles are asked for, too.
+      if (['Summarize', 'List', 'Categorize'].includes(word)) asked.push(word)
+      if (word === 'List' && asked.filter((each) => each === word).length <= 2)
+        return yield { type: 'error', error: new ProviderError('invalid', 'No list now.') }
+      yield { type: 'text-delta', text: `${word}: done` }
+      yield { type: 'end', finishReason: 'stop' }
+    },
+  }
+  return { asked, provider }
+}
 
 let app: TestApp
 beforeAll(async () => {
@@ -15,13 +36,15 @@ beforeAll(async () => {
 })
 
 /** Runs one as its reader would, and gives what it prints; a failure of it fails the test. */
-async function run(identity: Identity, name: string, ...args: string[]): Promise<string> {
-  const env = { PATH: process.env.PATH, PARLEY_URL: app.url, PARLEY_TOKEN: app.token(identity) }
+async function runAt(at: TestApp, identity: Identity, name: string, ...args: string[]): Promise<string> {
+  const env = { PATH: process.env.PATH, PARLEY_URL: at.url, PARLEY_TOKEN: at.token(identity) }
   const program = promisify(execFile)(process.execPath, [join(examples, name), ...args], { env })
   const { stdout, stderr } = await program
   expect(stderr).toBe('')
   return stdout
 }
+
+const run = (identity: Identity, name: string, ...args: string[]) => runAt(app, identity, name, ...args)
 
 const sessionsOf = async (api: Api) =>
   (
@@ -82,6 +105,25 @@ it('feed-enrichment: keeps its results, and does nothing twice', async () => {
   expect(await sessionsOf(app.api(user))).toMatchObject([
     { title: 'a', messageCount: 6, metadata: { itemId, enriched } },
   ])
+})
+
+it('feed-enrichment: goes on after a step that failed', async () => {
+  const flaky = createFlakyProvider()
+  const own = await startTestApp({ providers: [flaky.provider], env: { DEFAULT_MODEL: 'flaky:model' } })
+  const start = () => runAt(own, { user: 'feed' }, 'feed-enrichment.ts')
+  for (let failed = 0; failed < 2; failed += 1)
+    await expect(start()).rejects.toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('item-1, takeaways: '),
+    })
+  expect(flaky.asked).toEqual(['Summarize', 'List', 'List'])
+  const told = await start()
+  expect(flaky.asked.slice(3)).toEqual(['List', 'Categorize', 'Summarize', 'List', 'Categorize'])
+  expect(told.match(/"takeaways": "List: done"/g)).toHaveLength(2)
+  expect(await start()).toBe(told)
+  expect(flaky.asked).toHaveLength(8)
+  await own.stop()
 })
 
 it('healthcare-assistant: remembers what the model saves, and answers the tools that it calls', async () => {
