@@ -1,6 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import { decodeId } from '../../src/lib/ids.ts'
 import type { Api } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { askedBy, costOf } from '../support/plans.ts'
+import { query } from '../support/postgres.ts'
 
 let app: TestApp
 beforeAll(async () => {
@@ -75,6 +78,40 @@ describe('what a user has not read', () => {
     expect(await total(carol)).toBe(0)
     expect(await total(admin)).toBe(0)
   })
+})
+
+it('is counted as far as people look at a number: the latest messages of the latest conversations', async () => {
+  const heidi = app.api({ user: 'heidi' })
+  const ids: string[] = []
+  for (let count = 0; count < 12; count += 1) ids.push(await heidi.createSession({ title: `${count}` }))
+  await query(
+    app.databaseUrl,
+    `INSERT INTO messages (tenant_id, id, session_id, seq, role, content)
+       SELECT s.tenant_id, gen_random_uuid(), s.id, n, 'ASSISTANT', '' FROM sessions s, generate_series(1, 1005) n
+       WHERE s.id = ANY($1)`,
+    { values: [ids.map((id) => decodeId(id).uuid)] },
+  )
+  await query(app.databaseUrl, 'UPDATE sessions SET last_seq = 1005 WHERE id = ANY($1)', {
+    values: [ids.map((id) => decodeId(id).uuid)],
+  })
+  const [id = ''] = ids
+  const unread = async () => (await read(heidi, id)).viewerUnread
+  expect(await unread()).toBe(1_000)
+  expect(await total(heidi)).toBe(10_000)
+  await heidi.change('markRead', { sessionId: id, seq: 1_000 })
+  expect(await unread()).toBe(5)
+
+  const asked = await askedBy('unread-of-', async () => {
+    await total(heidi)
+    await read(heidi, ids[1] ?? '')
+  })
+  expect(asked).toHaveLength(2)
+  const tenantId = String(asked[0]?.values[0])
+  for (const each of asked) {
+    const { scanned, mostRows } = await costOf(app.databaseUrl, { role: 'parley_app', tenantId }, each)
+    expect(scanned).toEqual([])
+    expect(mostRows, each.text).toBeLessThan(11_000)
+  }
 })
 
 it('marks what may be read, and nothing that is not there', async () => {

@@ -19,9 +19,9 @@ export type ReadMarks = {
   ): Promise<Session>
   /** The highest `seq` that the viewer has read, 0 before the first; for many sessions at once, it is one statement. */
   lastReadSeq(viewer: Viewer, sessionId: string): Promise<number>
-  /** How many messages of others the viewer has not read; for many sessions at once, it is one statement. */
+  /** How many of the latest messages are of others and not read by the viewer; for many sessions at once, it is one statement. */
   unread(viewer: Viewer, sessionId: string): Promise<number>
-  /** The same over all sessions that are the viewer's or that it takes part in. */
+  /** The same over the latest sessions that are the viewer's, and those that it takes part in. */
   totalUnread(viewer: Viewer): Promise<number>
 }
 
@@ -47,28 +47,34 @@ const findMarks: Statement = {
 // Said with CASE, as row-level security takes coalesce for a leak and keeps it out of the index on `seq`.
 const mark = 'CASE WHEN r.last_read_seq IS NULL THEN 0 ELSE r.last_read_seq END'
 
-// A session that is read to its end costs no look at its messages.
-const countUnread = (sessions: string) => `SELECT s.id AS "sessionId", unread.count AS "value"
-  FROM sessions s
-  LEFT JOIN read_marks r ON r.tenant_id = s.tenant_id AND r.session_id = s.id AND r.user_id = $2
+/** What is counted at most: people do not tell larger numbers apart, and a count reads each message. */
+export const mostUnread = { ofSession: 1_000, sessions: 1_000, total: 10_000 }
+
+// Of the latest messages only. A session that is read to its end costs no look at its messages.
+const unreadIn = (sessions: string) => `${sessions} s
+  LEFT JOIN read_marks r ON r.tenant_id = $1 AND r.session_id = s.id AND r.user_id = $2
   CROSS JOIN LATERAL (
-    SELECT count(*)::int AS count FROM messages m
-    WHERE m.tenant_id = s.tenant_id AND m.session_id = s.id AND m.seq > ${mark}
-      AND m.author_id IS DISTINCT FROM $2 AND m.replaced_at IS NULL) unread
-  WHERE s.tenant_id = $1 AND s.last_seq > ${mark} AND ${sessions}`
+    SELECT m.author_id, m.replaced_at FROM messages m
+    WHERE m.tenant_id = $1 AND m.session_id = s.id AND m.seq > ${mark}
+    ORDER BY m.seq DESC LIMIT ${mostUnread.ofSession}) m
+  WHERE s.last_seq > ${mark} AND m.author_id IS DISTINCT FROM $2 AND m.replaced_at IS NULL`
 
 const findUnread: Statement = {
   name: 'unread-of-sessions',
-  text: countUnread('s.id = ANY($3)'),
+  text: `SELECT s.id AS "sessionId", count(*)::int AS "value"
+    FROM ${unreadIn('(SELECT id, last_seq FROM sessions WHERE tenant_id = $1 AND id = ANY($3))')} GROUP BY s.id`,
 }
+
+const latestOf = (from: string) => `(SELECT s.id, s.last_seq FROM ${from}
+  AND s.tenant_id = $1 AND s.deleted_at IS NULL AND NOT s.is_stateless
+  ORDER BY s.last_message_at DESC, s.id DESC LIMIT ${mostUnread.sessions})`
 
 const sumUnread: Statement = {
   name: 'unread-of-viewer',
-  text: `SELECT coalesce(sum("value"), 0)::int AS total FROM (
-    ${countUnread('s.deleted_at IS NULL AND NOT s.is_stateless AND s.user_id = $2')}
-    UNION ALL
-    ${countUnread(`s.deleted_at IS NULL AND s.user_id <> $2 AND s.id IN
-      (SELECT p.session_id FROM participants p WHERE p.tenant_id = $1 AND p.user_id = $2)`)}) AS each`,
+  text: `WITH listed AS (${latestOf('sessions s WHERE s.user_id = $2')} UNION ALL
+    ${latestOf(`participants p JOIN sessions s ON s.tenant_id = p.tenant_id AND s.id = p.session_id
+      WHERE p.tenant_id = $1 AND p.user_id = $2 AND s.user_id <> $2`)})
+    SELECT count(*)::int AS total FROM (SELECT FROM ${unreadIn('listed')} LIMIT ${mostUnread.total}) unread`,
 }
 
 const inputCheck = z.object({ seq: z.int().min(0, 'is below 0').nullish(), ...userReference })

@@ -4,6 +4,7 @@ import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { ForbiddenError, NotFoundError, ValidationError } from '../../lib/errors.ts'
+import { mostUnread } from './read-marks.ts'
 
 builder.prismaObjectFields('Session', (t) => ({
   viewerLastReadSeq: t.int({
@@ -11,15 +12,14 @@ builder.prismaObjectFields('Session', (t) => ({
     resolve: ({ id }, _args, context) => context.services.readMarks.lastReadSeq(viewerOf(context), id),
   }),
   viewerUnread: t.int({
-    description:
-      'How many messages above `viewerLastReadSeq` somebody else wrote, other people or the model.',
+    description: `How many messages above \`viewerLastReadSeq\` somebody else wrote, other people or the model; of the latest ${mostUnread.ofSession.toLocaleString('en')} messages at most.`,
     resolve: ({ id }, _args, context) => context.services.readMarks.unread(viewerOf(context), id),
   }),
 }))
 
 builder.objectField('Viewer', 'unread', (t) =>
   t.int({
-    description: 'The sum of `viewerUnread` over the sessions of the viewer and those that it takes part in.',
+    description: `The sum of \`viewerUnread\` over the latest ${mostUnread.sessions.toLocaleString('en')} sessions of the viewer and as many that it takes part in; ${mostUnread.total.toLocaleString('en')} at most.`,
     resolve: (viewer, _args, context) => context.services.readMarks.totalUnread(viewer),
   }),
 )
