@@ -249,7 +249,7 @@ describe('a list of sessions', () => {
       ).sessions
     const sent = vi.spyOn(pg.Client.prototype, 'query')
     expect(await count({ n: 7 })).toEqual({ totalCount: 1, nodes: [{ metadata: { bulk: true, n: 7 } }] })
-    expect(sent.mock.calls.some(([asked]) => JSON.stringify(asked).includes('session-by-terms'))).toBe(true)
+    expect(sent.mock.calls.some(([asked]) => JSON.stringify(asked).includes('session-rare'))).toBe(true)
     sent.mockRestore()
     expect((await count({ bulk: true })).totalCount).toBe(3000)
     expect((await count({ n: 3001 })).totalCount).toBe(0)

@@ -1,4 +1,4 @@
-import { actsForTenant, visibleSessions } from '../../auth/policy.ts'
+import { visibleSessions } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
 import type { Session, Statement } from '../../db/client.ts'
@@ -9,6 +9,7 @@ import { type OrderKey, type Page, type PageArgs, pageOf, planPage } from '../..
 import type { SessionChecks, SessionFilter } from './checks.ts'
 import type { ResolvedFilter } from './filter.ts'
 import { columns, countQuery, forksQuery, idsQuery, type PageRead, pageQuery } from './list-query.ts'
+import { createRareTerms } from './rare-terms.ts'
 import { withRelations } from './relations.ts'
 import { readOf, type SessionRead, type SessionSelection } from './rows.ts'
 
@@ -50,6 +51,7 @@ const isFork = ({ id }: ForkRow) => id !== null
 export function createSessionList(config: Config['sessions'], checks: SessionChecks): SessionList {
   const nameOf = createStatementNames('session-list')
   const statement = (text: string): Statement => ({ name: nameOf(text), text })
+  const resolveTerms = createRareTerms()
 
   const visible = createBatch<Viewer, string, Session>(async (viewer, ids) => {
     const { db, tenantId } = viewer
@@ -112,14 +114,14 @@ export function createSessionList(config: Config['sessions'], checks: SessionChe
     parentOf: async (viewer, { parentId }) =>
       parentId === null ? null : ((await visible(viewer, parentId)) ?? null),
     async idsOf(viewer, given, atMost) {
-      const { text, values } = idsQuery(viewer, await resolveTerms(viewer, given), atMost + 1)
+      const { text, values } = idsQuery(viewer, await resolveTerms(viewer, given, null), atMost + 1)
       const rows = await viewer.db.sql<{ id: string }>(statement(text), values)
       return rows.length > atMost ? null : rows.map(({ id }) => id)
     },
     async page(viewer, { filter: asked, ...args }, selection) {
       const given = asked ? check(checks.list, { filter: asked }).filter : {}
       const { page, order, ...rest } = askedOf(args, selection)
-      const filter = await resolveTerms(viewer, given)
+      const filter = await resolveTerms(viewer, given, args.orderBy.field)
       const { text, values } = pageQuery(viewer, filter, page)
       const found = await viewer.db.sql<Session & { totalCount?: number }>(statement(text), values)
       // An empty page has no row that could tell the count.
@@ -137,25 +139,4 @@ export function createSessionList(config: Config['sessions'], checks: SessionChe
       return page
     },
   }
-}
-
-const findByTerms: Statement = {
-  name: 'session-by-terms',
-  text: `SELECT id FROM sessions WHERE tenant_id = $1 AND metadata @> $2::jsonb AND tags @> $3::text[] LIMIT $4`,
-}
-
-/** Terms that fit more sessions than this are so common that the order's index soon meets a page of them. */
-const rareTerms = 1_000
-
-/**
- * Looks rare metadata and tags up first, where the list is that of a whole tenant: their own index is asked by that
- * look-up alone. The sessions of one user are few enough to be looked at one by one.
- */
-async function resolveTerms(viewer: Viewer, filter: SessionFilter): Promise<ResolvedFilter> {
-  const { metadata, tags, ...rest } = filter
-  const isOfOneUser = !actsForTenant(viewer) || filter.userId || filter.participant || filter.externalUserId
-  if (isOfOneUser || !(metadata || tags)) return filter
-  const terms = [JSON.stringify(metadata ?? {}), tags ?? []]
-  const found = await viewer.db.searchSql<{ id: string }>(findByTerms, [...terms, rareTerms + 1])
-  return found.length > rareTerms ? filter : { ...rest, ids: found.map(({ id }) => id) }
 }

@@ -1,0 +1,84 @@
+import { actsForTenant } from '../../auth/policy.ts'
+import type { Viewer } from '../../auth/viewer.ts'
+import type { Statement } from '../../db/client.ts'
+import { createStatementNames } from '../../db/statement-names.ts'
+import { encodeId, idPrefixes } from '../../lib/ids.ts'
+import type { SessionFilter } from './checks.ts'
+import { conditionsOf, createParameters, type ResolvedFilter } from './filter.ts'
+import type { columns } from './list-query.ts'
+
+/** Terms of a filter that one index finds together; `isOf`: the order whose own index begins with them. */
+type Group = { terms: readonly (keyof SessionFilter)[]; isOf?: keyof typeof columns }
+
+const groups: readonly Group[] = [
+  { terms: ['metadata', 'tags'] },
+  { terms: ['model'] },
+  { terms: ['agent'], isOf: 'LAST_MESSAGE_AT' },
+  { terms: ['createdAfter', 'createdBefore'], isOf: 'CREATED_AT' },
+  { terms: ['lastMessageAfter', 'lastMessageBefore'], isOf: 'LAST_MESSAGE_AT' },
+]
+
+/** Terms that fit more sessions than this are so common that the order's index soon meets a page of them. */
+const mostRare = 1_000
+
+/**
+ * Looks rare terms up first, where the list is that of a whole tenant: the index of the order would be followed to its end
+ * for the few sessions that have them. The sessions of one user are few enough to be looked at one by one.
+ */
+export function createRareTerms() {
+  const nameOf = createStatementNames('session-rare')
+
+  return async (
+    viewer: Viewer,
+    given: SessionFilter,
+    order: keyof typeof columns | null,
+  ): Promise<ResolvedFilter> => {
+    if (!actsForTenant(viewer) || given.userId || given.participant || given.externalUserId) return given
+    const filter = await withAgentId(viewer, given)
+    if (filter === null) return { ids: [] }
+    const asked = groups.filter(
+      ({ terms, isOf }) => isOf !== order && terms.some((term) => filter[term] != null),
+    )
+    if (asked.length === 0) return filter
+    const { text, values } = lookUp(viewer.tenantId, filter, asked)
+    const [found = {}] = await viewer.db.searchSql<Record<string, string[]>>(
+      { name: nameOf(text), text },
+      values,
+    )
+    const [rarest] = asked
+      .map(({ terms }, index) => ({ terms, ids: found[index] ?? [] }))
+      .sort((one, other) => one.ids.length - other.ids.length)
+    if (!rarest || rarest.ids.length > mostRare) return filter
+    const rest = Object.entries(filter).filter(
+      ([term]) => !rarest.terms.includes(term as keyof SessionFilter),
+    )
+    return { ...Object.fromEntries(rest), ids: rarest.ids }
+  }
+}
+
+const findAgent: Statement = {
+  name: 'session-agent-by-key',
+  text: 'SELECT id FROM agents WHERE tenant_id = $1 AND key = $2',
+}
+
+/** By its id PostgreSQL knows how many sessions an agent has, by its key it does not. Null where there is no such agent. */
+async function withAgentId({ db, tenantId }: Viewer, filter: SessionFilter): Promise<SessionFilter | null> {
+  if (!filter.agent || filter.agent.startsWith(`${idPrefixes.Agent}_`)) return filter
+  const [agent] = await db.sql<{ id: string }>(findAgent, [tenantId, filter.agent])
+  return agent ? { ...filter, agent: encodeId('Agent', agent.id) } : null
+}
+
+/** One more than are rare of each group, in a column of its number. */
+function lookUp(tenantId: string, filter: SessionFilter, asked: readonly Group[]) {
+  const parameters = createParameters()
+  const tenant = parameters.add(tenantId, 'uuid')
+  const { deleted } = filter
+  const found = asked.map(({ terms }, index) => {
+    const own = Object.fromEntries(terms.map((term) => [term, filter[term]]))
+    const conditions = conditionsOf({ deleted, ...own }, tenant, parameters)
+    return `ARRAY(SELECT s.id FROM sessions s WHERE ${[`s.tenant_id = ${tenant}`, ...conditions].join(' AND ')}
+      LIMIT ${mostRare + 1}) AS "${index}"`
+  })
+  // The tenant, which comes first, is filled in by whoever runs it.
+  return { text: `SELECT ${found.join(', ')}`, values: parameters.values.slice(1) }
+}
