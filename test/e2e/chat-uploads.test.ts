@@ -14,15 +14,21 @@ it('sends two files at a time, however often some are added, and one that failed
   let sending = 0
   let most = 0
   let isBroken = true
+  let coming = 5
+  const held: (() => void)[] = []
   await page.route('**/graphql', async (route) => {
     const body = route.request().postData() ?? ''
     if (!body.includes('createDocument')) return route.continue()
     if (body.includes('broken.txt') && isBroken) return route.abort()
     most = Math.max(most, ++sending)
-    // As a slow network has it: those that may go out together do.
-    await new Promise((resolve) => setTimeout(resolve, 400))
+    coming--
+    // Those that may go out together do: each waits for another, but the last.
+    const going = new Promise<void>((resolve) => held.push(resolve))
+    if (held.length === 2 || coming <= 0) for (const go of held.splice(0)) go()
+    await going
+    const response = await route.fetch()
     sending--
-    await route.continue()
+    await route.fulfill({ response })
   })
   const add = (...names: string[]) =>
     drawer
