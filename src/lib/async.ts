@@ -1,3 +1,6 @@
+/** A value that is there already, or one that comes: `await` takes both, and a promise is made only for the second. */
+export type Soon<T> = T | Promise<T>
+
 /** Gives what aborts when somebody has gone; most never ask, and for those nothing is made. */
 export type Gone = () => AbortSignal
 

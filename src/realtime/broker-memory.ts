@@ -21,7 +21,7 @@ export function createMemoryBroker({ maxEntries, maxAgeMs, batchSize }: BrokerLi
   let closed = false
 
   const use = (channel: string): Log => {
-    if (closed) throw new Error('The broker is closed.')
+    if (closed) throw closedError()
     const log = logs.get(channel) ?? createLog()
     logs.set(channel, log)
     log.usedAtMs = Date.now()
@@ -38,7 +38,8 @@ export function createMemoryBroker({ maxEntries, maxAgeMs, batchSize }: BrokerLi
   const sweeping = setInterval(sweep, Math.min(maxAgeMs, maxSweepIntervalMs)).unref()
 
   return {
-    async append(channel, entries, marks = []) {
+    append(channel, entries, marks = []) {
+      if (closed) return Promise.reject(closedError())
       const log = use(channel)
       const at = Date.now()
       const isAppended = areMet(log, marks)
@@ -164,6 +165,8 @@ const createLog = (): Log => ({
   usedAtMs: 0,
   followers: new Set(),
 })
+
+const closedError = () => new Error('The broker is closed.')
 
 const endOf = (log: Log): Position => ({ epoch: log.epoch, offset: log.last })
 

@@ -1,3 +1,4 @@
+import type { Soon } from '../lib/async.ts'
 import type { Polled } from '../lib/polled.ts'
 
 /**
@@ -29,9 +30,9 @@ export type Broker = {
   /**
    * Appends entries in one step and wakes the followers; resolves to the position of the channel's last entry,
    * also where `entries` is empty. Where a mark is out of its bounds nothing is appended and no mark moves. Entries
-   * must not be changed afterwards.
+   * must not be changed afterwards. A log in this process answers at once, without a promise for each word of a reply.
    */
-  append(channel: string, entries: readonly JsonValue[], marks?: readonly Mark[]): Promise<Appended>
+  append(channel: string, entries: readonly JsonValue[], marks?: readonly Mark[]): Soon<Appended>
   /** False where no call has named the channel of late: nobody follows it, and nobody can go on from a place in it. */
   isUsed(channel: string): boolean
   /** The position of the channel's last entry; offset 0 before the first, which is a place to resume from too. */

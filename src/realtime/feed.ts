@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Soon } from '../lib/async.ts'
 import type { Polled } from '../lib/polled.ts'
-import type { Broker, JsonValue, Mark, Position } from './broker.ts'
+import type { Appended, Broker, JsonValue, Mark, Position } from './broker.ts'
 import { formatCursor, parseCursor } from './feed-cursor.ts'
 import {
   Deliveries,
@@ -51,7 +52,7 @@ export type Feed = {
     place: ReplyPlace,
     reply: { count: number; textLength: number },
     events: readonly ReplyEvent[],
-  ): Promise<number | 'overtaken'>
+  ): Soon<number | 'overtaken'>
   /** Tells who is present or types, unless that or a later version was told already. */
   show(sessionId: string, event: PresenceEvent, version: number): Promise<void>
   /**
@@ -201,10 +202,12 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
         { name: names.text, to: textLength },
       ]
       const entries = events.map((event) => ({ ...event, fence })) as JsonValue[]
-      return broker.append(names.channel, entries, own).then(({ isAppended, marks }) => {
+      const toldBy = ({ isAppended, marks }: Appended) => {
         if (isAppended) return count + events.length
         return (marks[fenceMark] ?? 0) > fence ? 'overtaken' : (marks[names.count] ?? count)
-      })
+      }
+      const appended = broker.append(names.channel, entries, own)
+      return appended instanceof Promise ? appended.then(toldBy) : toldBy(appended)
     },
     async show(sessionId, event, version) {
       const mark = { name: versionMark(event.type), max: version - 1, to: version }

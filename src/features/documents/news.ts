@@ -23,9 +23,11 @@ const channelOf = ({ tenantId, id }: Place) => `document:${tenantId}:${id}`
 export function createDocumentNews({ broker, log }: { broker: Broker; log: Log }): DocumentNews {
   return {
     async tell(document) {
-      await broker.append(channelOf(document), [null]).catch((error: unknown) => {
+      try {
+        await broker.append(channelOf(document), [null])
+      } catch (error) {
         log.warn({ err: error, documentId: document.id }, 'news of a document cannot be told now')
-      })
+      }
     },
     async follow(document) {
       const following = await broker.follow(channelOf(document), {})

@@ -59,7 +59,11 @@ export function createModelNews({ broker, log }: { broker: Broker; log: Log }): 
 
   return {
     async tell(tidings) {
-      await broker.append(channel, [{ from, tidings } as unknown as JsonValue]).catch(failed)
+      try {
+        await broker.append(channel, [{ from, tidings } as unknown as JsonValue])
+      } catch (error) {
+        failed(error)
+      }
     },
     async follow(model) {
       const leaving = new AbortController()

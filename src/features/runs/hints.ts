@@ -33,7 +33,8 @@ export function createHints({ broker, log }: { broker: Broker; log: Log }): Hint
   const failed = (error: unknown) => {
     if (!ending.signal.aborted) log.warn({ err: error }, 'hints about runs cannot be told or heard now')
   }
-  const tell = (hint: Hint) => void broker.append(channel, [hint]).catch(failed)
+  const append = async (hint: Hint) => broker.append(channel, [hint])
+  const tell = (hint: Hint) => void append(hint).catch(failed)
 
   async function hear({ onWaiting, onCancel }: HintListener) {
     const following = await broker.follow(channel, { signal: ending.signal })

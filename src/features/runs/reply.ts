@@ -1,4 +1,5 @@
 import type { Message } from '../../db/client.ts'
+import type { Soon } from '../../lib/async.ts'
 import { storable } from '../../lib/checks.ts'
 import type { TurnEnd } from '../../lib/turn.ts'
 import type { ModelPart, ModelUsage, ProviderError, ToolCall } from '../../llm/provider.ts'
@@ -13,8 +14,8 @@ import { noUsage } from './settling.ts'
  */
 export type Reply = {
   take(part: ModelPart): void
-  /** Tells the text that still waits; resolves when the log has it, or is away. */
-  flush(): Promise<void>
+  /** Tells the text that still waits; over when the log has it, or is away. */
+  flush(): Soon<void>
   /** What was said so far, told or about to be. */
   readonly text: string
   readonly toolCalls: readonly ToolCall[]
@@ -60,6 +61,7 @@ export function createReply(options: Options): Reply {
   let queue: ReplyEvent[] = []
   let count = 0
   let telling: Promise<void> | undefined
+  let isTelling = false
   let isFlushDue = false
   let isFlushPlanned = false
   const toolCalls: ToolCall[] = []
@@ -68,32 +70,51 @@ export function createReply(options: Options): Reply {
   let error: ProviderError | null = null
 
   /** Tells all that is there; without anything, it keeps the log informed of how far the reply is. */
-  async function tellAll() {
-    let batch: ReplyEvent[] = []
-    try {
-      do {
-        if (isFlushDue) queueWaiting()
-        batch = queue
-        queue = []
-        const told = await feed.tell(place, { count, textLength: text.length }, batch)
-        if (told === 'overtaken') return onOvertaken()
-        const isRefused = told <= count && batch.length > 0
-        batch = batch.slice(Math.max(told - count, 0))
-        if (batch.length > 0) queue = [...batch, ...queue]
-        count = told
-        if (isRefused) return
-      } while (queue.length > 0 || isFlushDue)
-    } catch {
-      // The log is away: what is in the queue waits for the next call.
-      queue = [...batch, ...queue]
-    } finally {
-      telling = undefined
+  function tell(): Soon<void> {
+    // What comes while something is told is told by whoever tells.
+    if (isTelling) return telling
+    isTelling = true
+    const soon = tellAll()
+    if (soon === undefined) isTelling = false
+    else
+      telling = soon.finally(() => {
+        isTelling = false
+        telling = undefined
+      })
+    return telling
+  }
+
+  /** Without a promise, and so without a turn for each word, where the log is in this process. */
+  function tellAll(): Promise<void> | undefined {
+    let mayGoOn = true
+    while (mayGoOn) {
+      if (isFlushDue) queueWaiting()
+      const batch = queue
+      queue = []
+      const told = feed.tell(place, { count, textLength: text.length }, batch)
+      if (told instanceof Promise)
+        return told.then(
+          (told) => (took(batch, told) ? tellAll() : undefined),
+          () => {
+            // The log is away: what is in the queue waits for the next call.
+            queue = [...batch, ...queue]
+          },
+        )
+      mayGoOn = took(batch, told)
     }
   }
 
-  const tell = () => {
-    telling ??= tellAll()
-    return telling
+  /** Keeps what the log did not take; gives whether more is to be told now. */
+  function took(batch: ReplyEvent[], told: number | 'overtaken'): boolean {
+    if (told === 'overtaken') {
+      onOvertaken()
+      return false
+    }
+    const takenCount = Math.max(told - count, 0)
+    const isRefused = told <= count && batch.length > 0
+    if (takenCount < batch.length) queue = [...batch.slice(takenCount), ...queue]
+    count = told
+    return !isRefused && (queue.length > 0 || isFlushDue)
   }
 
   function queueWaiting() {
@@ -107,7 +128,7 @@ export function createReply(options: Options): Reply {
     flushedAtMs = performance.now()
   }
 
-  function flush(): Promise<void> {
+  function flush(): Soon<void> {
     clearTimeout(timer)
     timer = undefined
     isFlushDue = true
