@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ValidationError } from '../lib/errors.ts'
-import { decodeIdOf, type IdType } from '../lib/ids.ts'
+import { decodeIdOf, encodeId, type IdType } from '../lib/ids.ts'
+import { sameForAll } from './shared.ts'
 
 /** Reads a global id of one type as the UUID in it; for `.validate` of an input field. */
 export const idOf = (type: IdType) =>
@@ -13,3 +14,12 @@ export const idOf = (type: IdType) =>
       return z.NEVER
     }
   })
+
+/** For the compiler of operations: where the UUID stands that a field shows as a global id. */
+export type GlobalIdField = { property: string; type: IdType }
+
+/** For a field that shows the UUID under a property of its parent as a global id. */
+export const globalIdIn = <Property extends string>(property: Property, type: IdType) => ({
+  extensions: { ...sameForAll, globalId: { property, type } satisfies GlobalIdField },
+  resolve: (parent: Readonly<Record<Property, string>>) => encodeId(type, parent[property]),
+})

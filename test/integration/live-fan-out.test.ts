@@ -1,3 +1,4 @@
+import { defaultFieldResolver } from 'graphql'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { schema } from '../../src/schema.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
@@ -41,8 +42,8 @@ function countResolved(name: Counted): () => void {
   const [typeName, fieldName] = name.split('.') as [string, string]
   const type = schema.getType(typeName) as unknown as { getFields(): Record<string, { resolve?: Resolve }> }
   const field = type.getFields()[fieldName]
-  const resolve = field?.resolve
-  if (!resolve) throw new Error(`${name} has no resolver to count.`)
+  if (!field) throw new Error(`There is no ${name} to count.`)
+  const { resolve = defaultFieldResolver as Resolve } = field
   field.resolve = function (...args) {
     resolved[name] += 1
     return resolve.apply(this, args)

@@ -12,14 +12,13 @@ function read(events: readonly SessionEvent[]): ReadonlyMap<string, string> {
   const texts = new Map<string, string>()
   for (const told of events) {
     if ('reason' in told) continue
-    const { event } = told
-    if (event.type === 'TextDelta') {
-      const before = texts.get(event.messageId) ?? ''
-      expect(event.offset).toBe(before.length)
-      texts.set(event.messageId, before + event.text)
-    } else if (event.type === 'ToolCallDelta') {
-      const call = `${event.messageId} ${event.toolCallId}`
-      texts.set(call, (texts.get(call) ?? '') + event.text)
+    if (told.type === 'TextDelta') {
+      const before = texts.get(told.messageId) ?? ''
+      expect(told.offset).toBe(before.length)
+      texts.set(told.messageId, before + told.text)
+    } else if (told.type === 'ToolCallDelta') {
+      const call = `${told.messageId} ${told.toolCallId}`
+      texts.set(call, (texts.get(call) ?? '') + told.text)
     }
   }
   return texts
@@ -64,10 +63,10 @@ const feed = fc.array(act, { maxLength: 60 }).map((acts): SessionEvent[] => {
   const lengths = new Map<string, number>()
   return acts.map((one, index) => {
     const told = { cursor: `epoch:${index + 1}:1`, at: new Date(index) }
-    if (one.type !== 'TextDelta') return { ...told, event: one }
+    if (one.type !== 'TextDelta') return { ...told, ...one }
     const offset = lengths.get(one.messageId) ?? 0
     lengths.set(one.messageId, offset + one.text.length)
-    return { ...told, event: { ...one, offset } }
+    return { ...told, ...one, offset }
   })
 })
 
@@ -79,7 +78,7 @@ it('pieces of text and of arguments say the same joined as alone, in whatever or
       // Whoever comes back goes on from the last that it was told, and what is no text is told by itself.
       expect(told.at(-1)?.cursor).toBe(events.at(-1)?.cursor)
       const names = (of: readonly SessionEvent[]) =>
-        of.flatMap((one) => ('event' in one && one.event.type === 'ToolCallStarted' ? one.cursor : []))
+        of.flatMap((one) => ('type' in one && one.type === 'ToolCallStarted' ? one.cursor : []))
       expect(names(told)).toEqual(names(events))
     }),
     { numRuns: 300 },
@@ -89,7 +88,7 @@ it('pieces of text and of arguments say the same joined as alone, in whatever or
 it('pieces that follow each other are one, up to a length', () => {
   const delta = (toolCallId: string, text: string): SessionEvent => ({
     ...{ cursor: text, at: new Date(0) },
-    event: { type: 'ToolCallDelta', messageId: 'one', toolCallId, text },
+    ...{ type: 'ToolCallDelta', messageId: 'one', toolCallId, text },
   })
   expect(joined(delta('first', '{"a":'), delta('first', '1}'))).toEqual({
     ...delta('first', '{"a":1}'),

@@ -32,7 +32,10 @@ export type SessionSnapshot = {
   messages: Message[]
 }
 
-export type SessionEvent = SessionSnapshot | { cursor: string; at: Date; event: ToldEvent }
+/** With its place and its time: flat, so that a compiled operation reads the fields of a word without a call for each. */
+export type Placed<Event> = Event & { cursor: string; at: Date }
+
+export type SessionEvent = SessionSnapshot | Placed<ToldEvent>
 
 /** A session and its last messages, as stored at one moment. */
 export type SessionState = StoredState & { session: Session; messages: Message[] }
@@ -47,7 +50,7 @@ export function toSessionEvent(delivery: Delivery<SessionState>): SessionEvent |
   if ('event' in delivery) {
     const { event } = delivery
     const isForFeed = event.type === 'ParticipantRemoved' || event.type === 'Lost'
-    return isForFeed ? null : { cursor, at, event: told(event) }
+    return isForFeed ? null : placed(event, cursor, at)
   }
   const { state, text } = delivery.snapshot
   const { reason } = delivery
@@ -55,9 +58,16 @@ export function toSessionEvent(delivery: Delivery<SessionState>): SessionEvent |
 }
 
 /** An event with its rows as rows. */
-export function told(event: PublicEvent): ToldEvent {
+export function placed(event: PublicEvent, cursor: string, at: Date): Placed<ToldEvent> {
   // Almost all events are words.
-  if (event.type === 'TextDelta') return event
+  if (event.type === 'TextDelta') {
+    const { type, messageId, offset, text } = event
+    return { type, cursor, at, messageId, offset, text }
+  }
+  return { ...told(event), cursor, at }
+}
+
+function told(event: PublicEvent): ToldEvent {
   if ('message' in event) return { type: event.type, message: fromWire<Message>(event.message) }
   if ('memory' in event) return { ...event, memory: event.memory && fromWire<Memory>(event.memory) }
   if ('run' in event) return { type: event.type, run: fromWire<Run>(event.run) }

@@ -40,5 +40,5 @@ function begin(after: string | null) {
 function messagesIn(value: SessionEvent | undefined): readonly Message[] {
   if (value === undefined) return []
   if ('reason' in value) return value.reason === 'GAP' ? value.messages : []
-  return value.event.type === 'MessageAdded' ? [value.event.message] : []
+  return value.type === 'MessageAdded' ? [value.message] : []
 }

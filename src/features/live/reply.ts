@@ -47,13 +47,12 @@ function pieceOf(told: SessionEvent, messageId: string, length: number | undefin
     const { status, finishReason, content } = found
     return { cursor, messageId, offset: 0, text: content ?? '', status, finishReason }
   }
-  const { event } = told
-  if (event.type === 'TextDelta' && event.messageId === messageId) {
-    const { offset, text } = event
+  if (told.type === 'TextDelta' && told.messageId === messageId) {
+    const { offset, text } = told
     return { cursor, messageId, offset, text, status: 'STREAMING', finishReason: null }
   }
-  if (event.type !== 'MessageUpdated' || event.message.id !== messageId) return null
-  const { status, finishReason, content } = event.message
+  if (told.type !== 'MessageUpdated' || told.message.id !== messageId) return null
+  const { status, finishReason, content } = told.message
   if (status === 'STREAMING') return null
   // Words that were said while the log was away come with the end.
   const whole = content ?? ''
@@ -63,7 +62,7 @@ function pieceOf(told: SessionEvent, messageId: string, length: number | undefin
 
 /** The reply was removed, and nothing more is told of it. */
 const isGone = (told: SessionEvent, messageId: string) =>
-  'reason' in told || (told.event.type === 'MessageRemoved' && told.event.messageId === messageId)
+  'reason' in told || (told.type === 'MessageRemoved' && told.messageId === messageId)
 
 function joined(first: ReplyPiece, second: ReplyPiece): ReplyPiece | null {
   const text = first.text + second.text

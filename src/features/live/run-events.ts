@@ -8,7 +8,7 @@ import { parseCursor } from '../../realtime/feed-cursor.ts'
 import type { Delivery, StoredState } from '../../realtime/feed-deliveries.ts'
 import type { FeedEvent } from '../../realtime/feed-events.ts'
 import type { LostChanges } from '../sessions/lost-changes.ts'
-import { type ToldEvent, told, withText } from './events.ts'
+import { type Placed, placed, type ToldEvent, withText } from './events.ts'
 import { untilGone } from './shared.ts'
 
 /** `messages` are those of the run, oldest first; a streaming one has all of its text so far. */
@@ -20,7 +20,7 @@ export type RunSnapshot = {
   messages: Message[]
 }
 
-export type RunEvent = RunSnapshot | { cursor: string; at: Date; event: ToldEvent }
+export type RunEvent = RunSnapshot | Placed<ToldEvent>
 
 type RunState = StoredState & { run: Run; messages: Message[] }
 
@@ -124,7 +124,7 @@ async function* eventsOf(
     const { event } = delivery
     if (event.type === 'ParticipantRemoved' && event.userId === userId && !(await mayRead())) return
     if (event.type !== 'ParticipantRemoved' && event.type !== 'Lost' && isOfRun(event, runId, known))
-      yield { cursor, at, event: told(event) }
+      yield placed(event, cursor, at)
     if (isEndOf(event, runId) || parseCursor(cursor).revision >= endedBy) return
   }
 }

@@ -4,7 +4,7 @@ import type { RunEvent as DeliveredOfRun } from './run-events.ts'
 
 export const SessionEvent = builder.interfaceRef<Delivered>('SessionEvent').implement({
   description: 'Something that happened in a session. Events come in one order, each once.',
-  resolveType: (delivery) => ('reason' in delivery ? 'SessionSnapshot' : delivery.event.type),
+  resolveType: (delivery) => ('reason' in delivery ? 'SessionSnapshot' : delivery.type),
   fields: (t) => ({
     cursor: t.expose('cursor', {
       type: 'Cursor',
@@ -16,7 +16,7 @@ export const SessionEvent = builder.interfaceRef<Delivered>('SessionEvent').impl
 
 export const RunEvent = builder.interfaceRef<DeliveredOfRun>('RunEvent').implement({
   description: 'Something that happened in a run. Events come in one order, each once.',
-  resolveType: (delivery) => ('reason' in delivery ? 'RunSnapshot' : delivery.event.type),
+  resolveType: (delivery) => ('reason' in delivery ? 'RunSnapshot' : delivery.type),
   fields: (t) => ({
     cursor: t.expose('cursor', {
       type: 'Cursor',

@@ -5,10 +5,10 @@ import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { sameForAll } from '../../graphql/shared.ts'
 import { ForbiddenError, NotFoundError, ValidationError } from '../../lib/errors.ts'
-import type { ToldPresence } from './events.ts'
+import type { Placed, ToldPresence } from './events.ts'
 import { SessionEvent } from './schema-feeds.ts'
 
-builder.objectRef<{ cursor: string; at: Date; event: ToldPresence }>('PresenceChanged').implement({
+builder.objectRef<Placed<ToldPresence>>('PresenceChanged').implement({
   description:
     'Somebody came to the session or left it. Told where somebody else is there or was of late: whoever is alone with a ' +
     'session is not told so. Where more than 20 are there, it is told about once a second.',
@@ -19,17 +19,17 @@ builder.objectRef<{ cursor: string; at: Date; event: ToldPresence }>('PresenceCh
       description:
         'Who has the session open now, the reader and admins who look on included: everybody, or 100 of them.',
       extensions: sameForAll,
-      resolve: (_query, { event }) => event.users,
+      resolve: (_query, event) => event.users,
     }),
     presentCount: t.int({
       description: 'How many they are in all.',
       extensions: sameForAll,
-      resolve: ({ event }) => event.count,
+      resolve: (event) => event.count,
     }),
   }),
 })
 
-builder.objectRef<{ cursor: string; at: Date; event: ToldPresence }>('TypingChanged').implement({
+builder.objectRef<Placed<ToldPresence>>('TypingChanged').implement({
   description: 'Somebody began to type or stopped.',
   interfaces: [SessionEvent],
   fields: (t) => ({
@@ -39,7 +39,7 @@ builder.objectRef<{ cursor: string; at: Date; event: ToldPresence }>('TypingChan
         'Everybody who is typing now, or 100 of them, the reader included: its own part is for the client to leave out. ' +
         'The end of it is always told.',
       extensions: sameForAll,
-      resolve: (_query, { event }) => event.users,
+      resolve: (_query, event) => event.users,
     }),
   }),
 })

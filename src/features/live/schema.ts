@@ -1,17 +1,12 @@
 import type { Message as MessageRow } from '../../db/client.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
-import { idOf } from '../../graphql/ids.ts'
+import { globalIdIn, idOf } from '../../graphql/ids.ts'
 import { eventAsItIs, sameForAll } from '../../graphql/shared.ts'
-import { encodeId } from '../../lib/ids.ts'
-import type { SessionSnapshot, ToldEvent } from './events.ts'
+import type { Placed, SessionSnapshot, ToldEvent } from './events.ts'
 import { RunEvent, SessionEvent, SnapshotReason } from './schema-feeds.ts'
 
-type Told<Type extends ToldEvent['type']> = {
-  cursor: string
-  at: Date
-  event: Extract<ToldEvent, { type: Type }>
-}
+type Told<Type extends ToldEvent['type']> = Placed<Extract<ToldEvent, { type: Type }>>
 
 builder.objectRef<SessionSnapshot>('SessionSnapshot').implement({
   description: 'The state of the session at this place of the feed.',
@@ -44,7 +39,7 @@ const messageEvent = (name: 'MessageAdded' | 'MessageUpdated', description: stri
         type: 'Message',
         description: what,
         extensions: sameForAll,
-        resolve: (_query, { event }) => event.message,
+        resolve: (_query, event) => event.message,
       }),
     }),
   })
@@ -60,8 +55,6 @@ messageEvent(
   'The message, as it is after the change.',
 )
 
-const messageId = (event: { messageId: string }) => encodeId('Message', event.messageId)
-
 builder.objectRef<Told<'MessageRemoved'>>('MessageRemoved').implement({
   description:
     'A message is no longer part of the conversation: it was deleted, or an edit or a regeneration replaced it or ' +
@@ -70,8 +63,7 @@ builder.objectRef<Told<'MessageRemoved'>>('MessageRemoved').implement({
   fields: (t) => ({
     messageId: t.id({
       description: 'The message that left.',
-      extensions: sameForAll,
-      resolve: ({ event }) => messageId(event),
+      ...globalIdIn('messageId', 'Message'),
     }),
   }),
 })
@@ -82,18 +74,13 @@ builder.objectRef<Told<'TextDelta'>>('TextDelta').implement({
   fields: (t) => ({
     messageId: t.id({
       description: 'The reply.',
-      extensions: sameForAll,
-      resolve: ({ event }) => messageId(event),
+      ...globalIdIn('messageId', 'Message'),
     }),
-    offset: t.int({
+    offset: t.exposeInt('offset', {
       description: 'The length of the text before it, in UTF-16 units: a check that nothing is missing.',
-      extensions: sameForAll,
-      resolve: ({ event }) => event.offset,
     }),
-    text: t.string({
+    text: t.exposeString('text', {
       description: 'The text that comes next.',
-      extensions: sameForAll,
-      resolve: ({ event }) => event.text,
     }),
   }),
 })
@@ -104,15 +91,12 @@ builder.objectRef<Told<'ToolCallStarted'>>('ToolCallStarted').implement({
   fields: (t) => ({
     messageId: t.id({
       description: 'The reply.',
-      extensions: sameForAll,
-      resolve: ({ event }) => messageId(event),
+      ...globalIdIn('messageId', 'Message'),
     }),
-    toolCallId: t.string({
+    toolCallId: t.exposeString('toolCallId', {
       description: 'The call.',
-      extensions: sameForAll,
-      resolve: ({ event }) => event.toolCallId,
     }),
-    name: t.string({ description: 'The tool.', extensions: sameForAll, resolve: ({ event }) => event.name }),
+    name: t.exposeString('name', { description: 'The tool.' }),
   }),
 })
 
@@ -122,18 +106,13 @@ builder.objectRef<Told<'ToolCallDelta'>>('ToolCallDelta').implement({
   fields: (t) => ({
     messageId: t.id({
       description: 'The reply.',
-      extensions: sameForAll,
-      resolve: ({ event }) => messageId(event),
+      ...globalIdIn('messageId', 'Message'),
     }),
-    toolCallId: t.string({
+    toolCallId: t.exposeString('toolCallId', {
       description: 'The call.',
-      extensions: sameForAll,
-      resolve: ({ event }) => event.toolCallId,
     }),
-    text: t.string({
+    text: t.exposeString('text', {
       description: 'A piece of the arguments as JSON text.',
-      extensions: sameForAll,
-      resolve: ({ event }) => event.text,
     }),
   }),
 })
@@ -144,20 +123,15 @@ builder.objectRef<Told<'ToolCallFinished'>>('ToolCallFinished').implement({
   fields: (t) => ({
     messageId: t.id({
       description: 'The reply.',
-      extensions: sameForAll,
-      resolve: ({ event }) => messageId(event),
+      ...globalIdIn('messageId', 'Message'),
     }),
-    toolCallId: t.string({
+    toolCallId: t.exposeString('toolCallId', {
       description: 'The call.',
-      extensions: sameForAll,
-      resolve: ({ event }) => event.toolCallId,
     }),
-    name: t.string({ description: 'The tool.', extensions: sameForAll, resolve: ({ event }) => event.name }),
-    arguments: t.field({
+    name: t.exposeString('name', { description: 'The tool.' }),
+    arguments: t.expose('arguments', {
       type: 'JSON',
       description: 'Its arguments.',
-      extensions: sameForAll,
-      resolve: ({ event }) => event.arguments,
     }),
   }),
 })
@@ -173,7 +147,7 @@ const runEvent = (name: RunEventName, description: string) =>
         type: 'Run',
         description: 'The run, as it is after this.',
         extensions: sameForAll,
-        resolve: (_query, { event }) => event.run,
+        resolve: (_query, event) => event.run,
       }),
     }),
   })
@@ -199,7 +173,7 @@ builder.objectRef<Told<'SessionUpdated'>>('SessionUpdated').implement({
       type: 'Session',
       description: 'The session, as it is after the change.',
       extensions: sameForAll,
-      resolve: (_query, { event }) => event.session,
+      resolve: (_query, event) => event.session,
     }),
   }),
 })
@@ -208,13 +182,13 @@ builder.objectRef<Told<'MemoryChanged'>>('MemoryChanged').implement({
   description: 'Something is remembered in the session, anew or otherwise than before, or forgotten.',
   interfaces: [SessionEvent],
   fields: (t) => ({
-    key: t.string({ description: 'The key.', extensions: sameForAll, resolve: ({ event }) => event.key }),
+    key: t.exposeString('key', { description: 'The key.' }),
     memory: t.prismaField({
       type: 'Memory',
       nullable: true,
       description: 'What is under the key now; null where it was deleted.',
       extensions: sameForAll,
-      resolve: (_query, { event }) => event.memory,
+      resolve: (_query, event) => event.memory,
     }),
   }),
 })
@@ -225,8 +199,7 @@ builder.objectRef<Told<'SessionDeleted'>>('SessionDeleted').implement({
   fields: (t) => ({
     sessionId: t.id({
       description: 'The session that was deleted.',
-      extensions: sameForAll,
-      resolve: ({ event }) => encodeId('Session', event.sessionId),
+      ...globalIdIn('sessionId', 'Session'),
     }),
   }),
 })

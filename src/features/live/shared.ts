@@ -147,20 +147,19 @@ function stepOf(delivery: Delivery<SessionState>): Step<SessionEvent> {
   // Who was removed may have been told in the gap.
   if ('reason' in value)
     return value.reason === 'GAP' ? { cursor, value, recheck: everybody } : { cursor, value }
-  return { cursor, value, isLast: value.event.type === 'SessionDeleted' }
+  return { cursor, value, isLast: value.type === 'SessionDeleted' }
 }
 
 /** Text of one reply, or arguments of one tool call, that go on where the first left off. */
-function joined(first: SessionEvent, second: SessionEvent): SessionEvent | null {
-  if ('reason' in first || 'reason' in second) return null
-  const [a, b] = [first.event, second.event]
+function joined(a: SessionEvent, b: SessionEvent): SessionEvent | null {
+  if ('reason' in a || 'reason' in b) return null
   if (a.type === 'ToolCallDelta' && b.type === 'ToolCallDelta') {
     const text = a.text + b.text
     const isOfOne = a.messageId === b.messageId && a.toolCallId === b.toolCallId
-    return isOfOne && text.length <= joinedMaxLength ? { ...second, event: { ...a, text } } : null
+    return isOfOne && text.length <= joinedMaxLength ? { ...b, text } : null
   }
   if (a.type !== 'TextDelta' || b.type !== 'TextDelta' || a.messageId !== b.messageId) return null
   const text = a.text + b.text
   if (a.offset + a.text.length !== b.offset || text.length > joinedMaxLength) return null
-  return { ...second, event: { ...a, text } }
+  return { ...b, offset: a.offset, text }
 }

@@ -1,9 +1,8 @@
 import type { Message as MessageRow } from '../../db/client.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
-import { idOf } from '../../graphql/ids.ts'
-import { eventAsItIs, sameForAll } from '../../graphql/shared.ts'
-import { encodeId } from '../../lib/ids.ts'
+import { globalIdIn, idOf } from '../../graphql/ids.ts'
+import { eventAsItIs } from '../../graphql/shared.ts'
 import { FinishReason, MessageStatus } from './schema.ts'
 
 type ReplyPiece = {
@@ -21,25 +20,20 @@ const ReplyPieceRef = builder.objectRef<ReplyPiece>('ReplyText').implement({
     cursor: t.expose('cursor', { type: 'Cursor', description: 'Follow on from here.' }),
     messageId: t.id({
       description: 'The reply.',
-      extensions: sameForAll,
-      resolve: (piece) => encodeId('Message', piece.messageId),
+      ...globalIdIn('messageId', 'Message'),
     }),
     offset: t.exposeInt('offset', { description: 'The length of the text before it, in UTF-16 units.' }),
     text: t.exposeString('text', {
       description: 'The text that comes next; may be empty in the last piece.',
     }),
-    status: t.field({
+    status: t.expose('status', {
       type: MessageStatus,
       description: 'STREAMING until the last piece, which tells how the reply ended.',
-      extensions: sameForAll,
-      resolve: ({ status }) => status,
     }),
-    finishReason: t.field({
+    finishReason: t.expose('finishReason', {
       type: FinishReason,
       nullable: true,
       description: 'Why it ended where it ends; null before.',
-      extensions: sameForAll,
-      resolve: ({ finishReason }) => finishReason,
     }),
   }),
 })
