@@ -10,6 +10,13 @@ const secretPaths = ['authorization', 'token', 'password', 'secret', 'apiKey', '
   `*.*.${name}`,
 ])
 
+/** What an error is and where. What else it carries may be somebody's text, such as the row that PostgreSQL refused. */
+function errorFields(error: unknown) {
+  if (!(error instanceof Error)) return String(error)
+  const { type, message, stack, code, constraint, table } = pino.stdSerializers.err(error)
+  return { type, message, stack, code, constraint, table }
+}
+
 /** JSON lines on stdout, unless another `destination` is given; for people when stdout is a terminal. */
 export function createLog(
   { level }: Config['log'],
@@ -19,6 +26,7 @@ export function createLog(
   const options = {
     level,
     base: null,
+    serializers: { err: errorFields },
     redact: { paths: secretPaths, censor: '[redacted]' },
     ...(isForPeople
       ? {

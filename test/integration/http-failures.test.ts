@@ -1,5 +1,5 @@
-import { pino } from 'pino'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { createLog } from '../../src/telemetry/log.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { doorNames, openDoors } from '../support/doors.ts'
 import { openFrames } from '../support/frames.ts'
@@ -10,10 +10,8 @@ type Line = { msg: string; requestId?: string; err?: { message: string; stack: s
 /** A log that keeps its lines. */
 function createMemoryLog() {
   const lines: Line[] = []
-  const log = pino(
-    { level: 'error', base: null },
-    { write: (line: string) => void lines.push(JSON.parse(line)) },
-  )
+  const write = (line: string) => void lines.push(JSON.parse(line))
+  const log = createLog({ level: 'error' }, false, { write })
   return { log, lines }
 }
 
@@ -53,6 +51,24 @@ describe.each(doorNames)('over %s', (door) => {
       doors.close()
     },
   )
+})
+
+it.each([
+  ['sessions', 'createSession', { title: 'canary-text' }],
+  ['agents', 'createAgent', { key: 'canary', name: 'canary-text', systemPrompt: 'canary-text' }],
+])('a row of %s that does not fit is not in the log', async (table, mutation, input) => {
+  const type = `${mutation.charAt(0).toUpperCase()}${mutation.slice(1)}Input`
+  await query(
+    app.databaseUrl,
+    `ALTER TABLE ${table} ADD CONSTRAINT no_canary CHECK (${table}::text NOT LIKE '%canary-text%')`,
+  )
+  const { errors } = await app
+    .api({ user: 'root', role: 'ADMIN' })
+    .send(`mutation ($input: ${type}!) { ${mutation}(input: $input) { __typename } }`, { input })
+  expect(errors).toMatchObject([{ extensions: { code: 'INTERNAL_SERVER_ERROR' } }])
+  const line = lines.find(({ requestId }) => requestId === errors?.[0]?.extensions.requestId)
+  expect(line?.err?.message).toContain('no_canary')
+  expect(JSON.stringify(lines)).not.toContain('canary-text')
 })
 
 it('the id of a masked error is that of the response', async () => {

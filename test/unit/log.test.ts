@@ -22,3 +22,20 @@ it.each([
   expect(line).toContain('[redacted]')
   expect(line).not.toContain('hush-hush')
 })
+
+it('of an error what it is and where reaches the log, and nothing that it carries', () => {
+  // As PostgreSQL has it for whom no row-level security holds, and vendors' errors of their requests.
+  const carried = `{ detail: 'Failing row contains (hush-hush)', where: 'hush-hush', request: { body: 'hush-hush' } }`
+  const known = `{ code: '23514', constraint: 'positive', table: 'sessions' }`
+  const line = logged(
+    `{ err: Object.assign(new Error('refused', { cause: new Error('below') }), ${carried}, ${known}) }`,
+  )
+  expect(JSON.parse(line).err).toEqual({
+    type: 'Error',
+    message: 'refused: below',
+    stack: expect.stringContaining('caused by: Error: below'),
+    code: '23514',
+    constraint: 'positive',
+    table: 'sessions',
+  })
+})
