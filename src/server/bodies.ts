@@ -8,8 +8,7 @@ import { documentMaxLength } from './yoga.ts'
 
 export type Refusal = { status: number; code: ErrorCode; message: string }
 
-/** A body above the usual limit is large. */
-export type Body = { text: string; isLarge: boolean }
+export type Body = { text: string }
 
 /**
  * Reads the bodies of requests. A few may be larger than others: documents, from callers who are signed in. All other
@@ -52,7 +51,7 @@ export function createBodies(options: Options): Bodies {
       const text = await readText(request)
       if (isLarge && (text === null || !storesDocument(text))) return tooLarge(bytes)
       if (text === null) return { status: 400, code: 'BAD_USER_INPUT', message: 'The body is not UTF-8.' }
-      return { text, isLarge }
+      return { text }
     },
   }
 }

@@ -48,6 +48,9 @@ type Options = {
   log: Log
 }
 
+/** Yoga lists every character of a text that it is handed; one that is longer, in UTF-16 units, it is given as a stream. */
+const mostListed = 4_096
+
 /** Routes requests; what they ask is left to who answers. */
 export function createHttpServer(options: Options): Server {
   const { yoga, health, pages, bodies, admission, log } = options
@@ -76,8 +79,9 @@ export function createHttpServer(options: Options): Server {
         if (acceptsEvents(accept)) return options.eventStreams.handle(request, response, operation, origin)
         return sendError(response, 406, 'BAD_USER_INPUT', notAcceptable)
       }
-      // Yoga takes a body that was read before from here; of a text it would list every character first.
-      if (body !== null) Object.assign(request, { body: given?.isLarge ? Readable.from([body]) : body })
+      // Yoga takes a body that was read before from here.
+      if (body !== null)
+        Object.assign(request, { body: body.length > mostListed ? Readable.from([body]) : body })
       await yoga(request, response, { origin })
       return
     }

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Door, doorNames, openDoors } from '../support/doors.ts'
 import { besideNeighbour } from '../support/neighbour.ts'
@@ -14,6 +14,23 @@ beforeAll(async () => {
   closed = await startTestApp({ env: { ...production, INTROSPECTION: 'nobody' } })
 })
 besideNeighbour(() => app)
+
+it('a long body is handed on without a list of its characters', async () => {
+  const listed = vi.spyOn(Object, 'keys')
+  const doors = await openDoors(app.url, app.token())
+  const answer = await doors.yoga(
+    'query ($title: String) { sessions(filter: { title: $title }) { totalCount } }',
+    {
+      title: 'x'.repeat(200),
+      unknown: 'x'.repeat(500_000),
+    },
+  )
+  doors.close()
+  const longest = Math.max(...listed.mock.results.map(({ value }) => (value as string[]).length))
+  listed.mockRestore()
+  expect(answer?.data).toEqual({ sessions: { totalCount: 0 } })
+  expect(longest).toBeLessThan(5_000)
+})
 
 const times = (count: number, one: (index: number) => string) =>
   Array.from({ length: count }, (_, i) => one(i)).join(' ')
