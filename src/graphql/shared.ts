@@ -14,8 +14,8 @@ import {
   type SelectionSetNode,
   typeFromAST,
 } from 'graphql'
-import type { Membership, Shareable } from '../realtime/fan-out.ts'
-import type { Reader, Sharing } from '../realtime/fan-out-source.ts'
+import type { Shareable } from '../realtime/fan-out.ts'
+import type { Membership, Reader, Rendering, Sharing } from '../realtime/fan-out-source.ts'
 
 /**
  * A subscription whose `subscribe` gives a `SharedStream` is served to many readers by one execution of each event. Its
@@ -25,7 +25,8 @@ import type { Reader, Sharing } from '../realtime/fan-out-source.ts'
 export type SharedStream = Shareable<unknown>
 export type SharedReader = Reader
 export type SharedMembership = Membership
-export type SharedRendering = Sharing<unknown>
+export type Shared = Sharing<unknown>
+export type SharedRendering = Rendering<unknown>
 
 export const cursorArgument = 'after'
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { ended, iteratePolled } from '../lib/polled.ts'
+import { SmallSet } from '../lib/small-set.ts'
 import type { Broker, BrokerLimits, Entry, FollowItem, Following, Mark, Marks, Position } from './broker.ts'
 
 /** One life of a channel. The offsets in `entries` are consecutive and end with `last`; the first `dropped` are trimmed. */
@@ -7,10 +8,11 @@ type Log = {
   readonly epoch: string
   readonly entries: Entry[]
   dropped: number
-  readonly marks: Map<string, number>
+  /** Made with the first. */
+  marks: Map<string, number> | null
   last: number
   usedAtMs: number
-  readonly followers: Set<Follower>
+  readonly followers: SmallSet<Follower>
 }
 
 const maxSweepIntervalMs = 60_000
@@ -45,8 +47,8 @@ export function createMemoryBroker({ maxEntries, maxAgeMs, batchSize }: BrokerLi
       const isAppended = areMet(log, marks)
       if (!isAppended) return { position: endOf(log), isAppended, marks: marksOf(log, marks) }
       for (const { name, to } of marks) {
-        if (to === null) log.marks.delete(name)
-        else if (to !== undefined) log.marks.set(name, to)
+        if (to === null) log.marks?.delete(name)
+        else if (to !== undefined) log.marks = (log.marks ?? new Map()).set(name, to)
       }
       for (const data of entries) {
         log.last += 1
@@ -68,7 +70,7 @@ export function createMemoryBroker({ maxEntries, maxAgeMs, batchSize }: BrokerLi
       const log = use(channel)
       const before = log.last - Math.min(limit, keptOf(log))
       const entries = entriesAfter(log, before, limit)
-      return { entries, position: endOf(log), marks: Object.fromEntries(log.marks) }
+      return { entries, position: endOf(log), marks: Object.fromEntries(log.marks ?? []) }
     },
     async follow(channel, { after, signal }) {
       return new Follower(use(channel), after, batchSize, signal)
@@ -160,10 +162,10 @@ const createLog = (): Log => ({
   epoch: randomBytes(9).toString('base64url'),
   entries: [],
   dropped: 0,
-  marks: new Map(),
+  marks: null,
   last: 0,
   usedAtMs: 0,
-  followers: new Set(),
+  followers: new SmallSet(),
 })
 
 const closedError = () => new Error('The broker is closed.')
@@ -172,7 +174,7 @@ const endOf = (log: Log): Position => ({ epoch: log.epoch, offset: log.last })
 
 function areMet(log: Log, marks: readonly Mark[]): boolean {
   for (const { name, min = -Infinity, max = Infinity } of marks) {
-    const value = log.marks.get(name)
+    const value = log.marks?.get(name)
     if (value !== undefined && (value < min || value > max)) return false
   }
   return true
@@ -181,7 +183,7 @@ function areMet(log: Log, marks: readonly Mark[]): boolean {
 function marksOf(log: Log, named: readonly Mark[]): Marks {
   const marks: Record<string, number> = {}
   for (const { name } of named) {
-    const value = log.marks.get(name)
+    const value = log.marks?.get(name)
     if (value !== undefined) marks[name] = value
   }
   return marks

@@ -1,5 +1,13 @@
 import type { Polled } from '../lib/polled.ts'
-import { everybody, type Reader, type Sharing, type Source, type Step } from './fan-out-source.ts'
+import { SmallSet } from '../lib/small-set.ts'
+import {
+  everybody,
+  type Membership,
+  type Reader,
+  type Sharing,
+  type Source,
+  type Step,
+} from './fan-out-source.ts'
 
 type Place = { cursor: string; bytes: Uint8Array | null }
 
@@ -8,7 +16,7 @@ export type Lane = {
   readonly group: Group
   /** By whose rights the source was opened; may have left. */
   readonly opener: Member
-  readonly members: Set<Member>
+  readonly members: SmallSet<Member>
   /** Null until the source was attached, and before the first step of one that begins with a snapshot. */
   steps: Polled<unknown> | null
   cursor: string | null
@@ -35,15 +43,35 @@ export type Group = Sharing<unknown> & {
   size: number
 }
 
-export type Member = {
+/** What members ask of their fan-out; one for all of them. */
+export type Memberships = { resume(member: Member): void; leave(member: Member): void }
+
+/** A class: there is one for each reader that waits, and closures would take a multiple of the memory. */
+export class Member implements Membership {
   readonly source: Source<unknown, unknown>
   readonly group: Group
   readonly reader: Reader
   /** Null while it can take nothing, or its right is being decided; `cursor` is its place then. */
-  lane: Lane | null
-  cursor: string | null
-  isBehind: boolean
-  isGone: boolean
+  lane: Lane | null = null
+  cursor: string | null = null
+  isBehind = false
+  isGone = false
+  private readonly memberships: Memberships
+
+  constructor(memberships: Memberships, group: Group, source: Source<unknown, unknown>, reader: Reader) {
+    this.memberships = memberships
+    this.group = group
+    this.source = source
+    this.reader = reader
+  }
+
+  resume(): void {
+    this.memberships.resume(this)
+  }
+
+  leave(): void {
+    this.memberships.leave(this)
+  }
 }
 
 /** A lane that is a little behind another passes it within these; few enough to cost an idle session nothing. */
@@ -55,7 +83,7 @@ export function createLane(opener: Member, cursor: string | null, wake: (lane: L
   const lane: Lane = {
     group,
     opener,
-    members: new Set([opener]),
+    members: new SmallSet<Member>().add(opener),
     steps: null,
     cursor,
     trail: [],

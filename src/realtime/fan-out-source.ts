@@ -10,6 +10,9 @@ export type Source<Delivery, Value> = {
   mayRead(): Promise<boolean>
   /** Two values in a row as one; null where they cannot be joined. */
   joined(first: Value, second: Value): Value | null
+  /** The reader begins to follow; it has left, or was told the end. Each once, and none of them may throw. */
+  entered?(): void
+  left?(): void
 }
 
 /** One step of a feed: what readers are told, or nothing for them. */
@@ -30,6 +33,10 @@ export type Start<Delivery> = { after: string } | { opened: Polled<Delivery> }
 export type Sharing<Value> = {
   /** Readers with the same key get the same bytes: all that the bytes depend on is in it. */
   readonly key: string
+  readonly rendering: Rendering<Value>
+}
+
+export type Rendering<Value> = {
   /** Called once for each event of a lane, in order. */
   render(value: Value): Uint8Array | Promise<Uint8Array>
 }
@@ -41,4 +48,11 @@ export type Reader = {
   /** Nothing more comes: the feed has ended, or the right to it. */
   end(): void
   fail(error: unknown): void
+}
+
+export type Membership = {
+  /** The reader can take more. */
+  resume(): void
+  /** The reader gets nothing more, and nothing is held for it. */
+  leave(): void
 }

@@ -6,13 +6,14 @@ import {
   type Group,
   type Lane,
   laneAt,
-  type Member,
+  Member,
+  type Memberships,
   membersToRecheck,
   missedAfter,
   proceed,
   resize,
 } from './fan-out-lane.ts'
-import type { Reader, Sharing, Source, Start, Step } from './fan-out-source.ts'
+import type { Membership, Reader, Sharing, Source, Start, Step } from './fan-out-source.ts'
 
 /**
  * One feed for many readers: those who want the same of it (`key`) share its source, and each event is rendered once,
@@ -48,13 +49,6 @@ export type Shareable<Value> = AsyncIterable<Value> & {
   close(): void
 }
 
-export type Membership = {
-  /** The reader can take more. */
-  resume(): void
-  /** The reader gets nothing more, and nothing is held for it. */
-  leave(): void
-}
-
 /** Values that readers get as one at most. */
 const joinedMaxSteps = 500
 const stepsPerTurn = 100
@@ -70,6 +64,7 @@ export function createFanOut(atTurnEnd: TurnEnd): FanOut {
     if (lane?.members.delete(member) && lane.members.size === 0) closeLane(lane)
     resize(group, -1)
     if (group.size === 0) groups.delete(group.key)
+    member.source.left?.()
     return true
   }
 
@@ -139,7 +134,7 @@ export function createFanOut(atTurnEnd: TurnEnd): FanOut {
         const step = nextStep(lane)
         if (step === null) return
         if (step === 'ended') return finish(lane)
-        const rendered = step.value === undefined ? null : lane.group.render(step.value)
+        const rendered = step.value === undefined ? null : lane.group.rendering.render(step.value)
         if (rendered instanceof Promise) void tellWhenRendered(lane, step, rendered)
         else tell(lane, step, rendered)
       }
@@ -213,33 +208,28 @@ export function createFanOut(atTurnEnd: TurnEnd): FanOut {
     }
   }
 
+  const memberships: Memberships = {
+    resume(member) {
+      if (member.isBehind && !member.isGone && member.cursor !== null) settle(member, member.cursor)
+    },
+    leave: (member) => void release(member),
+  }
+
   return {
-    join(sharing, source, start, reader) {
-      const known = groups.get(sharing.key)
-      const group = known ?? ({ ...sharing, lanes: [], places: null, size: 0 } as unknown as Group)
-      if (!known) groups.set(sharing.key, group)
+    join({ key, rendering }, source, start, reader) {
+      const known = groups.get(key)
+      const group = known ?? ({ key, rendering, lanes: [], places: null, size: 0 } as unknown as Group)
+      if (!known) groups.set(key, group)
       resize(group, 1)
-      const member: Member = {
-        source: source as Source<unknown, unknown>,
-        group,
-        reader,
-        lane: null,
-        cursor: null,
-        isBehind: false,
-        isGone: false,
-      }
+      const member = new Member(memberships, group, source as Source<unknown, unknown>, reader)
+      source.entered?.()
       if ('after' in start) settle(member, start.after)
       else {
         const lane = createLane(member, null, wake)
         lane.steps = start.opened
         wake(lane)
       }
-      return {
-        resume() {
-          if (member.isBehind && !member.isGone && member.cursor !== null) settle(member, member.cursor)
-        },
-        leave: () => void release(member),
-      }
+      return member
     },
     size() {
       const all = [...groups.values()]

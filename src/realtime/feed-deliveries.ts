@@ -7,6 +7,9 @@ import { eventOf, isNewerThan } from './feed-fold.ts'
 /** What is stored of a session, read in one database snapshot; `text` maps each message that grows to its text. */
 export type StoredState = { revision: number; text: ReadonlyMap<string, string> }
 
+/** Where the stored state is read. */
+export type Stored<State extends StoredState> = { read(): Promise<State> }
+
 export type Observed<State> = {
   state: State
   /** The text so far of each streaming message, up to `cursor`. */
@@ -32,10 +35,10 @@ export type Home = {
   release(sessionId: string): void
 }
 
-type Options<State> = {
+type Options<State extends StoredState> = {
   home: Home
   sessionId: string
-  read: () => Promise<State>
+  stored: Stored<State>
   following: Following
   start: FeedCursor
   /** The snapshot that the reader begins with. */
@@ -49,7 +52,7 @@ type Options<State> = {
 export class Deliveries<State extends StoredState> implements Polled<Delivery<State>> {
   private readonly home: Home
   private readonly sessionId: string
-  private readonly readState: () => Promise<State>
+  private readonly stored: Stored<State>
   private readonly following: Following
   /** Up to where the reader was told: an epoch, an offset in it, a revision. */
   private seenEpoch: string
@@ -65,11 +68,11 @@ export class Deliveries<State extends StoredState> implements Polled<Delivery<St
   private isClosed = false
   private wake: (() => void) | null = null
 
-  constructor({ home, sessionId, read, following, start, first }: Options<State>) {
+  constructor({ home, sessionId, stored, following, start, first }: Options<State>) {
     const { position, revision } = start
     this.home = home
     this.sessionId = sessionId
-    this.readState = read
+    this.stored = stored
     this.following = following
     this.seenEpoch = position.epoch
     this.seenOffset = position.offset
@@ -148,7 +151,7 @@ export class Deliveries<State extends StoredState> implements Polled<Delivery<St
   private async snapshotAt(position: Position) {
     this.isObserving = true
     try {
-      const snapshot = await this.home.observe(this.sessionId, position, this.readState)
+      const snapshot = await this.home.observe(this.sessionId, position, () => this.stored.read())
       const { position: at, revision } = parseCursor(snapshot.cursor)
       this.seenEpoch = at.epoch
       this.seenOffset = at.offset

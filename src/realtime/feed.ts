@@ -10,6 +10,7 @@ import {
   isAfterHole,
   type Observed,
   revisionAfter,
+  type Stored,
   type StoredState,
 } from './feed-deliveries.ts'
 import type { ChangeEvent, FeedEvent, PresenceEvent, ReplyEvent } from './feed-events.ts'
@@ -71,11 +72,13 @@ export type Feed = {
   since(sessionId: string, after: string): Promise<Since | null>
   /**
    * Attaches before it resolves. With `after`: every event since, once and in order, then live; without it, or where
-   * history does not reach back to it, first a snapshot. Ends when the session is deleted.
+   * history does not reach back to it, first a snapshot. Ends when the session is deleted. `stored` is kept for as long as
+   * that is followed.
    */
   follow<State extends StoredState>(
     sessionId: string,
-    options: { after?: string | null | undefined; read: () => Promise<State> },
+    stored: Stored<State>,
+    after?: string | null,
   ): Promise<Polled<Delivery<State>>>
   /** The sessions that are followed here, each with the revision up to which its followers were told at least. */
   followed(): ReadonlyMap<string, number>
@@ -250,15 +253,15 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
       const offset = entries.at(-1)?.offset ?? cursor.position.offset
       return { events: entries.map(eventOf), cursor: formatCursor({ ...cursor.position, offset }, revision) }
     },
-    async follow(sessionId, { after, read }) {
+    async follow(sessionId, stored, after) {
       const channel = channelOf(sessionId)
       const cursor = after == null ? undefined : parseCursor(after)
       const following = await broker.follow(channel, cursor ? { after: cursor.position } : {})
       try {
-        const first = cursor ? null : await startAt(channel, following.position, read)
+        const first = cursor ? null : await startAt(channel, following.position, () => stored.read())
         const start = cursor ?? parseCursor(first?.cursor ?? '')
         join(sessionId, start.revision)
-        return new Deliveries({ home, sessionId, read, following, start, first })
+        return new Deliveries({ home, sessionId, stored, following, start, first })
       } catch (error) {
         following.close()
         throw error

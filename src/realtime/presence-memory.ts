@@ -1,8 +1,11 @@
+import { SmallSet } from '../lib/small-set.ts'
 import { type Activity, activities, type Lease, type Occupants, type PresenceStore } from './presence.ts'
 
+type Held = Omit<Lease, 'ttlMs'> & { endsAtMs: number }
+
 type Place = {
-  /** By activity, user and holder: when it ends. */
-  readonly leases: Map<string, { lease: Lease; endsAtMs: number }>
+  /** Few: one for each activity, user and holder. */
+  readonly leases: SmallSet<Held>
   readonly versions: Record<Activity, number>
   usedAtMs: number
 }
@@ -26,12 +29,8 @@ export function createMemoryPresence({ memoryMs }: { memoryMs: number }): Presen
       return updates.map(({ place: name, leases }) => {
         const place = places.get(name) ?? newPlace()
         const before = occupantsOf(place, Number.NEGATIVE_INFINITY)
-        for (const [key, { endsAtMs }] of place.leases) if (endsAtMs <= now) place.leases.delete(key)
-        for (const lease of leases) {
-          const key = [lease.activity, lease.userId, lease.holder].join('|')
-          if (lease.ttlMs > 0) place.leases.set(key, { lease, endsAtMs: now + lease.ttlMs })
-          else place.leases.delete(key)
-        }
+        for (const held of [...place.leases]) if (held.endsAtMs <= now) place.leases.delete(held)
+        for (const lease of leases) hold(place, lease, now)
         const after = occupantsOf(place, now)
         for (const activity of activities)
           if (isToBeTold(place, activity, before, after))
@@ -39,7 +38,7 @@ export function createMemoryPresence({ memoryMs }: { memoryMs: number }): Presen
         place.usedAtMs = now
         if (isOver(place, now) && !isRemembered(place)) places.delete(name)
         else places.set(name, place)
-        const ends = [...place.leases.values()].map(({ endsAtMs }) => endsAtMs - now)
+        const ends = [...place.leases].map(({ endsAtMs }) => endsAtMs - now)
         const nextEndMs = ends.length > 0 ? Math.min(...ends) : null
         return { ...after, versions: { ...place.versions }, nextEndMs }
       })
@@ -55,18 +54,26 @@ export function createMemoryPresence({ memoryMs }: { memoryMs: number }): Presen
   }
 }
 
-const newPlace = (): Place => ({ leases: new Map(), versions: { present: 0, typing: 0 }, usedAtMs: 0 })
+function hold(place: Place, { activity, userId, holder, ttlMs }: Lease, now: number): void {
+  const held = [...place.leases].find(
+    (other) => other.activity === activity && other.userId === userId && other.holder === holder,
+  )
+  if (held && ttlMs > 0) held.endsAtMs = now + ttlMs
+  else if (held) place.leases.delete(held)
+  else if (ttlMs > 0) place.leases.add({ activity, userId, holder, endsAtMs: now + ttlMs })
+}
+
+const newPlace = (): Place => ({ leases: new SmallSet(), versions: { present: 0, typing: 0 }, usedAtMs: 0 })
 
 const isRemembered = ({ versions }: Place) => activities.some((activity) => versions[activity] > 0)
 
-const isOver = ({ leases }: Place, now: number) =>
-  [...leases.values()].every(({ endsAtMs }) => endsAtMs <= now)
+const isOver = ({ leases }: Place, now: number) => [...leases].every(({ endsAtMs }) => endsAtMs <= now)
 
 function occupantsOf({ leases }: Place, now: number): Occupants {
   const users = (activity: Activity) =>
-    [...leases.values()]
-      .filter(({ lease, endsAtMs }) => lease.activity === activity && endsAtMs > now)
-      .map(({ lease }) => lease.userId)
+    [...leases]
+      .filter((held) => held.activity === activity && held.endsAtMs > now)
+      .map(({ userId }) => userId)
   const sorted = (activity: Activity) => [...new Set(users(activity))].sort()
   return { present: sorted('present'), typing: sorted('typing') }
 }

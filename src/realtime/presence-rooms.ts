@@ -1,4 +1,6 @@
+import { SmallSet } from '../lib/small-set.ts'
 import { type Activity, activities, type Lease, type PresenceStore, type Standing } from './presence.ts'
+import { foundIn, isGone, isPresent, type People, type Person, personIn } from './presence-people.ts'
 
 /**
  * What this node has to say of who is present and who types: it holds the leases of those who are here, finds those of
@@ -6,8 +8,9 @@ import { type Activity, activities, type Lease, type PresenceStore, type Standin
  * the feed takes each version only the first time. So a change is told although the node that caused it died with it.
  */
 export type Rooms = {
-  /** The user looks at the session, until the function that this gives is called; leaving takes effect after a grace. */
-  enter(place: RoomName, userId: string): () => void
+  /** The user looks at the session, until it leaves as often as it entered; leaving takes effect after a grace. */
+  enter(place: RoomName, userId: string): void
+  leave(place: RoomName, userId: string): void
   /** The user types, for some seconds; or does not any more. */
   type(place: RoomName, userId: string, isTyping: boolean): void
   /**
@@ -60,13 +63,7 @@ export const roomTimes: RoomTimes = {
 const few = 20
 
 type Room = RoomName & {
-  /** How many subscriptions each has here. */
-  readonly users: Map<string, number>
-  /** Who has none left, and until when its lease is kept. */
-  readonly leaving: Map<string, number>
-  /** What the next exchange asks for beyond renewals: of each activity of a user the last that was asked. */
-  readonly asked: Map<string, Lease>
-  readonly typedAtMs: Map<string, number>
+  readonly people: People
   /** Who types, as far as it is known here. */
   typing: readonly string[]
   readonly told: Record<Activity, number>
@@ -94,25 +91,30 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
   let working: Promise<void> | undefined
   let isWoken = false
 
-  const present = (userId: string, ttlMs: number): Lease => ({
-    activity: 'present',
+  const leaseOf = ({ userId }: Person, activity: Activity, ttlMs: number): Lease => ({
+    activity,
     userId,
-    holder: nodeId,
+    holder: activity === 'present' ? nodeId : '',
     ttlMs,
   })
+  /** The leases of those who are here, or were a moment ago. */
+  const present = ({ people }: Room, ttlMs: number): Lease[] =>
+    [...people].filter(isPresent).map((person) => leaseOf(person, 'present', ttlMs))
+  const askedIn = ({ people }: Room): Lease[] =>
+    [...people].flatMap((person) =>
+      activities.flatMap((activity) => {
+        const ttlMs = person.askedMs[activity]
+        return ttlMs === null ? [] : leaseOf(person, activity, ttlMs)
+      }),
+    )
 
   const open = ({ tenantId, sessionId }: RoomName): Room => {
     const known = rooms.get(sessionId)
     if (known) return known
     const room: Room = {
-      ...{
-        tenantId,
-        sessionId,
-        users: new Map(),
-        leaving: new Map(),
-        asked: new Map(),
-        typedAtMs: new Map(),
-      },
+      tenantId,
+      sessionId,
+      people: new SmallSet(),
       typing: nobody,
       told: { present: 0, typing: 0 },
       presentToldAtMs: Number.NEGATIVE_INFINITY,
@@ -159,10 +161,7 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
     try {
       const updates = batch.map((room, index) => ({
         place: room.sessionId,
-        leases: [
-          ...(asked[index] ?? []),
-          ...[...room.users.keys(), ...room.leaving.keys()].map((id) => present(id, times.leaseMs)),
-        ],
+        leases: [...(asked[index] ?? []), ...present(room, times.leaseMs)],
       }))
       const standings = await store.exchange(updates)
       const tellings = batch.map((room, index) => newsOf(room, standings[index]).filter(isDueIn(room, now)))
@@ -178,20 +177,21 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
     } catch (error) {
       onFailure(error)
       for (const [index, room] of batch.entries()) {
-        for (const lease of asked[index] ?? []) if (!room.asked.has(keyOf(lease))) ask(room, lease)
+        for (const { userId, activity, ttlMs } of asked[index] ?? [])
+          personIn(room.people, userId).askedMs[activity] ??= ttlMs
         due(room, performance.now() + retryMs)
       }
     }
   }
 
   function takeAsked(room: Room, now: number): Lease[] {
-    for (const [userId, untilMs] of room.leaving) {
-      if (untilMs > now) continue
-      room.leaving.delete(userId)
-      ask(room, present(userId, 0))
+    for (const person of room.people) {
+      if (person.leavesAtMs === null || person.leavesAtMs > now) continue
+      person.leavesAtMs = null
+      person.askedMs.present = 0
     }
-    const asked = [...room.asked.values()]
-    room.asked.clear()
+    const asked = askedIn(room)
+    for (const { askedMs } of room.people) for (const activity of activities) askedMs[activity] = null
     return asked
   }
 
@@ -213,37 +213,27 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
     const isUntold = newsOf(room, standing).length > 0
     // What was heard meanwhile may be newer.
     if (standing?.typing.length) room.typing = [...new Set([...room.typing, ...standing.typing])]
-    const isEmpty = room.users.size + room.leaving.size + room.asked.size === 0
+    for (const person of [...room.people])
+      if (isGone(person) && now - (person.typedAtMs ?? -Infinity) >= times.typingMs)
+        room.people.delete(person)
+    const isEmpty = [...room.people].every(isGone)
     if (isEmpty && !isUntold && !standing?.typing.length) {
       rooms.delete(room.sessionId)
       return
     }
     const endMs = standing?.nextEndMs ?? times.renewMs
     due(room, now + (isUntold ? Math.min(retryMs, times.manyApartMs) : Math.min(times.renewMs, endMs + 1)))
-    for (const untilMs of room.leaving.values()) due(room, untilMs)
-  }
-
-  function leave(room: Room, userId: string) {
-    const left = (room.users.get(userId) ?? 1) - 1
-    if (left > 0) room.users.set(userId, left)
-    else {
-      room.users.delete(userId)
-      const untilMs = performance.now() + times.graceMs
-      room.leaving.set(userId, untilMs)
-      due(room, untilMs)
-    }
+    for (const { leavesAtMs } of room.people) if (leavesAtMs !== null) due(room, leavesAtMs)
   }
 
   function type(name: RoomName, userId: string, isTyping: boolean) {
     const room = open(name)
+    const person = personIn(room.people, userId)
     const now = performance.now()
-    if (isTyping && now - (room.typedAtMs.get(userId) ?? -Infinity) < times.typingAgainMs) return
-    if (isTyping) room.typedAtMs.set(userId, now)
-    else {
-      room.typedAtMs.delete(userId)
-      room.typing = room.typing.filter((id) => id !== userId)
-    }
-    ask(room, { activity: 'typing', userId, holder: '', ttlMs: isTyping ? times.typingMs : 0 })
+    if (isTyping && now - (person.typedAtMs ?? -Infinity) < times.typingAgainMs) return
+    person.typedAtMs = isTyping ? now : null
+    person.askedMs.typing = isTyping ? times.typingMs : 0
+    if (!isTyping) room.typing = room.typing.filter((id) => id !== userId)
     due(room, 0)
     wake()
   }
@@ -251,22 +241,29 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
   return {
     enter(name, userId) {
       const room = open(name)
-      const isHeld = room.users.has(userId) || room.leaving.delete(userId)
-      room.users.set(userId, (room.users.get(userId) ?? 0) + 1)
-      if (!isHeld) {
-        due(room, 0)
-        wake()
-      }
-      let isInside = true
-      return () => {
-        if (isInside) leave(room, userId)
-        isInside = false
-      }
+      const person = personIn(room.people, userId)
+      const isHeld = isPresent(person)
+      person.leavesAtMs = null
+      person.subscriptions += 1
+      if (isHeld) return
+      due(room, 0)
+      wake()
+    },
+    leave({ sessionId }, userId) {
+      const room = rooms.get(sessionId)
+      const person = room && foundIn(room.people, userId)
+      if (!room || !person?.subscriptions) return
+      person.subscriptions -= 1
+      if (person.subscriptions > 0) return
+      person.leavesAtMs = performance.now() + times.graceMs
+      due(room, person.leavesAtMs)
     },
     type,
     sent(name, userId) {
       const room = rooms.get(name.sessionId)
-      if (room?.typing.includes(userId) || room?.typedAtMs.has(userId)) type(name, userId, false)
+      if (!room) return
+      const hasTyped = foundIn(room.people, userId)?.typedAtMs != null
+      if (hasTyped || room.typing.includes(userId)) type(name, userId, false)
     },
     heard({ sessionId }, typing) {
       const room = rooms.get(sessionId)
@@ -279,12 +276,9 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
     async stop() {
       clearInterval(ticking)
       await working
-      const updates = [...rooms.values()].map(({ sessionId, users, leaving, asked }) => ({
-        place: sessionId,
-        leases: [
-          ...asked.values(),
-          ...[...users.keys(), ...leaving.keys()].map((id) => present(id, times.graceMs)),
-        ],
+      const updates = [...rooms.values()].map((room) => ({
+        place: room.sessionId,
+        leases: [...askedIn(room), ...present(room, times.graceMs)],
       }))
       rooms.clear()
       await store.exchange(updates).catch(onFailure)
@@ -293,7 +287,3 @@ export function createRooms({ store, nodeId, tell, onFailure, times = roomTimes 
 }
 
 const nobody: readonly string[] = []
-
-const keyOf = ({ activity, userId }: Lease) => `${activity} ${userId}`
-
-const ask = (room: Room, lease: Lease) => room.asked.set(keyOf(lease), lease)

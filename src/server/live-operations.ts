@@ -1,5 +1,5 @@
 import type { GraphQLError } from 'graphql'
-import type { SharedMembership } from '../graphql/shared.ts'
+import type { SharedMembership, SharedReader, SharedRendering } from '../graphql/shared.ts'
 import type { OperationRequest } from './operation-request.ts'
 import type { Begun, Operations } from './operations.ts'
 import type { OperationOrigin, Present } from './yoga.ts'
@@ -58,6 +58,36 @@ export function resumeOperation(operation: LiveOperation): void {
   operation.membership?.resume()
 }
 
+/** Where readers put what they are told; one for all of them. */
+type Outlet<Operation> = Pick<OperationDoor<Operation & LiveOperation>, 'next' | 'complete'> & {
+  refuse(operation: Operation, error: unknown, requestId: string): void
+}
+
+/** An operation as a reader of what it shares with others. A class, since there is one for each that waits. */
+class OperationReader<Operation extends LiveOperation> implements SharedReader {
+  private readonly outlet: Outlet<Operation>
+  private readonly operation: Operation
+  private readonly requestId: string
+
+  constructor(outlet: Outlet<Operation>, operation: Operation, requestId: string) {
+    this.outlet = outlet
+    this.operation = operation
+    this.requestId = requestId
+  }
+
+  take(bytes: Uint8Array): boolean {
+    return this.outlet.next(this.operation, bytes)
+  }
+
+  end(): void {
+    this.outlet.complete(this.operation)
+  }
+
+  fail(error: unknown): void {
+    this.outlet.refuse(this.operation, error, this.requestId)
+  }
+}
+
 /** Runs an operation to its end, and tells the door what comes of it. */
 export function createOperationRunner<Operation extends LiveOperation>(
   operations: Operations,
@@ -72,18 +102,14 @@ export function createOperationRunner<Operation extends LiveOperation>(
       }
     })
 
-  async function iterate(
-    operation: Operation,
-    values: AsyncIterator<unknown>,
-    render: (value: unknown) => Uint8Array | Promise<Uint8Array>,
-  ) {
+  async function iterate(operation: Operation, values: AsyncIterator<unknown>, rendering: SharedRendering) {
     operation.values = values
     for (;;) {
       while (door.isFull(operation) && !operation.isOver) await room(operation)
       if (operation.isOver) return
       const next = await values.next()
       if (operation.isOver || next.done) break
-      const bytes = await render(next.value)
+      const bytes = await rendering.render(next.value)
       if (operation.isOver) return
       door.next(operation, bytes)
     }
@@ -94,13 +120,15 @@ export function createOperationRunner<Operation extends LiveOperation>(
     if (!operation.isOver) door.refuse(operation, [present(error, requestId)])
   }
 
+  const outlet: Outlet<Operation> = {
+    next: (operation, bytes) => door.next(operation, bytes),
+    complete: (operation) => door.complete(operation),
+    refuse,
+  }
+
   /** Apart from what begins an operation, so that a reader that waits keeps nothing of that. */
   function join(operation: Operation, { stream, sharing }: SharedBegun, requestId: string) {
-    const membership = stream.join(sharing, {
-      take: (bytes) => door.next(operation, bytes),
-      end: () => door.complete(operation),
-      fail: (error) => refuse(operation, error, requestId),
-    })
+    const membership = stream.join(sharing, new OperationReader(outlet, operation, requestId))
     if (operation.isOver) membership.leave()
     else operation.membership = membership
   }
@@ -119,7 +147,7 @@ export function createOperationRunner<Operation extends LiveOperation>(
       door.next(operation, begun.bytes)
       if (!operation.isOver) door.complete(operation)
     } else if (begun.type === 'values')
-      await iterate(operation, begun.values, begun.render).catch((error) =>
+      await iterate(operation, begun.values, begun.rendering).catch((error) =>
         refuse(operation, error, requestId),
       )
     else join(operation, begun, requestId)

@@ -9,7 +9,7 @@ import {
 import { isAsyncIterable } from 'graphql-yoga'
 import { requireAffordable } from '../graphql/complexity.ts'
 import type { Context } from '../graphql/context.ts'
-import { isSharedStream, type SharedRendering, type SharedStream } from '../graphql/shared.ts'
+import { isSharedStream, type Shared, type SharedRendering, type SharedStream } from '../graphql/shared.ts'
 import { digestOf } from '../lib/digest.ts'
 import type { Meter } from '../lib/meter.ts'
 import { createTurns } from '../lib/turns.ts'
@@ -23,8 +23,8 @@ export type Begun =
   /** It was not run. */
   | { type: 'refused'; errors: readonly GraphQLError[] }
   | { type: 'result'; bytes: Uint8Array; status?: number }
-  | { type: 'values'; values: AsyncIterator<unknown>; render: SharedRendering['render'] }
-  | { type: 'shared'; stream: SharedStream; sharing: SharedRendering }
+  | { type: 'values'; values: AsyncIterator<unknown>; rendering: SharedRendering }
+  | { type: 'shared'; stream: SharedStream; sharing: Shared }
 
 /** Operations for doors that stay open. Every fault is one of this operation; nothing here rejects. */
 export type Operations = {
@@ -94,12 +94,12 @@ export function createOperations({ schema, yoga, present, meter, ...options }: O
       return { type: 'result', bytes: bytesOf(stream), status: status ?? (first?.path ? 200 : 400) }
     }
     const plan = plans.of(document, operation)
-    const render = renderingOf(plan, contextValue, args.variableValues, present)
+    const rendering = new EventRendering(plan, contextValue, args.variableValues, present)
     if (isSharedStream(stream)) {
       const key = keyOf(stream, plan, request, contextValue)
-      return { type: 'shared', stream, sharing: { key, render } }
+      return { type: 'shared', stream, sharing: { key, rendering } }
     }
-    return { type: 'values', values: stream[Symbol.asyncIterator](), render }
+    return { type: 'values', values: stream[Symbol.asyncIterator](), rendering }
   }
 
   return {
@@ -125,16 +125,36 @@ export function createOperations({ schema, yoga, present, meter, ...options }: O
  * Puts events into bytes for as long as they are followed. It keeps as little as can be, and each event gets a context of
  * its own: what fields remember in one would be kept, and be old.
  */
-function renderingOf(
-  { run }: Plan,
-  { requestId, viewer, services }: Context,
-  variables: Record<string, unknown>,
-  present: Present,
-): SharedRendering['render'] {
-  const bytesOf = (result: ExecutionResult) => toBytes(result, (error) => present(error, requestId))
-  return (event) => {
-    const result = run(event, { requestId, viewer, services }, variables)
-    return result instanceof Promise ? result.then(bytesOf) : bytesOf(result)
+class EventRendering implements SharedRendering {
+  private readonly plan: Plan
+  private readonly requestId: string
+  private readonly viewer: Context['viewer']
+  private readonly services: Context['services']
+  private readonly variables: Record<string, unknown>
+  private readonly present: Present
+
+  constructor(
+    plan: Plan,
+    { requestId, viewer, services }: Context,
+    variables: Record<string, unknown>,
+    present: Present,
+  ) {
+    this.plan = plan
+    this.requestId = requestId
+    this.viewer = viewer
+    this.services = services
+    this.variables = variables
+    this.present = present
+  }
+
+  render(event: unknown): Uint8Array | Promise<Uint8Array> {
+    const { requestId, viewer, services } = this
+    const result = this.plan.run(event, { requestId, viewer, services }, this.variables)
+    return result instanceof Promise ? result.then((later) => this.toBytes(later)) : this.toBytes(result)
+  }
+
+  private toBytes(result: ExecutionResult): Uint8Array {
+    return toBytes(result, (error) => this.present(error, this.requestId))
   }
 }
 

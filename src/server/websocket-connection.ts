@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { GraphQLError } from 'graphql'
 import { CloseCode, MessageType } from 'graphql-ws'
 import { WebSocket } from 'ws'
+import { SmallSet } from '../lib/small-set.ts'
 import type { TurnEnd } from '../lib/turn.ts'
 import type { Caller } from './admission.ts'
 import { beatOf, type Watched } from './connection-watch.ts'
@@ -43,22 +44,20 @@ export type Connection = Watched & {
   paidAtMs: number
   /** The same of its other messages. */
   heardAtMs: number
+  /** Bytes that had come from it when it was last asked for a sign of life. */
+  heardBytes: number
   /** An init has come. */
   isGreeted: boolean
   /** The init was acknowledged. */
   isReady: boolean
   isClosing: boolean
-  /** Asked for a sign of life, and has given none since. */
-  isAsked: boolean
   isDraining: boolean
-  readonly operations: Map<string, SocketOperation>
+  readonly operations: SmallSet<SocketOperation>
 }
 
 export type SocketOperation = LiveOperation & {
   readonly connection: Connection
   readonly id: string
-  /** What stands before the result in a frame of it; a text, since a small buffer would keep a whole pool alive. */
-  readonly head: string
 }
 
 export const newConnection = (
@@ -82,13 +81,18 @@ export const newConnection = (
   caller: null,
   paidAtMs: 0,
   heardAtMs: 0,
+  heardBytes: 0,
   isGreeted: false,
   isReady: false,
   isClosing: false,
-  isAsked: false,
   isDraining: false,
-  operations: new Map(),
+  operations: new SmallSet(),
 })
+
+export function operationOf({ operations }: Connection, id: string): SocketOperation | undefined {
+  for (const operation of operations) if (operation.id === id) return operation
+  return undefined
+}
 
 export const newSocketOperation = (connection: Connection, id: string): SocketOperation => ({
   isOver: false,
@@ -98,7 +102,6 @@ export const newSocketOperation = (connection: Connection, id: string): SocketOp
   gone: null,
   connection,
   id,
-  head: `{"id":${JSON.stringify(id)},"type":"${MessageType.Next}","payload":`,
 })
 
 /** Beyond this a reader has to take what it has first; beyond the second, where more is to come, it is cut. */
@@ -149,14 +152,14 @@ export function createSocketSender(atTurnEnd: TurnEnd): SocketSender {
       connection.isDraining = true
       stream.once('drain', () => {
         connection.isDraining = false
-        for (const operation of [...connection.operations.values()]) resumeOperation(operation)
+        for (const operation of [...connection.operations]) resumeOperation(operation)
       })
     }
     return true
   }
 
   function finish(operation: SocketOperation) {
-    operation.connection.operations.delete(operation.id)
+    operation.connection.operations.delete(operation)
     endOperation(operation)
   }
 
@@ -165,8 +168,8 @@ export function createSocketSender(atTurnEnd: TurnEnd): SocketSender {
     close,
     isFull,
     next(operation, bytes) {
-      const { connection, id, head } = operation
-      const frame = last?.bytes === bytes && last.id === id ? last.frame : textFrame(head, bytes, '}')
+      const { connection, id } = operation
+      const frame = last?.bytes === bytes && last.id === id ? last.frame : nextFrame(id, bytes)
       last = { id, bytes, frame }
       send(connection, frame)
       return !isFull(operation)
@@ -184,9 +187,13 @@ export function createSocketSender(atTurnEnd: TurnEnd): SocketSender {
   }
 }
 
+const nextFrame = (id: string, result: Uint8Array) =>
+  textFrame(`{"id":${JSON.stringify(id)},"type":"${MessageType.Next}","payload":`, result, '}')
+
 /** Gives up whatever the operations of a connection hold. */
 export function endOperations({ operations }: Connection): void {
-  const all = [...operations.values()]
-  operations.clear()
-  for (const operation of all) endOperation(operation)
+  for (const operation of [...operations]) {
+    operations.delete(operation)
+    endOperation(operation)
+  }
 }

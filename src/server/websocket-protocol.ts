@@ -16,7 +16,13 @@ import { createOperationRunner, endOperation, goneOf } from './live-operations.t
 import type { Operations } from './operations.ts'
 import type { PersistedOperations } from './persisted-operations.ts'
 import { newRequestId } from './request-id.ts'
-import { type Connection, closing, newSocketOperation, type SocketSender } from './websocket-connection.ts'
+import {
+  type Connection,
+  closing,
+  newSocketOperation,
+  operationOf,
+  type SocketSender,
+} from './websocket-connection.ts'
 import type { Present } from './yoga.ts'
 
 /** Whose connection it is, and for how long that is proven. */
@@ -90,7 +96,7 @@ export function createSocketProtocol(
   function subscribe(connection: Connection, { id, payload }: SubscribeMessage) {
     if (!connection.isReady) return sender.close(connection, closing.notReady)
     if (id.length > idMaxLength) return sender.close(connection, closing.badMessage)
-    if (connection.operations.has(id)) return sender.close(connection, closing.idInUse)
+    if (operationOf(connection, id)) return sender.close(connection, closing.idInUse)
     const operation = newSocketOperation(connection, id)
     const requestId = newRequestId(connection.requestId)
     let asked = payload
@@ -100,7 +106,7 @@ export function createSocketProtocol(
     } catch (error) {
       return sender.refuse(operation, [present(error, requestId)])
     }
-    connection.operations.set(id, operation)
+    connection.operations.add(operation)
     const { authorization } = connection
     void run(operation, asked, { requestId, authorization, gone: () => goneOf(operation) })
   }
@@ -131,15 +137,14 @@ export function createSocketProtocol(
     admission.request(connection.caller, () => connection.address)
   }
 
-  function complete({ operations: open }: Connection, id: string) {
-    const operation = open.get(id)
+  function complete(connection: Connection, id: string) {
+    const operation = operationOf(connection, id)
     if (!operation) return
-    open.delete(id)
+    connection.operations.delete(operation)
     endOperation(operation)
   }
 
   return (connection, data) => {
-    connection.isAsked = false
     if (connection.isClosing) return
     const message = read(data)
     // What is refused counts, too: who goes on without a pause is cut in the end.

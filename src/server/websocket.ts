@@ -72,12 +72,9 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
     if (connection && isBinary) sender.close(connection, closing.badMessage)
     else if (connection) receive(connection, data.toString())
   }
-  function onPong(this: WebSocket) {
-    const connection = connections.get(this)
-    if (connection) connection.isAsked = false
-  }
   function onClose(this: WebSocket, code: number) {
     options.meter.socketClosed(code)
+    limits.leave()
     const connection = connections.get(this)
     if (!connection) return
     connections.delete(this)
@@ -93,7 +90,9 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
     const connection = newConnection(socket, stream, requestId, address, options.initTimeoutMs)
     connection.cookieToken = options.cookies?.tokenOfSocket(request) ?? ''
     connections.set(socket, connection)
-    socket.on('message', onMessage).on('pong', onPong).on('close', onClose).on('error', onError)
+    // From now on `ws` listens to it, and tells of its end.
+    stream.off('error', onError).off('close', limits.leave)
+    socket.on('message', onMessage).on('close', onClose).on('error', onError)
     if (socket.protocol !== GRAPHQL_TRANSPORT_WS_PROTOCOL) sender.close(connection, closing.badProtocol)
   }
 
@@ -112,7 +111,7 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
       if (!(error instanceof RateLimitedError)) return refuse(stream, '503 Service Unavailable')
       return refuse(stream, '429 Too Many Requests', `Retry-After: ${error.retryAfterSeconds}\r\n`)
     }
-    stream.once('close', limits.leave)
+    stream.on('close', limits.leave)
     sockets.handleUpgrade(request, stream, head, (socket) => open(socket, stream, request, address))
   })
 
@@ -120,9 +119,11 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
     connections: () => connections.values(),
     beatEvery: beatEveryS,
     beat(connection) {
-      if (connection.isAsked) connection.socket.terminate()
+      // Whatever came since it was asked is a sign of life.
+      const { bytesRead } = connection.stream
+      if (bytesRead === connection.heardBytes) connection.socket.terminate()
       else connection.socket.ping()
-      connection.isAsked = true
+      connection.heardBytes = bytesRead
     },
     due: (connection) => sender.close(connection, connection.isGreeted ? closing.expired : closing.noInit),
     stalled: (connection) => sender.close(connection, closing.slow),

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { createTurnEnd } from '../../src/lib/turn.ts'
-import { createFanOut, type Membership } from '../../src/realtime/fan-out.ts'
-import { everybody, type Source, type Step } from '../../src/realtime/fan-out-source.ts'
+import { createFanOut } from '../../src/realtime/fan-out.ts'
+import { everybody, type Membership, type Source, type Step } from '../../src/realtime/fan-out-source.ts'
 import type { Feed } from '../../src/realtime/feed.ts'
 import type { Delivery, StoredState } from '../../src/realtime/feed-deliveries.ts'
 import type { ChangeEvent } from '../../src/realtime/feed-events.ts'
@@ -74,7 +74,7 @@ export async function createFanOutWorld(feed: Feed) {
         return Buffer.from(JSON.stringify(value))
       }
       const start = after === null ? { opened: await feed.follow(sessionId, { read }) } : { after }
-      reader.membership = fanOut.join({ key: 'all', render }, source, start, reader)
+      reader.membership = fanOut.join({ key: 'all', rendering: { render } }, source, start, reader)
       return reader
     },
     /** All is announced; every reader that is not gone comes to hold what is stored, by one lane for all. */
@@ -100,7 +100,7 @@ export async function createFanOutWorld(feed: Feed) {
 
   const sourceOf = (user: string): Source<Delivery<State>, Value & { cursor: string }> => ({
     userId: user,
-    follow: (after) => feed.follow(sessionId, { after, read: () => readFor(user) }),
+    follow: (after) => feed.follow(sessionId, { read: () => readFor(user) }, after),
     stepOf: toStep,
     mayRead: async () => {
       await turn()

@@ -181,9 +181,9 @@ function createReader() {
       for (const [id, row] of state.rows) rows.set(id, { ...row, text: text.get(id) ?? row.text })
       count = state.count
     },
-    async attach(feed: Feed, options: { after?: string; read: () => Promise<State> }) {
-      cursor = options.after ?? null
-      deliveries = (await feed.follow(sessionId, options))[Symbol.asyncIterator]()
+    async attach(feed: Feed, { after, read }: { after?: string; read: () => Promise<State> }) {
+      cursor = after ?? null
+      deliveries = (await feed.follow(sessionId, { read }, after))[Symbol.asyncIterator]()
     },
     /** Away and back, with the cursor that it has. */
     async resume(feed: Feed, read: () => Promise<State>) {

@@ -1,11 +1,8 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import type { Viewer } from '../../src/auth/viewer.ts'
 import type { SessionEvent } from '../../src/features/live/events.ts'
-import { createSessionSource, joinedMaxLength } from '../../src/features/live/shared.ts'
-
-const unused = () => Promise.reject(new Error('unused'))
-const { joined } = createSessionSource({} as Viewer, 'session', unused, () => {})
+import { joined } from '../../src/features/live/session-source.ts'
+import { joinedMaxLength } from '../../src/features/live/shared.ts'
 
 /** What readers put together: the text of each reply, and the arguments of each call of a tool. */
 function read(events: readonly SessionEvent[]): ReadonlyMap<string, string> {

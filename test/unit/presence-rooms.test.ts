@@ -131,7 +131,8 @@ describe('rooms of several nodes', () => {
     const nodes = create()
     const [one, two] = [nodes.startNode(), nodes.startNode()]
     one.rooms.enter(place, 'alice')
-    const leave = two.rooms.enter(place, 'bob')
+    two.rooms.enter(place, 'bob')
+    const leave = () => two.rooms.leave(place, 'bob')
     await until(() => expect(nodes.told()).toEqual(['alice+bob']))
     leave()
     leave()
@@ -168,17 +169,19 @@ describe('rooms of several nodes', () => {
     const [one, two] = [nodes.startNode(), nodes.startNode()]
     one.rooms.enter(place, 'alice')
     two.rooms.enter(place, 'root')
-    let leave = one.rooms.enter(place, 'bob')
+    let isWith = one
+    one.rooms.enter(place, 'bob')
     await until(() => expect(nodes.told().at(-1)).toEqual('alice+bob+root'))
     const before = nodes.told()
     for (const node of [one, two, one, two]) {
-      leave()
+      isWith.rooms.leave(place, 'bob')
       await settled(one, two)
-      leave = node.rooms.enter(place, 'bob')
+      isWith = node
+      node.rooms.enter(place, 'bob')
       await settled(one, two)
     }
     expect(nodes.told()).toEqual(before)
-    leave()
+    isWith.rooms.leave(place, 'bob')
     await until(() => expect(nodes.told()).toEqual([...before, 'alice+root']))
   })
 
@@ -200,7 +203,8 @@ describe('rooms of several nodes', () => {
     const nodes = create()
     const [one, two] = [nodes.startNode(), nodes.startNode()]
     one.rooms.enter(place, 'alice')
-    const leave = two.rooms.enter(place, 'bob')
+    two.rooms.enter(place, 'bob')
+    const leave = () => two.rooms.leave(place, 'bob')
     await until(() => expect(nodes.told()).toEqual(['alice+bob']))
     nodes.takeStore(true)
     leave()
@@ -227,17 +231,20 @@ describe('rooms of several nodes', () => {
     const nodes = create()
     const { rooms, exchanges } = nodes.startNode()
     const count = 5_000
-    const leave = Array.from({ length: count }, (_, index) =>
-      rooms.enter({ tenantId: 'tenant', sessionId: `session${index}` }, 'alice'),
-    )
+    const places = Array.from({ length: count }, (_, index) => ({
+      tenantId: 'tenant',
+      sessionId: `session${index}`,
+    }))
+    for (const each of places) rooms.enter(each, 'alice')
     const asked = () => exchanges.reduce((sum, each) => sum + each, 0)
     await until(() => expect(asked()).toBeGreaterThanOrEqual(count))
     // Renewals are among them where the machine is slow.
     expect(asked() / exchanges.length).toBeGreaterThan(80)
-    for (const each of leave) each()
+    for (const each of places) rooms.leave(each, 'alice')
     await until(async () => {
-      const places = Array.from({ length: count }, (_, index) => `session${index}`)
-      const present = (await nodes.store.read(places)).flatMap((each) => each.present)
+      const present = (await nodes.store.read(places.map(({ sessionId }) => sessionId))).flatMap(
+        (each) => each.present,
+      )
       expect(present).toEqual([])
     })
     await until(() => expect(rooms.size()).toBe(0))

@@ -1,7 +1,8 @@
 import type { Message } from '../../db/client.ts'
 import type { Step } from '../../realtime/fan-out-source.ts'
 import type { SessionEvent } from './events.ts'
-import { type LiveSource, narrowed, type SessionSource } from './shared.ts'
+import { narrowed, type SessionSource } from './session-source.ts'
+import type { LiveSource } from './shared.ts'
 
 /**
  * New messages of a session. Those that fell into a gap of the feed come from the snapshot that tells it, one by one: a

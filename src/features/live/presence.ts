@@ -4,8 +4,6 @@ import type { Viewer } from '../../auth/viewer.ts'
 import type { Session, Statement, SystemDatabase, User } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
 import { createBatch } from '../../lib/batch.ts'
-import type { Membership, Shareable } from '../../realtime/fan-out.ts'
-import type { Reader } from '../../realtime/fan-out-source.ts'
 import type { Feed } from '../../realtime/feed.ts'
 import { type FeedEvent, type PresenceEvent, toWire, type WireRow } from '../../realtime/feed-events.ts'
 import type { Activity, PresenceStore } from '../../realtime/presence.ts'
@@ -17,8 +15,9 @@ import type { Sessions } from '../sessions/service.ts'
 export type Presence = {
   /** The feed told this: a message that was sent through whatever node ends the typing of its author. */
   heard(tenantId: string, sessionId: string, event: FeedEvent): void
-  /** The feed, whose reader is present for as long as it follows. */
-  whileFollowed<Value>(viewer: Viewer, sessionId: string, feed: Shareable<Value>): Shareable<Value>
+  /** The viewer looks at the session, until it leaves as often as it entered. */
+  enter(viewer: Viewer, sessionId: string): void
+  leave(viewer: Viewer, sessionId: string): void
   /** Tells that the viewer types, until it says otherwise, sends a message or says nothing more of it for some seconds. */
   setTyping(viewer: Viewer, input: { sessionId: string; isTyping: boolean }): Promise<Session>
   /**
@@ -72,10 +71,8 @@ export function createPresence({ rooms, store, sessions, log }: Dependencies): P
         if (role === 'USER' && typeof authorId === 'string') rooms.sent({ tenantId, sessionId }, authorId)
       }
     },
-    whileFollowed({ tenantId, userId }, sessionId, feed) {
-      const enter = () => rooms.enter({ tenantId, sessionId }, userId)
-      return whileFollowed(feed, enter)
-    },
+    enter: ({ tenantId, userId }, sessionId) => rooms.enter({ tenantId, sessionId }, userId),
+    leave: ({ tenantId, userId }, sessionId) => rooms.leave({ tenantId, sessionId }, userId),
     async setTyping(viewer, { sessionId, isTyping }) {
       const session = await sessions.require(viewer, sessionId, 'EDITOR')
       rooms.type({ tenantId: viewer.tenantId, sessionId }, viewer.userId, isTyping)
@@ -83,57 +80,6 @@ export function createPresence({ rooms, store, sessions, log }: Dependencies): P
     },
     usersOf: async (viewer, { id }, activity) => (await here(viewer, id))?.[activity] ?? [],
     countOf: async (viewer, { id }) => (await here(viewer, id))?.presentCount ?? 0,
-  }
-}
-
-function whileFollowed<Value>(feed: Shareable<Value>, enter: () => () => void): Shareable<Value> {
-  return {
-    topic: feed.topic,
-    join: (sharing, reader) => whileReading(enter(), reader, (watched) => feed.join(sharing, watched)),
-    close: feed.close,
-    [Symbol.asyncIterator]() {
-      const leave = enter()
-      const values = feed[Symbol.asyncIterator]()
-      const left = async (step: Promise<IteratorResult<Value>>) => {
-        try {
-          const result = await step
-          if (result.done) leave()
-          return result
-        } catch (error) {
-          leave()
-          throw error
-        }
-      }
-      return {
-        next: () => left(values.next()),
-        async return() {
-          leave()
-          return (await values.return?.()) ?? { done: true, value: undefined }
-        },
-      }
-    },
-  }
-}
-
-/** Calls `leave` when the reader has left or was told the end. Keeps nothing else for as long as the reader follows. */
-function whileReading(leave: () => void, reader: Reader, join: (reader: Reader) => Membership): Membership {
-  const membership = join({
-    take: reader.take,
-    end() {
-      leave()
-      reader.end()
-    },
-    fail(error) {
-      leave()
-      reader.fail(error)
-    },
-  })
-  return {
-    resume: membership.resume,
-    leave() {
-      leave()
-      membership.leave()
-    },
   }
 }
 

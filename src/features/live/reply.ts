@@ -2,7 +2,8 @@ import type { Message } from '../../db/client.ts'
 import type { Step } from '../../realtime/fan-out-source.ts'
 import type { Since } from '../../realtime/feed.ts'
 import type { SessionEvent } from './events.ts'
-import { joinedMaxLength, type LiveSource, narrowed, type SessionSource } from './shared.ts'
+import { narrowed, type SessionSource } from './session-source.ts'
+import { joinedMaxLength, type LiveSource } from './shared.ts'
 
 /** A piece of one reply. `status` is STREAMING until the last piece, which tells how it ended. */
 export type ReplyPiece = {

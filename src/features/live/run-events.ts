@@ -61,7 +61,7 @@ export function createRunFeed({ feed, lostChanges }: { feed: Feed; lostChanges: 
   ): Promise<AsyncIterableIterator<RunEvent>> => {
     const { run } = await read(viewer, runId)
     const { sessionId } = run
-    const deliveries = await feed.follow(sessionId, { after, read: () => read(viewer, runId) })
+    const deliveries = await feed.follow(sessionId, { read: () => read(viewer, runId) }, after)
     const stop = () => deliveries.close()
     try {
       lostChanges.watch(viewer.tenantId, sessionId)

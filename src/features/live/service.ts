@@ -16,7 +16,8 @@ import { newMessagesOf } from './new-messages.ts'
 import type { Presence } from './presence.ts'
 import { lastPiece, type ReplyPiece, replyOf } from './reply.ts'
 import { createRunFeed, type RunEvent } from './run-events.ts'
-import { createSessionSource, createShareable } from './shared.ts'
+import { type SessionHome, SessionSource } from './session-source.ts'
+import { createShareable } from './shared.ts'
 
 /** A session as read by a query together with the pages of messages that were asked for and the cursor that fits. */
 type ObservedSession = { cursor: string; pages: ReadonlyMap<string, Page<Message>> }
@@ -73,9 +74,6 @@ async function readReplies(
   }
 }
 
-/** Throws unless the viewer may read what the feed tells. */
-type Require = Sessions['require']
-
 type Dependencies = {
   feed: Feed
   fanOut: FanOut
@@ -103,37 +101,28 @@ export function createLive({ feed, fanOut, sessions, lostChanges, presence }: De
       return { revision: session.revision, text, session, messages: [...earlier, ...rows] }
     })
 
-  /** The state is read once for all who ask for it at the same time; the right to it is each one's own. */
-  const readState =
-    (viewer: Viewer, sessionId: string, requireRight: Require, replyId: string | null) =>
-    async (): Promise<SessionState> => {
+  const home: SessionHome = {
+    /** The state is read once for all who ask for it at the same time; the right to it is each one's own. */
+    async read({ viewer, sessionId, replyId }) {
       const round = `${viewer.tenantId}:${sessionId}:${replyId ?? ''}`
       const state = await rounds(round, () => readStored(viewer, sessionId, replyId))
       // Decided after the read: a removal that the state holds already is not told after it.
+      const requireRight = replyId === null ? sessions.require : sessions.requirePlace
       await requireRight(viewer, sessionId, 'VIEWER')
       return state
-    }
-
-  /** A snapshot, where the feed begins with one, decides the right by what it reads. */
-  const sourceOf = (
-    viewer: Viewer,
-    sessionId: string,
-    requireRight: Require = sessions.require,
-    replyId: string | null = null,
-  ) =>
-    createSessionSource(
-      viewer,
-      sessionId,
-      async (after) => {
-        const read = readState(viewer, sessionId, requireRight, replyId)
-        const deliveries = await feed.follow(sessionId, { after, read })
-        lostChanges.watch(viewer.tenantId, sessionId)
-        return deliveries
-      },
-      (delivery) => {
-        if ('event' in delivery) presence.heard(viewer.tenantId, sessionId, delivery.event)
-      },
-    )
+    },
+    /** A snapshot, where the feed begins with one, decides the right by what it reads. */
+    async follow(source, after) {
+      const deliveries = await feed.follow(source.sessionId, source, after)
+      lostChanges.watch(source.viewer.tenantId, source.sessionId)
+      return deliveries
+    },
+    heard({ viewer, sessionId }, delivery) {
+      if ('event' in delivery) presence.heard(viewer.tenantId, sessionId, delivery.event)
+    },
+    enter: ({ viewer, sessionId }) => presence.enter(viewer, sessionId),
+    leave: ({ viewer, sessionId }) => presence.leave(viewer, sessionId),
+  }
 
   return {
     async observe(viewer, sessionId, readSession, pages) {
@@ -162,19 +151,18 @@ export function createLive({ feed, fanOut, sessions, lostChanges, presence }: De
       return feed.cursorAt(session.id, session.revision)
     },
     async share(viewer, sessionId, after) {
-      const source = sourceOf(viewer, sessionId)
+      const source = new SessionSource(home, viewer, sessionId)
       const topic = `${viewer.tenantId}:${sessionId}`
-      const present = (feed: Shareable<SessionEvent>) => presence.whileFollowed(viewer, sessionId, feed)
       if (after == null) {
         const opened = await source.follow(null)
-        return present(createShareable(fanOut, topic, source, { opened }))
+        return createShareable(fanOut, topic, source, { opened })
       }
       parseCursor(after)
       await sessions.require(viewer, sessionId, 'VIEWER')
-      return present(createShareable(fanOut, topic, source, { after }))
+      return createShareable(fanOut, topic, source, { after })
     },
     async followMessages(viewer, sessionId) {
-      const source = newMessagesOf(sourceOf(viewer, sessionId))
+      const source = newMessagesOf(new SessionSource(home, viewer, sessionId))
       const opened = await source.follow(null)
       return createShareable(fanOut, `messages:${viewer.tenantId}:${sessionId}`, source, { opened })
     },
@@ -186,8 +174,8 @@ export function createLive({ feed, fanOut, sessions, lostChanges, presence }: De
       if (!found) throw new NotFoundError('message')
       if (after != null) parseCursor(after)
       const mayRead = async () => (await prisma.message.count({ where })) > 0
-      const place = { ...sourceOf(viewer, found.sessionId, sessions.requirePlace, found.id), mayRead }
-      const source = replyOf(place, found)
+      const session = new SessionSource(home, viewer, found.sessionId, found.id)
+      const source = { ...replyOf(session, found), mayRead }
       const opened = after == null && found.status === 'STREAMING' ? await source.follow(null) : null
       try {
         // Read after attaching: a reply that is over ends here, and the end of any other one is still to be told.

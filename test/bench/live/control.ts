@@ -90,9 +90,15 @@ function pace({ perSecond, seconds }: { perSecond: number; seconds: number }, pu
   })
 }
 
+type Collect = (options: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }) => void
+
+/**
+ * As it is on a server that has had nothing to do for a while: with its young generation given back, which is of the
+ * process and of no socket, and comes and goes with the work.
+ */
 async function residentBytes(): Promise<number> {
   for (let round = 0; round < 3; round += 1) {
-    ;(globalThis as { gc?: () => void }).gc?.()
+    ;(globalThis as { gc?: Collect }).gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
     // What one collection sets free in other turns, such as buffers of sockets, goes with the next.
     await sleep(100)
   }
