@@ -16,7 +16,7 @@ beforeAll(async () => {
 })
 
 const watch = (id: string, user = 'alice') => app.socket({ user }).watch(subscription, { id })
-const remove = (documentId: string) => alice.mutate('deleteDocument', { documentId })
+const remove = (documentId: string) => alice.change('deleteDocument', { documentId })
 
 /** A chunk each. */
 const entries = (count: number) =>

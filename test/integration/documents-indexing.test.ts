@@ -147,7 +147,7 @@ it('a document that is deleted while it is indexed leaves nothing', async () => 
   const ids = await Promise.all(
     Array.from({ length: 8 }, (_, index) => createDocument(alice, { text: longText(20 * index + 5) })),
   )
-  await Promise.all(ids.map((id) => alice.mutate('deleteDocument', { documentId: id })))
+  await Promise.all(ids.map((id) => alice.change('deleteDocument', { documentId: id })))
   for (const id of ids) await settled(id)
   const [left] = await sql('SELECT count(*)::int AS count FROM chunks WHERE document_id = ANY($1)', [
     ids.map((id) => decodeId(id).uuid),

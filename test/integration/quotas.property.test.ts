@@ -54,7 +54,8 @@ it('stands at the sum of what was used, however runs ended and whatever was dele
               const script = { input, output, end: end === 'cancel-tools' ? ('tools' as const) : end }
               const run = await measure(api, sessions[session] ?? '', script)
               person.used += input + output
-              if (end === 'cancel-tools') await cancelRun(api, run.id)
+              if (end === 'cancel-tools')
+                expect(await cancelRun(api, run.id)).toMatchObject({ status: 'CANCELLED' })
               if (end !== 'tools') continue
               // The script counts for each of its two replies.
               person.used += input + output
@@ -69,8 +70,8 @@ it('stands at the sum of what was used, however runs ended and whatever was dele
         )
         if (isPurged) {
           const [sessionId = ''] = people[0]?.sessions ?? []
-          await people[0]?.api.mutate('deleteSession', { sessionId })
-          await people[0]?.api.mutate('purgeSession', { sessionId })
+          await people[0]?.api.change('deleteSession', { sessionId })
+          await people[0]?.api.change('purgeSession', { sessionId })
         }
         await setQuota(app, tenant, { scope: 'EACH_USER', period: 'DAY', tokens: 0 })
         await setQuota(app, tenant, { scope: 'TENANT', period: 'MONTH', tokens: 0 })

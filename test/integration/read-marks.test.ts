@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 
 const write = (api: Api, sessionId: string, count: number, role = 'USER') =>
-  api.mutate('addMessages', {
+  api.change('addMessages', {
     sessionId,
     messages: Array.from({ length: count }, (_, n) => ({ role, content: `${role} ${n}` })),
   })

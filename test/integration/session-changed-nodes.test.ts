@@ -14,7 +14,7 @@ async function list(app: TestApp, who: Identity = {}, filter?: Record<string, un
 }
 
 const rename = (app: TestApp, sessionId: string, title: string) =>
-  app.api().mutate('updateSession', { sessionId, title })
+  app.api().change('updateSession', { sessionId, title })
 
 describe('lists at two nodes with one Redis', () => {
   const isInstalled = requireRedis()

@@ -56,7 +56,7 @@ describe('a list of sessions', async () => {
     const watch = await list(app)
     const startedAtMs = performance.now()
     const titles = Array.from({ length: 20 }, (_, index) => `title ${index}`)
-    await Promise.all(titles.map((title) => api.mutate('updateSession', { sessionId, title })))
+    await Promise.all(titles.map((title) => api.change('updateSession', { sessionId, title })))
     await api.change('updateSession', { sessionId, title: 'last' })
     await watch.until(({ session }) => session?.title === 'last')
     const bursts = Math.ceil((performance.now() - startedAtMs) / 100)
