@@ -6,7 +6,7 @@
  *   npm run bench -- [http] [--only Q1,Q2,Q3,M1] [--connections 32]
  *   npm run bench -- growth [--sizes 1000,100000] [--only Q1,Q2]
  *   npm run bench -- isolation
- *   npm run bench -- neighbours [--connections 32]
+ *   npm run bench -- neighbours [--only 'three times its capacity'] [--connections 32]
  *   npm run bench -- live [--only S1x200,S2x1000,…] [--window 3000]
  *   npm run bench -- sends [--connections 32]
  *   npm run bench -- all

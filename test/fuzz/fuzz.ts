@@ -55,7 +55,8 @@ export async function fuzz({ app, random, ids, canary, seconds }: Options): Prom
   async function overHttp(sent: Operation, token: string) {
     const { query, variables } = sent
     const search = new URLSearchParams({ query, variables: spoilt(JSON.stringify(variables), random) })
-    const byGet = random.chance(0.25) && `${search}`.length < addressMaxLength
+    const byGet =
+      random.chance(sent.type === 'mutation' ? 0.05 : 0.25) && `${search}`.length < addressMaxLength
     const door = byGet ? 'get' : random.pick(['http', 'yoga'])
     const more = door === 'yoga' ? { extensions: {} } : {}
     const body = byGet ? undefined : spoilt(JSON.stringify({ query, variables, ...more }), random)
@@ -78,7 +79,9 @@ export async function fuzz({ app, random, ids, canary, seconds }: Options): Prom
       const type = response.headers.get('content-type') ?? ''
       if (type.startsWith('text/event-stream')) {
         const first = await response.body?.getReader().read()
-        judge(door, sent, Buffer.from(first?.value ?? []).toString())
+        const events = Buffer.from(first?.value ?? []).toString()
+        judge(door, sent, events)
+        if (events.includes('"data":{')) answered += 1
         return
       }
       const text = await response.text()

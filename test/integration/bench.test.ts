@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, inject, onTestFinished, test } from 'vitest'
 import { createDatabase } from '../support/app.ts'
@@ -28,6 +28,26 @@ test('the bench measures the live side of Parley beside a raw socket', async () 
     expect(numbers['deliveries/s']).toBeGreaterThan(0)
   }
 })
+
+test('the bench asks as one tenant beside another one that asks for three times what there is', async () => {
+  const json = join(await mkdtemp(join(tmpdir(), 'parley-bench-')), 'rows.json')
+  onTestFinished(() => rm(dirname(json), { recursive: true }))
+  const flood = 'three times its capacity'
+  const options = ['--only', flood, '--connections', '2', '--rounds', '1', '--seconds', '0.5', '--json', json]
+  const env = { ...process.env, DATABASE_URL: inject('postgresUrl') }
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['test/bench/run.ts', 'neighbours', ...options],
+    { env },
+  )
+  expect(stdout).toContain('to alone')
+  const { rows } = JSON.parse(await readFile(json, 'utf8')) as {
+    rows: { peer: string; numbers: Record<string, number> }[]
+  }
+  expect(rows.map(({ peer }) => peer)).toEqual(['alone', flood])
+  for (const { numbers } of rows) expect(numbers['p99 ms']).toBeGreaterThan(0)
+  expect(rows[1]?.numbers).toMatchObject({ failed: 0, 'flood req/s': expect.any(Number) })
+}, 120_000)
 
 test('the bench asks all servers for the same, and measures none that answers otherwise', async () => {
   const databaseUrl = await createDatabase()

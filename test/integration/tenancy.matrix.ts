@@ -126,6 +126,18 @@ export const matrix: Record<string, Case[]> = {
       variables: (ids) => ({ id: ids.Session }),
       refused: isNull('session'),
     },
+    {
+      operation: `query ($own: ID!, $id: ID!) {
+        session(id: $own) { messages(author: $id) { totalCount nodes { content } } } }`,
+      variables: (ids, own) => ({ own, id: ids.User }),
+      refused: { data: { session: { messages: { totalCount: 0, nodes: [] } } } },
+    },
+    {
+      operation: `query ($own: ID!, $ids: [ID!]) {
+        session(id: $own) { title contextPreview(documentIds: $ids) { totalTokens } } }`,
+      variables: (ids, own) => ({ own, ids: [ids.Document] }),
+      refused: { errors: [expect.objectContaining({ extensions: { code: 'NOT_FOUND' } })] },
+    },
   ],
   'Query.message': [
     {

@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { type GraphQLInputType, type GraphQLInterfaceType, getNamedType, isInputObjectType } from 'graphql'
+import {
+  type GraphQLInputType,
+  type GraphQLInterfaceType,
+  getNamedType,
+  isInputObjectType,
+  isObjectType,
+} from 'graphql'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { decodeId, encodeId } from '../../src/lib/ids.ts'
 import { schema } from '../../src/schema.ts'
@@ -47,9 +53,10 @@ const strangers: [string, Identity][] = [
   ['another user of the tenant', { user: 'carol', tenant: alice.tenant, role: 'USER' }],
 ]
 
+const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]
+
 describe('the matrix', () => {
-  it('has every field of the schema', () => {
-    const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]
+  it('has every field of the roots', () => {
     const fields = roots.flatMap((root) =>
       Object.keys(root?.getFields() ?? {}).map((name) => `${root}.${name}`),
     )
@@ -76,6 +83,19 @@ describe('the matrix', () => {
     })
     expect(missing).toEqual([])
   })
+
+  it('has every id that a field below them can be given', () => {
+    const operations = Object.values(matrix).flatMap((cases) => cases.map(({ operation }) => operation))
+    const missing = Object.values(schema.getTypeMap())
+      .filter(isObjectType)
+      .filter((type) => !roots.includes(type))
+      .flatMap((type) => Object.values(type.getFields()))
+      .flatMap(({ name, args }) =>
+        args.flatMap((arg) => idPaths(arg.name, arg.type)).map((path) => `${name}(${path}: $`),
+      )
+      .filter((given) => !operations.some((operation) => operation.includes(given)))
+    expect(missing).toEqual([])
+  })
 })
 
 /** Names of the arguments that an operation hands a variable to. */
@@ -95,6 +115,52 @@ const pathsOf = (value: object, prefix = ''): string[] =>
       ? pathsOf(inner, `${prefix}${key}.`)
       : [`${prefix}${key}`],
   )
+
+// First, so that whatever the server keeps of its answers is kept when strangers ask.
+
+/** What is found of hers from a session, by every field of every object that the schema leads to. */
+async function findings(identity: Identity, from: WayIds): Promise<string[]> {
+  const found: string[] = []
+  for (const way of waysFromQuery(from, { word: canary })) {
+    const answer = JSON.stringify(await app.api(identity).send(`{ ${way} }`))
+    const isOfAnother = identity.tenant !== alice.tenant && answer.includes(tenantCanary)
+    if (answer.includes(canary) || isOfAnother) found.push(`${way}: ${answer}`)
+  }
+  return found
+}
+
+it('leads its owner to it on many ways', async () => {
+  const { Session: session, Run: run, Message: message } = alices
+  expect((await findings(alice, { session, run, message })).length).toBeGreaterThan(25)
+})
+
+/** Has nothing of alice's: it is for admins, or the same for everybody. */
+const isForAdminsOrAll = new Set([
+  'Query.users',
+  'Query.auditLog',
+  'Query.limits',
+  'Query.modelPolicy',
+  'Query.models',
+  'Query.systemStatus',
+  'Subscription.modelProgress',
+  'Subscription.systemStatusChanged',
+])
+
+it('shows all of it to its owner, so that the refusals below mean something', async () => {
+  const doors = await openDoors(app.url, app.token(alice))
+  const ownSession = alices.Session
+  const reading = Object.entries(matrix).filter(([name]) => !name.startsWith('Mutation.'))
+  for (const door of doorNames)
+    for (const [name, cases] of reading)
+      for (const { operation, variables } of cases) {
+        // Tell of what comes only.
+        if (name === 'Subscription.messageAdded' || name === 'Subscription.sessionChanged') continue
+        if (isForAdminsOrAll.has(name)) continue
+        const text = JSON.stringify(await doors[door](operation, variables?.(alices, ownSession)))
+        expect(text.includes(canary) || text.includes(tenantCanary), `${name}: ${text}`).toBe(true)
+      }
+  doors.close()
+})
 
 describe.each(strangers)('%s', (_name, stranger) => {
   // The two ways of HTTP differ in how an operation is run, not in who may what.
@@ -143,17 +209,6 @@ async function tryEverything(stranger: Identity, door: (typeof doorNames)[number
   doors.close()
 }
 
-/** What is found of hers from a session, by every field of every object that the schema leads to. */
-async function findings(identity: Identity, from: WayIds): Promise<string[]> {
-  const found: string[] = []
-  for (const way of waysFromQuery(from, { word: canary })) {
-    const answer = JSON.stringify(await app.api(identity).send(`{ ${way} }`))
-    const isOfAnother = identity.tenant !== alice.tenant && answer.includes(tenantCanary)
-    if (answer.includes(canary) || isOfAnother) found.push(`${way}: ${answer}`)
-  }
-  return found
-}
-
 /** Templates are the tenant's, with who made them. */
 const isOfTemplate = (found: string) => found.startsWith('templates { nodes { author')
 
@@ -167,36 +222,3 @@ it.each(strangers.filter(([, { role }]) => role !== 'SERVICE'))(
     expect(found.filter((each) => stranger.tenant !== alice.tenant || !isOfTemplate(each))).toEqual([])
   },
 )
-
-it('leads its owner to it on many ways', async () => {
-  const { Session: session, Run: run, Message: message } = alices
-  expect((await findings(alice, { session, run, message })).length).toBeGreaterThan(25)
-})
-
-/** Has nothing of alice's: it is for admins, or the same for everybody. */
-const isForAdminsOrAll = new Set([
-  'Query.users',
-  'Query.auditLog',
-  'Query.limits',
-  'Query.modelPolicy',
-  'Query.models',
-  'Query.systemStatus',
-  'Subscription.modelProgress',
-  'Subscription.systemStatusChanged',
-])
-
-it('shows all of it to its owner, so that the refusals above mean something', async () => {
-  const doors = await openDoors(app.url, app.token(alice))
-  const ownSession = alices.Session
-  const reading = Object.entries(matrix).filter(([name]) => !name.startsWith('Mutation.'))
-  for (const door of doorNames)
-    for (const [name, cases] of reading)
-      for (const { operation, variables } of cases) {
-        // Tell of what comes only.
-        if (name === 'Subscription.messageAdded' || name === 'Subscription.sessionChanged') continue
-        if (isForAdminsOrAll.has(name)) continue
-        const text = JSON.stringify(await doors[door](operation, variables?.(alices, ownSession)))
-        expect(text.includes(canary) || text.includes(tenantCanary), `${name}: ${text}`).toBe(true)
-      }
-  doors.close()
-})

@@ -12,21 +12,31 @@ const caseName = 'a tenant beside a flood'
 const askEveryMs = 20
 const query = '{ sessions(first: 10) { nodes { title agent { name } } pageInfo { hasNextPage } } }'
 
+/** Of which tenant's users a flood comes, and how many times `--connections` ask without a pause. */
+type Flood = { users: number; times: number }
+
 /** Who floods: nobody, one user far beyond its limits, or so many users that each keeps to its own. */
-const floods: Record<string, number> = {
-  alone: 0,
-  'one user beyond its limit': 1,
-  'users within their limits': 400,
+const floods: Record<string, Flood | null> = {
+  alone: null,
+  'one user beyond its limit': { users: 1, times: 1 },
+  // As much as the server can do.
+  'users within their limits': { users: 400, times: 1 },
+  'three times its capacity': { users: 1_200, times: 3 },
 }
 
 /**
  * What a tenant notices of another one that asks for as much as the server can do and more, with the limits as they are by
  * default: time to the answer of a list, round by round with and without the flood.
  */
-export async function benchNeighbours({ rounds, seconds, connections }: Options): Promise<Row[]> {
+export async function benchNeighbours({ rounds, seconds, connections, only }: Options): Promise<Row[]> {
+  const asked = Object.entries(floods).filter(([peer, how]) => !how || !only.length || only.includes(peer))
   const databases = await openDatabases()
   const port = await freePort()
-  const env = { PORT: String(port), DATABASE_URL: await databases.create(), LOG_LEVEL: 'error' }
+  const env = {
+    ...{ PORT: String(port), DATABASE_URL: await databases.create(), LOG_LEVEL: 'error' },
+    // All callers come from one address here.
+    NEW_CONNECTIONS_BURST: '1000',
+  }
   const server = await startServer('../../src/main.ts', {
     args: ['start'],
     env: { ...env, OLLAMA_BASE_URL: 'http://127.0.0.1:9', JWT_SECRET: secret },
@@ -35,19 +45,19 @@ export async function benchNeighbours({ rounds, seconds, connections }: Options)
   try {
     const rows: Row[] = []
     for (let round = -1; round < rounds; round += 1)
-      for (const [peer, users] of Object.entries(floods)) {
-        const flooding = users > 0 ? flood(url, users, { seconds, connections }) : null
+      for (const [peer, how] of asked) {
+        const flooding = how && flood(url, how, { seconds, connections })
         // The flood is to stand when the first is asked.
         await sleep(200)
         const numbers = await askQuietly(url, seconds - 0.4)
         const done = await flooding
-        const asked: Record<string, number> = done
-          ? { 'flood req/s': done.perSecond, 'of it refused': done.refused }
+        const flooded: Record<string, number> = done
+          ? { 'flood req/s': done.perSecond, 'of it refused': done.refused, failed: done.failed }
           : {}
-        if (round >= 0) rows.push({ case: caseName, peer, round, numbers: { ...numbers, ...asked } })
+        if (round >= 0) rows.push({ case: caseName, peer, round, numbers: { ...numbers, ...flooded } })
         progress(`${caseName}: ${peer}, round ${round + 1}: p99 ${numbers['p99 ms']?.toFixed(1)} ms`)
       }
-    const numbers = { 'p50 ms': 1, 'p99 ms': 1, 'flood req/s': 0, 'of it refused': 2 }
+    const numbers = { 'p50 ms': 1, 'p99 ms': 1, 'flood req/s': 0, 'of it refused': 2, failed: 0 }
     printCase(caseName, rows, { numbers, ratioOf: 'p99 ms', ratioTo: ['alone'] })
     return rows
   } finally {
@@ -64,22 +74,20 @@ const headersOf = (tenant: string, user: string) => ({
 })
 const body = JSON.stringify({ query })
 
+/** `refused` is the part of the requests that was; `failed` how many got no answer at all. */
 async function flood(
   url: string,
-  users: number,
+  { users, times }: Flood,
   { seconds, connections }: Pick<Options, 'seconds' | 'connections'>,
-): Promise<{ perSecond: number; refused: number }> {
+): Promise<{ perSecond: number; refused: number; failed: number }> {
   const requests = Array.from({ length: users }, (_, index) => ({
     method: 'POST' as const,
     headers: headersOf('noisy', `user-${index}`),
     body,
   }))
-  const {
-    requests: sent,
-    non2xx,
-    duration,
-  } = await autocannon({ url, connections, duration: seconds, requests })
-  return { perSecond: sent.total / duration, refused: non2xx / sent.total }
+  const load = { url, connections: connections * times, duration: seconds, requests }
+  const { requests: sent, non2xx, errors, duration } = await autocannon(load)
+  return { perSecond: sent.total / duration, refused: non2xx / sent.total, failed: errors }
 }
 
 async function askQuietly(url: string, seconds: number): Promise<Record<string, number>> {
