@@ -93,7 +93,7 @@ async function isDatabaseQuiet() {
   const [row] = await query<{ quiet: boolean }>(
     app.databaseUrl,
     `SELECT bool_and(state_change < now() - interval '500 ms') AS quiet FROM pg_stat_activity
-      WHERE datname = current_database() AND query LIKE '%"agentKey"%' AND pid <> pg_backend_pid()`,
+      WHERE datname = current_database() AND query ~ '"agentKey"|"isVisible"' AND pid <> pg_backend_pid()`,
   )
   return row?.quiet
 }
