@@ -59,3 +59,41 @@ it('ends when the caller is gone, by HTTP, or by a socket that stays or does not
   await untilFollowing(0)
   stays.socket.terminate()
 })
+
+it('what waits for a reply to stop lets go when the caller is gone, and changes nothing', async () => {
+  // Without a log in common: the node of the runs does not hear that they are to stop.
+  const other = await startTestApp({ databaseUrl: app.databaseUrl, env, providers: [recording.provider] })
+  const bob = app.api({ user: 'bob' })
+  const waiting = {
+    editMessage: (sent: Sent) => `messageId: "${sent.userMessage.id}", content: "again"`,
+    regenerateMessage: (sent: Sent) => `messageId: "${sent.assistantMessage.id}"`,
+    deleteMessage: (sent: Sent) => `messageId: "${sent.assistantMessage.id}"`,
+  }
+  const leaving = new AbortController()
+  const sessionIds: string[] = []
+  const answers: Promise<unknown>[] = []
+  for (const [name, inputOf] of Object.entries(waiting)) {
+    const sessionId = await bob.createSession()
+    sessionIds.push(sessionId)
+    const input = inputOf(await bob.sendMessage({ sessionId, content: 'hello', model }))
+    const body = JSON.stringify({ query: `mutation { ${name}(input: { ${input} }) { __typename } }` })
+    const headers = {
+      'content-type': 'application/json',
+      authorization: `Bearer ${other.token({ user: 'bob' })}`,
+    }
+    const options = { method: 'POST', headers, body, signal: leaving.signal }
+    answers.push(fetch(`${other.url}/graphql`, options).catch(() => {}))
+  }
+  await untilFollowing(3)
+  leaving.abort()
+  await Promise.all(answers)
+  await untilFollowing(0)
+  const query = 'query ($id: ID!) { session(id: $id) { messages { nodes { content status } } } }'
+  for (const id of sessionIds) {
+    const { session } = await bob.run(query, { id })
+    expect(session.messages.nodes).toMatchObject([{ content: 'hello' }, { status: 'STREAMING' }])
+  }
+  expect(followers()).toBe(0)
+})
+
+type Sent = { userMessage: { id: string }; assistantMessage: { id: string } }

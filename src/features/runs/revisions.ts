@@ -5,7 +5,7 @@ import type { Config } from '../../config.ts'
 import { isUniqueViolation, type Message, type Session, type Sql, type Statement } from '../../db/client.ts'
 import { check, clientKey, modelId, modelParameters, text } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
-import { invalid, NotFoundError, ValidationError } from '../../lib/errors.ts'
+import { invalid, NotFoundError, RunInProgressError, ValidationError } from '../../lib/errors.ts'
 import { encodeId } from '../../lib/ids.ts'
 import { actingFor, userReference } from '../accounts/people.ts'
 import { recordUnlessOwn } from '../audit/record.ts'
@@ -20,16 +20,17 @@ import type { Runs } from './service.ts'
 import type { Sent, Turn, Turns } from './turn.ts'
 
 /**
- * Changes of what was said. What is still being answered in the part that changes is cancelled first. The same
- * `clientId` gives the same rows, as in a send.
+ * Changes of what was said. What is still being answered in the part that changes is cancelled first, and its end waited
+ * for; where the caller has gone by then (`gone`), nothing changes but that. The same `clientId` gives the same rows, as in
+ * a send.
  */
 export type Revisions = {
   /** Stores a new version of a user message and has it answered; the old one and all that followed are replaced. */
-  edit(viewer: Viewer, input: unknown): Promise<Sent>
+  edit(viewer: Viewer, input: unknown, gone?: AbortSignal): Promise<Sent>
   /** Has a user message answered anew; the reply and all that followed are replaced. */
-  regenerate(viewer: Viewer, input: unknown): Promise<Sent>
+  regenerate(viewer: Viewer, input: unknown, gone?: AbortSignal): Promise<Sent>
   /** Erases a message, its earlier versions and the results of its tool calls; gives their ids. */
-  remove(viewer: Viewer, messageId: string): Promise<Removed>
+  remove(viewer: Viewer, messageId: string, gone?: AbortSignal): Promise<Removed>
 }
 
 export type Removed = { messageIds: string[]; session: Session }
@@ -89,6 +90,7 @@ export function createRevisions(dependencies: Dependencies): Revisions {
   async function whenQuiet<Result>(
     viewer: Viewer,
     sessionId: string,
+    gone: AbortSignal | undefined,
     work: (sql: Sql) => Promise<Change<Result> | Active>,
   ): Promise<Result> {
     for (;;) {
@@ -100,9 +102,11 @@ export function createRevisions(dependencies: Dependencies): Revisions {
       if ('result' in attempt) return attempt.result
       // The last first: what waits behind a running reply must not start when that one is gone.
       for (const runId of attempt.active) {
-        const run = await runs.cancel(viewer, runId)
-        if (run.finishedAt === null) await runs.ended(viewer, run)
+        const run = await runs.cancel(viewer, runId, gone)
+        if (run.finishedAt === null) await runs.ended(viewer, run, gone)
       }
+      // Nobody hears it. Stored now, it could undo what the caller, who knows nothing of it, asks for next.
+      if (gone?.aborted) throw new RunInProgressError()
     }
   }
 
@@ -133,11 +137,12 @@ export function createRevisions(dependencies: Dependencies): Revisions {
     session: Session,
     target: Message,
     key: ClientKey | undefined,
+    gone: AbortSignal | undefined,
     turnOf: (sql: Sql) => Promise<Turn>,
   ): Promise<Sent> {
     const place = { tenantId: viewer.tenantId, sessionId: session.id }
     try {
-      const sent = await whenQuiet(viewer, session.id, async (sql) => {
+      const sent = await whenQuiet(viewer, session.id, gone, async (sql) => {
         await lockMessages(sql, place)
         const active = await activeIn(sql, viewer, session, { from: target.seq })
         if (active.length > 0) return { active }
@@ -157,7 +162,7 @@ export function createRevisions(dependencies: Dependencies): Revisions {
   }
 
   return {
-    async edit(asker, asked) {
+    async edit(asker, asked, gone) {
       const { clientId, ...input } = check(editInput, asked)
       const viewer = await actingFor(asker, input)
       const target = await find(viewer, input.messageId)
@@ -172,9 +177,9 @@ export function createRevisions(dependencies: Dependencies): Revisions {
       const question = { content: input.content, metadata, replacesId, ...key }
       await quotas.require(viewer.db, viewer.userId)
       const settled = await turns.settle(viewer, session, { content: input.content })
-      return answerAnew(viewer, session, target, key, async () => ({ question, ...settled }))
+      return answerAnew(viewer, session, target, key, gone, async () => ({ question, ...settled }))
     },
-    async regenerate(asker, asked) {
+    async regenerate(asker, asked, gone) {
       const { clientId, ...input } = check(regenerateInput, asked)
       const viewer = await actingFor(asker, input)
       const target = await find(viewer, input.messageId)
@@ -188,20 +193,20 @@ export function createRevisions(dependencies: Dependencies): Revisions {
       if (target.replacedAt) throw notInConversation()
       await quotas.require(viewer.db, viewer.userId)
       const settled = await turns.settle(viewer, session, { ...input, content: null })
-      return answerAnew(viewer, session, target, key, async (sql) => {
+      return answerAnew(viewer, session, target, key, gone, async (sql) => {
         const values = [viewer.tenantId, session.id, target.id, target.seq]
         const [question] = await sql<Message>(findQuestion, values)
         if (!question) throw invalid('messageId', 'stands after no user message that could be answered')
         return { question, reply: { replacesId: target.id, ...key }, ...settled }
       })
     },
-    async remove(viewer, messageId) {
+    async remove(viewer, messageId, gone) {
       const message = await find(viewer, messageId)
       const session = await requireOwn(viewer, message)
       // What a model said is the session's owner's.
       const ownerId = message.authorId ?? session.userId
       const place = { tenantId: viewer.tenantId, sessionId: session.id }
-      return whenQuiet<Removed>(viewer, session.id, async (sql) => {
+      return whenQuiet<Removed>(viewer, session.id, gone, async (sql) => {
         const titled = await lockMessages(sql, place)
         const doomed = await messagesErasedWith(sql, viewer.tenantId, messageId)
         if (doomed.length === 0) throw new NotFoundError('message')

@@ -82,7 +82,11 @@ builder.mutationField('cancelSessionRuns', (t) =>
       ...actingFields(t.input),
     },
     resolve: async (_root, { input }, context) => ({
-      runs: await context.services.runs.cancelAll(await actorOf(context, input), input.sessionId),
+      runs: await context.services.runs.cancelAll(
+        await actorOf(context, input),
+        input.sessionId,
+        context.gone?.(),
+      ),
     }),
   }),
 )

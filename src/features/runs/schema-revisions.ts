@@ -36,7 +36,8 @@ builder.mutationField('editMessage', (t) =>
       }),
       ...actingFields(t.input),
     },
-    resolve: (_root, { input }, context) => context.services.revisions.edit(viewerOf(context), input),
+    resolve: (_root, { input }, context) =>
+      context.services.revisions.edit(viewerOf(context), input, context.gone?.()),
   }),
 )
 
@@ -62,7 +63,8 @@ builder.mutationField('regenerateMessage', (t) =>
       }),
       ...actingFields(t.input),
     },
-    resolve: (_root, { input }, context) => context.services.revisions.regenerate(viewerOf(context), input),
+    resolve: (_root, { input }, context) =>
+      context.services.revisions.regenerate(viewerOf(context), input, context.gone?.()),
   }),
 )
 
@@ -96,6 +98,6 @@ builder.mutationField('deleteMessage', (t) =>
       ...actingFields(t.input),
     },
     resolve: async (_root, { input }, context) =>
-      context.services.revisions.remove(await actorOf(context, input), input.messageId),
+      context.services.revisions.remove(await actorOf(context, input), input.messageId, context.gone?.()),
   }),
 )

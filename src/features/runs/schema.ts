@@ -158,6 +158,6 @@ builder.mutationField('cancelRun', (t) =>
       ...actingFields(t.input),
     },
     resolve: async (_root, { input }, context) =>
-      context.services.runs.cancel(await actorOf(context, input), input.runId),
+      context.services.runs.cancel(await actorOf(context, input), input.runId, context.gone?.()),
   }),
 )

@@ -24,20 +24,20 @@ export type Runs = {
    * is one statement.
    */
   open(viewer: Viewer, sessionId: string): Promise<readonly Run[]>
-  /** Waits until a run has ended, and gives it as it is then. */
-  ended(viewer: Viewer, run: Run): Promise<Run>
+  /** Waits until a run has ended, or the `signal` aborts, and gives it as it is then. */
+  ended(viewer: Viewer, run: Run, signal?: AbortSignal): Promise<Run>
   /**
    * Waits until the run of a send has ended or wants results of tools, and gives the rows as they are then; with a
    * `signal` that aborts before it, those of that moment.
    */
   waitForEnd(viewer: Viewer, sent: Sent, signal?: AbortSignal): Promise<Sent>
   /**
-   * Stops a run, from wherever it is asked, and waits for its end, for a few seconds at most; a run that has ended stays
-   * as it is.
+   * Stops a run, from wherever it is asked, and waits for its end, for a few seconds at most or until the `signal` aborts;
+   * a run that has ended stays as it is.
    */
-  cancel(viewer: Viewer, runId: string): Promise<Run>
+  cancel(viewer: Viewer, runId: string, signal?: AbortSignal): Promise<Run>
   /** Stops all runs of a session that have not ended, the last in line first; gives them in that order. */
-  cancelAll(viewer: Viewer, sessionId: string): Promise<Run[]>
+  cancelAll(viewer: Viewer, sessionId: string, signal?: AbortSignal): Promise<Run[]>
   /** Has a run end to which somebody has stored the wish to cancel it; false where another node has yet to do it. */
   halt(db: TenantDatabase, run: Run): Promise<boolean>
 }
@@ -121,13 +121,14 @@ export function createRuns({ sessions, changes, feed, lostChanges, engine, hints
     return false
   }
 
-  async function cancel(viewer: Viewer, runId: string): Promise<Run> {
+  async function cancel(viewer: Viewer, runId: string, signal?: AbortSignal): Promise<Run> {
     const run = await find(viewer, runId)
     await sessions.requirePlace(viewer, run.sessionId, 'EDITOR')
     const [asked] = await viewer.db.sql<Run>(requestCancel, [viewer.tenantId, runId])
     if (!asked || (await halt(viewer.db, asked))) return find(viewer, runId)
     try {
-      return await waitUntil(viewer, run, hasEnded, AbortSignal.timeout(cancelWaitMs))
+      const late = AbortSignal.timeout(cancelWaitMs)
+      return await waitUntil(viewer, run, hasEnded, signal ? AbortSignal.any([late, signal]) : late)
     } catch (error) {
       if (error instanceof ParleyError) throw error
       // The feed is away. The wish is stored, and the heartbeat of the run's node finds it.
@@ -138,7 +139,7 @@ export function createRuns({ sessions, changes, feed, lostChanges, engine, hints
   return {
     find,
     open,
-    ended: (viewer, run) => waitUntil(viewer, run, hasEnded),
+    ended: (viewer, run, signal) => waitUntil(viewer, run, hasEnded, signal),
     async waitForEnd(viewer, { run, userMessage }, signal) {
       const over = await waitUntil(viewer, run, (now) => hasEnded(now) || wantsResults(now), signal)
       const where = { tenantId: viewer.tenantId, id: over.assistantMessageId }
@@ -146,11 +147,12 @@ export function createRuns({ sessions, changes, feed, lostChanges, engine, hints
       return { run: over, userMessage, assistantMessage }
     },
     cancel,
-    async cancelAll(viewer, sessionId) {
+    async cancelAll(viewer, sessionId, signal) {
       await sessions.require(viewer, sessionId, 'EDITOR')
       const runs: Run[] = []
       // What waits behind a running one must not start when that one is gone.
-      for (const { id } of (await open(viewer, sessionId)).toReversed()) runs.push(await cancel(viewer, id))
+      for (const { id } of (await open(viewer, sessionId)).toReversed())
+        runs.push(await cancel(viewer, id, signal))
       return runs
     },
     halt,
