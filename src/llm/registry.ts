@@ -160,16 +160,22 @@ function createLister(provider: Provider, config: Config['llm'], log: Log | unde
   let isForgotten = false
   let downUntil = Number.NEGATIVE_INFINITY
 
+  /** Once is no proof: a connection that was kept has ended unseen, or this process was halted and its time is over. */
+  const ask = () =>
+    provider.list().catch((error: unknown) => {
+      if (isUnreached(error)) return provider.list()
+      throw error
+    })
+
   const refresh = async () => {
     isForgotten = false
     try {
-      known = await provider.list()
+      known = await ask()
       isReached = true
       downUntil = Number.NEGATIVE_INFINITY
     } catch (error) {
       // One that refuses to list, or cannot, may answer all the same.
-      const isUnreached = error instanceof ProviderError && error.isUnreached
-      downUntil = isUnreached ? Date.now() + downForMs : Number.NEGATIVE_INFINITY
+      downUntil = isUnreached(error) ? Date.now() + downForMs : Number.NEGATIVE_INFINITY
       // Most machines run no Ollama, and nobody asked for it.
       if (isReached && provider.name !== 'ollama')
         log?.warn({ provider: provider.name, err: error }, 'models cannot be listed')
@@ -238,3 +244,5 @@ function defaultModelOf({ name }: Provider, defaultModel: string): ModelInfo[] {
   if (!defaultModel.startsWith(`${name}:`)) return []
   return [{ name: defaultModel.slice(name.length + 1), capabilities: ['TEXT'] }]
 }
+
+const isUnreached = (error: unknown) => error instanceof ProviderError && error.isUnreached

@@ -50,12 +50,12 @@ export function createWriter({ token, nextPort, giveUpAfterMs = 60_000 }: Option
     async send(sessionId, clientId, content, copies = 1) {
       const input = { sessionId, clientId, content }
       const startedAtMs = performance.now()
-      /** A line that is full is waited for. */
+      /** A line that is full is waited for, and a model that a server which was halted has lost from sight. */
       const sendOnce = async () => {
         for (;;) {
           const { sendMessage: answer } = await run(sendMessage, { input })
           const isOver = performance.now() - startedAtMs > giveUpAfterMs
-          if (answer.code !== 'LIMIT_EXCEEDED' || isOver) return answer
+          if (isOver || !['LIMIT_EXCEEDED', 'MODEL_UNAVAILABLE'].includes(answer.code)) return answer
           await sleep(200)
         }
       }

@@ -158,14 +158,24 @@ describe('list', () => {
     await models.list()
     expect(models.isDown('recorded')).toBe(true)
     expect(models.isDown('demo')).toBe(false)
-    expect(state.asked).toBe(2)
+    // Twice, to be sure.
+    expect(state.asked).toBe(3)
 
     vi.setSystemTime(Date.now() + 6_000)
     state.isDown = false
     expect(models.isDown('recorded')).toBe(true)
     await models.list()
-    expect(state.asked).toBe(3)
+    expect(state.asked).toBe(4)
     expect(models.isDown('recorded')).toBe(false)
+  })
+
+  it('takes no single failure for it: an idle connection may have ended', async () => {
+    const { provider, state } = createSwitchable('recorded')
+    state.isDown = true
+    const models = createModels(configFrom(), { providers: [provider] })
+    state.isDown = false
+    expect((await models.list()).find(({ id }) => id === 'recorded:one')?.status).toBe('AVAILABLE')
+    expect([state.asked, models.isDown('recorded')]).toEqual([2, false])
   })
 
   it('is looked at from the start, without being waited for', async () => {
