@@ -9,6 +9,8 @@ import { MigrationError } from './migrate.ts'
  */
 export async function setSearchLanguage(options: { url: string; language: string }): Promise<boolean> {
   const client = new Client({ connectionString: options.url })
+  // A connection that is lost between two statements fails the next one; unheard, this event would end the process.
+  client.on('error', () => {})
   await client.connect()
   try {
     if ((await currentLanguage(client)) === options.language) return false

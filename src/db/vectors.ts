@@ -34,6 +34,8 @@ const oldest = '0.8'
 /** Takes the extension into use where the server has it and the user may; null where not. */
 export async function openVectorExtension({ url, log }: Options): Promise<VectorExtension | null> {
   const client = new Client({ connectionString: url })
+  // A connection that is lost between two statements fails the next one; unheard, this event would end the process.
+  client.on('error', () => {})
   await client.connect()
   try {
     const found = (await find(client)) ?? ((await create(client, log)) ? await find(client) : undefined)

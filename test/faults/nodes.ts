@@ -19,6 +19,8 @@ export type Node = {
   thaw(): void
   /** When it was frozen so far, by `performance.now()`. */
   readonly freezes: readonly Freeze[]
+  /** How it ended where nobody had asked it to. */
+  readonly crashes: readonly string[]
   /** Bytes of memory that it holds. */
   memory(): Promise<number>
   /** Files and sockets that it has open. */
@@ -34,11 +36,14 @@ export async function createNode(root: string, env: Record<string, string>): Pro
   const port = await freePort()
   let child: ChildProcess | undefined
   const freezes: Freeze[] = []
+  const crashes: string[] = []
+  let isToEnd = false
   const isRunning = () => child !== undefined && child.exitCode === null && child.signalCode === null
 
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
     if (!child || !isRunning()) return child?.exitCode ?? null
     const exit = once(child, 'exit')
+    isToEnd = true
     child.kill(signal)
     // A frozen process takes no other signal.
     child.kill('SIGCONT')
@@ -59,6 +64,10 @@ export async function createNode(root: string, env: Record<string, string>): Pro
       child = spawn(process.execPath, [join(root, 'src/main.ts'), 'start'], {
         env: { PATH: process.env.PATH, NODE_ENV: 'test', PORT: String(port), LOG_LEVEL: 'fatal', ...env },
         stdio: ['ignore', 'ignore', 'inherit'],
+      })
+      isToEnd = false
+      child.once('exit', (code, signal) => {
+        if (!isToEnd) crashes.push(`a node ended by itself with ${code ?? signal}`)
       })
       const startedAtMs = performance.now()
       while (!(await isAnswering())) {
@@ -82,6 +91,7 @@ export async function createNode(root: string, env: Record<string, string>): Pro
       child?.kill('SIGCONT')
     },
     freezes,
+    crashes,
     async memory() {
       const status = await readFile(`/proc/${child?.pid}/status`, 'utf8')
       return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024

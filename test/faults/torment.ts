@@ -89,7 +89,8 @@ export async function torment(world: World, asked: Torment, random: () => number
     ({ runs }) => runs.filter(({ finishedAt }) => !finishedAt).length,
   )
   const lineMs = Math.max(0, ...open) * words * paceMs
-  const violations = await settled(evidence, (asked.healMs ?? promisedHealMs) + lineMs)
+  const unsettled = await settled(evidence, (asked.healMs ?? promisedHealMs) + lineMs)
+  const violations = [...unsettled, ...world.nodes.flatMap(({ crashes }) => crashes)]
   await Promise.all(readers.map((reader) => reader.stop()))
   const { sessions } = await evidence()
   const statuses = sessions.flatMap(({ runs }) => runs.map(({ status }) => status))
