@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { arrangeModels, modelSettings } from './lib/model-settings.ts'
+import { arrangeOperations, operationSettings } from './lib/operation-settings.ts'
 import { arrangeRates, rateSettings } from './lib/rate-settings.ts'
+import { arrangeRuns, runSettings } from './lib/run-settings.ts'
 import { address, flag, modelId, oneOf, origins, whole } from './lib/setting-kinds.ts'
 
 /**
@@ -51,6 +53,7 @@ const settings = z.object({
   TCP_CONNECTIONS_PER_ADDRESS: whole(2_000, 0),
   HTTP_ANSWER_MIN_BYTES_PER_SECOND: whole(8_192, 1),
   ...rateSettings.shape,
+  ...operationSettings.shape,
   TRUSTED_PROXY_HOPS: whole(0, 0, 20),
   SHUTDOWN_TIMEOUT_MS: whole(25_000, 0, 600_000),
   METRICS_PORT: whole(0, 0, 65_535),
@@ -110,20 +113,7 @@ const settings = z.object({
   DOCUMENT_MAX_BYTES: whole(10_485_760, 1_024, 104_857_600),
   DOCUMENTS_PER_USER: whole(1_000, 1),
 
-  RUN_MAX_DURATION_MS: whole(600_000, 1_000),
-  RUN_FIRST_TOKEN_TIMEOUT_MS: whole(60_000, 100),
-  RUN_STALL_TIMEOUT_MS: whole(60_000, 100),
-  RUN_MAX_TEXT_BYTES: whole(262_144, 1_024),
-  RUN_COALESCE_MS: whole(30, 0, 1_000),
-  RUN_CHECKPOINT_MS: whole(1_000, 50, 60_000),
-  RUN_LEASE_MS: whole(15_000, 500, 600_000),
-  RUN_RETRIES: whole(2, 0, 10),
-  RUN_MAX_TOOL_ROUNDS: whole(8, 1, 1_000),
-  RUN_ACTION_TIMEOUT_MS: whole(600_000, 100),
-  RUNS_PER_USER: whole(3, 1),
-  RUNS_PER_TENANT: whole(50, 1),
-  RUNS_QUEUED_PER_SESSION: whole(20, 0),
-  STATELESS_RUN_HOURS: whole(24, 1, 87_600),
+  ...runSettings.shape,
 
   FEED_HISTORY_EVENTS: whole(10_000, 10),
   FEED_HISTORY_MINUTES: whole(15, 1),
@@ -225,6 +215,7 @@ function arrange(s: Settings) {
       shutdownTimeoutMs: s.SHUTDOWN_TIMEOUT_MS,
     },
     rates: arrangeRates(s),
+    operations: arrangeOperations(s),
     database: {
       /** Absent: the embedded server in `dataDir`. */
       url: s.DATABASE_URL,
@@ -274,22 +265,7 @@ function arrange(s: Settings) {
     },
     memory: { valueMaxBytes: s.MEMORY_VALUE_MAX_BYTES, maxKeys: s.MEMORY_MAX_KEYS },
     documents: { maxBytes: s.DOCUMENT_MAX_BYTES, perUser: s.DOCUMENTS_PER_USER },
-    runs: {
-      maxDurationMs: s.RUN_MAX_DURATION_MS,
-      firstTokenTimeoutMs: s.RUN_FIRST_TOKEN_TIMEOUT_MS,
-      stallTimeoutMs: s.RUN_STALL_TIMEOUT_MS,
-      maxTextBytes: s.RUN_MAX_TEXT_BYTES,
-      coalesceMs: s.RUN_COALESCE_MS,
-      checkpointMs: s.RUN_CHECKPOINT_MS,
-      leaseMs: s.RUN_LEASE_MS,
-      retries: s.RUN_RETRIES,
-      maxToolRounds: s.RUN_MAX_TOOL_ROUNDS,
-      actionTimeoutMs: s.RUN_ACTION_TIMEOUT_MS,
-      perUser: s.RUNS_PER_USER,
-      perTenant: s.RUNS_PER_TENANT,
-      queuedPerSession: s.RUNS_QUEUED_PER_SESSION,
-      statelessHours: s.STATELESS_RUN_HOURS,
-    },
+    runs: arrangeRuns(s),
     feed: { maxEntries: s.FEED_HISTORY_EVENTS, maxAgeMs: s.FEED_HISTORY_MINUTES * 60_000 },
     log: { level: s.LOG_LEVEL },
     /** Port 0: nowhere. */

@@ -15,7 +15,7 @@ import { getDatamodel } from '../db/generated/pothos.ts'
 import type { ContextPolicy } from '../lib/context-policy.ts'
 import { ForbiddenError, ValidationError } from '../lib/errors.ts'
 import { decodeId, encodeId, type IdType } from '../lib/ids.ts'
-import { maxComplexity, tooComplex } from './complexity.ts'
+import { tooComplex } from './complexity.ts'
 import { type Context, viewerOf } from './context.ts'
 
 type Scalar<Output, Input = Output> = { Input: Input; Output: Output }
@@ -89,9 +89,10 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     unauthorizedError: () => new ForbiddenError('This is for admins of the tenant.'),
   },
   complexity: {
-    limit: ({ isAffordable }) => (isAffordable ? {} : { complexity: maxComplexity }),
+    limit: ({ isAffordable, services }) =>
+      isAffordable ? {} : { complexity: services.limits.operationCostMax },
     defaultListMultiplier: 5,
-    complexityError: (_kind, { complexity }) => tooComplex(complexity),
+    complexityError: (_kind, { complexity, maxComplexity = 0 }) => tooComplex(complexity, maxComplexity),
   },
   prisma: {
     client: (context) => viewerOf(context).db.prisma,

@@ -15,20 +15,21 @@ import {
   visitWithTypeInfo,
 } from 'graphql'
 import { ValidationError } from '../lib/errors.ts'
+import type { Context } from './context.ts'
 
-/** The most that one operation may cost; a field counts one, times the page size of the lists around it. */
-export const maxComplexity = 5_000
-
-export const tooComplex = (complexity: number): ValidationError =>
+/** A field costs one, times the page size of the lists around it. */
+export const tooComplex = (complexity: number, costMax: number): ValidationError =>
   new ValidationError([
     {
       path: '',
-      message: `The operation costs ${complexity}; at most ${maxComplexity} are allowed. Ask for fewer fields or smaller pages.`,
+      message: `The operation costs ${complexity}; at most ${costMax} are allowed (OPERATION_MAX_COST). Ask for fewer fields or smaller pages.`,
     },
   ])
 
 /** What an operation is to be run with. */
-type Given = { variables: Record<string, unknown>; context: object }
+type Given = { variables: Record<string, unknown>; context: Pick<Context, 'services'> }
+
+const costMaxOf = ({ context }: Given): number => context.services.limits.operationCostMax
 
 /**
  * Throws a `ValidationError` where an operation costs more than it may: for a subscription, whose events are resolved
@@ -42,7 +43,8 @@ export function requireAffordable(
 ): void {
   try {
     const complexity = complexityOf(schema, document, operation, given)
-    if (complexity > maxComplexity) throw tooComplex(complexity)
+    const costMax = costMaxOf(given)
+    if (complexity > costMax) throw tooComplex(complexity, costMax)
   } catch (error) {
     if (!(error instanceof GraphQLError)) throw error
   }
@@ -78,7 +80,7 @@ export function createAffordable(
     const sizes = names.map((name) => sizeOf(given.variables[name])).join()
     if (known.has(sizes)) return true
     try {
-      if (complexityOf(schema, document, operation, given) > maxComplexity) return false
+      if (complexityOf(schema, document, operation, given) > costMaxOf(given)) return false
     } catch {
       return false
     }

@@ -4,7 +4,6 @@ import type { ErrorCode } from '../lib/errors.ts'
 import type { Caller } from './admission.ts'
 import { readText } from './body.ts'
 import { createBodyRoom } from './body-room.ts'
-import { documentMaxLength } from './yoga.ts'
 
 export type Refusal = { status: number; code: ErrorCode; message: string }
 
@@ -25,13 +24,15 @@ type Options = {
   largeBodyMaxBytes: number
   /** Of all bodies that are in memory at a time. */
   heldBodiesMaxBytes: number
+  /** Characters of an operation's text. */
+  operationMaxLength: number
   addressOf: (request: IncomingMessage) => string
 }
 
 const documentFields: ReadonlySet<string> = new Set(['createDocument', 'updateDocument'])
 
 export function createBodies(options: Options): Bodies {
-  const { bodyMaxBytes, largeBodyMaxBytes, addressOf } = options
+  const { bodyMaxBytes, largeBodyMaxBytes, operationMaxLength, addressOf } = options
   const room = createBodyRoom(options.heldBodiesMaxBytes)
 
   const tooLarge = (bytes: number): Refusal => ({
@@ -49,7 +50,7 @@ export function createBodies(options: Options): Bodies {
       if (isLarge && !(caller && bytes <= largeBodyMaxBytes)) return tooLarge(bytes)
       room.take(bytes, caller, () => addressOf(request), response)
       const text = await readText(request)
-      if (isLarge && (text === null || !storesDocument(text))) return tooLarge(bytes)
+      if (isLarge && (text === null || !storesDocument(text, operationMaxLength))) return tooLarge(bytes)
       if (text === null) return { status: 400, code: 'BAD_USER_INPUT', message: 'The body is not UTF-8.' }
       return { text }
     },
@@ -57,10 +58,10 @@ export function createBodies(options: Options): Bodies {
 }
 
 /** Whether the operation is a mutation of nothing but these fields. */
-function storesDocument(body: string): boolean {
+function storesDocument(body: string, operationMaxLength: number): boolean {
   try {
     const { query, operationName } = JSON.parse(body) as Record<string, unknown>
-    if (typeof query !== 'string' || query.length > documentMaxLength) return false
+    if (typeof query !== 'string' || query.length > operationMaxLength) return false
     const operation = getOperationAST(
       parse(query),
       typeof operationName === 'string' ? operationName : undefined,

@@ -72,7 +72,16 @@ export function createDoors(options: Options): Doors {
     return origin.context
   }
   const { introspection } = config.server
-  const engine = { schema, contextOf, present, introspection, corsOrigins, meter, log }
+  const engine = {
+    schema,
+    contextOf,
+    present,
+    introspection,
+    corsOrigins,
+    limits: config.operations,
+    meter,
+    log,
+  }
   const yoga = createGraphqlServer(engine)
   const compiled = createCompiledOperations({ schema, contextOf, present, yoga, meter })
   const openingAtOnce = Math.ceil(config.database.poolSize * shareOfPool)
@@ -103,7 +112,10 @@ export function createDoors(options: Options): Doors {
   const exports = createExportDoor(options.openDownload, admission)
   const answering = { yoga, compiled, operations, eventStreams, health, pages, exports }
   const { addressOf } = admission
-  const bodies = createBodies({ bodyMaxBytes, largeBodyMaxBytes, heldBodiesMaxBytes, addressOf })
+  const bodies = createBodies({
+    ...{ bodyMaxBytes, largeBodyMaxBytes, heldBodiesMaxBytes, addressOf },
+    operationMaxLength: config.operations.maxLength,
+  })
   const server = createHttpServer({
     ...answering,
     persisted,

@@ -35,9 +35,6 @@ export type Yoga = YogaServerInstance<{ origin: OperationOrigin }, Context>
 
 export const graphqlPath = '/graphql'
 
-/** Characters of an operation's text; what is long belongs into variables. */
-export const documentMaxLength = 15_000
-
 /** Said of a subscription whose answer could not be sent. */
 export const notAcceptable =
   'Subscriptions are answered as server-sent events, which the accept header must allow (text/event-stream), or over a WebSocket.'
@@ -46,6 +43,7 @@ type Options = {
   schema: GraphQLSchema
   corsOrigins: readonly string[]
   introspection: Config['server']['introspection']
+  limits: Config['operations']
   contextOf: (origin: OperationOrigin) => Promise<Context>
   present: Present
   meter: Meter
@@ -59,6 +57,7 @@ export function createGraphqlServer({
   schema,
   corsOrigins,
   introspection,
+  limits,
   contextOf,
   present,
   meter,
@@ -93,12 +92,11 @@ export function createGraphqlServer({
       useErrorPresentation(present),
       useMeter(meter),
       useNoSubscriptions,
-      // Named by the defaults that the security guide of the project states.
-      useDocumentLimit(documentMaxLength),
-      maxTokensPlugin({ n: 1_000 }),
-      useRule(depthLimit(8)),
-      maxAliasesPlugin({ n: 15, allowList: [], ...reported }),
-      maxDirectivesPlugin({ n: 10, ...reported }),
+      useLengthLimit(limits.maxLength),
+      maxTokensPlugin({ n: limits.maxTokens }),
+      useRule(depthLimit(limits.maxDepth)),
+      maxAliasesPlugin({ n: limits.maxAliases, allowList: [], ...reported }),
+      maxDirectivesPlugin({ n: limits.maxDirectives, ...reported }),
       useRule(unconditionalSubscriptions),
       ...(introspection === 'nobody' ? [useRule(NoSchemaIntrospectionCustomRule)] : []),
     ],
@@ -166,7 +164,8 @@ const reported = {
   onReject: [(context: ValidationContext | null, error: GraphQLError) => context?.reportError(error)],
 }
 
-const useDocumentLimit = (maxLength: number): Plugin => ({
+/** What is long belongs into variables. */
+const useLengthLimit = (maxLength: number): Plugin => ({
   onParse({ params: { source } }) {
     const { length } = typeof source === 'string' ? source : source.body
     if (length <= maxLength) return

@@ -8,9 +8,20 @@ const production = { NODE_ENV: 'production', JWT_SECRET: 's'.repeat(32), AUTO_CR
 let app: TestApp
 let live: TestApp
 let closed: TestApp
+let strict: TestApp
 beforeAll(async () => {
   app = await startTestApp()
   live = await startTestApp({ env: production })
+  strict = await startTestApp({
+    env: {
+      OPERATION_MAX_DEPTH: '3',
+      OPERATION_MAX_ALIASES: '2',
+      OPERATION_MAX_DIRECTIVES: '2',
+      OPERATION_MAX_TOKENS: '40',
+      OPERATION_MAX_LENGTH: '400',
+      OPERATION_MAX_COST: '40',
+    },
+  })
   closed = await startTestApp({ env: { ...production, INTROSPECTION: 'nobody' } })
 })
 besideNeighbour(() => app)
@@ -120,6 +131,25 @@ describe.each(doorNames)('over %s', (name) => {
       answer?.errors?.map(() => 'BAD_USER_INPUT'),
     )
     expect(answer?.errors?.map(({ message }) => message).join()).toContain(says)
+  })
+
+  it.each<[string, string, string]>([
+    ['OPERATION_MAX_DEPTH', '{ sessions(first: 1) { nodes { agent { id } } } }', 'depth'],
+    ['OPERATION_MAX_ALIASES', '{ a: viewer { role } b: viewer { role } c: viewer { role } }', 'liases'],
+    ['OPERATION_MAX_DIRECTIVES', `{ viewer { ${times(3, () => 'role @include(if: true)')} } }`, 'irectives'],
+    ['OPERATION_MAX_TOKENS', `{ viewer { ${times(50, () => 'role')} } }`, 'oken'],
+    ['OPERATION_MAX_LENGTH', `{ viewer { role } } #${'x'.repeat(400)}`, 'at most 400'],
+    [
+      'OPERATION_MAX_COST',
+      '{ viewer { role } sessions(first: 50) { totalCount nodes { id } } }',
+      'at most 40',
+    ],
+  ])('%s is a setting', async (_setting, operation, says) => {
+    const narrow = (await openDoors(strict.url, strict.token()))[name]
+    expect(await narrow('{ viewer { role } }')).not.toHaveProperty('errors')
+    const answer = await narrow(operation)
+    expect(answer?.errors?.map(({ message }) => message).join()).toContain(says)
+    expect(await door(operation)).not.toHaveProperty('errors')
   })
 
   it('what is cheap with small pages is refused with large ones', async () => {

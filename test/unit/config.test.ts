@@ -156,9 +156,8 @@ describe('.env.example', async () => {
   })
 
   test('names every setting once, and no other', async () => {
-    const files = ['src/config.ts', 'src/lib/model-settings.ts', 'src/lib/rate-settings.ts'].map((file) =>
-      readFile(join(root, file), 'utf8'),
-    )
+    const parts = ['model', 'operation', 'rate', 'run'].map((name) => `src/lib/${name}-settings.ts`)
+    const files = ['src/config.ts', ...parts].map((file) => readFile(join(root, file), 'utf8'))
     const settings = [...(await Promise.all(files)).join('\n').matchAll(/^ {2}([A-Z][A-Z_]+): /gm)].map(
       ([, name]) => name,
     )

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { loadConfig } from '../../src/config.ts'
 import { presentError } from '../../src/graphql/errors.ts'
 import { noMeter } from '../../src/lib/meter.ts'
 import { schema } from '../../src/schema.ts'
@@ -11,6 +12,7 @@ it.each(['*/*', 'text/event-stream', 'application/json'])(
     const yoga = createGraphqlServer({
       schema,
       corsOrigins: [],
+      limits: loadConfig({}).operations,
       introspection: 'everybody',
       contextOf: async ({ requestId }) => ({ requestId, viewer: null, services: {} as never }),
       present: (error, requestId) => presentError(error, requestId, { report: () => {}, hidesNames: false }),

@@ -9,9 +9,10 @@ export type Limits = {
   documentsPerUser: number
   requestMaxBytes: number
   sessionPageSizeMax: number
+  operationCostMax: number
 }
 
-export const limitsOf = ({ server, sessions, documents }: Config): Limits => ({
+export const limitsOf = ({ server, operations, sessions, documents }: Config): Limits => ({
   messageMaxLength: sessions.messageMaxLength,
   titleMaxLength: sessions.titleMaxLength,
   metadataMaxBytes: sessions.metadataMaxBytes,
@@ -19,4 +20,5 @@ export const limitsOf = ({ server, sessions, documents }: Config): Limits => ({
   documentsPerUser: documents.perUser,
   requestMaxBytes: server.bodyMaxBytes,
   sessionPageSizeMax: sessions.maxPageSize,
+  operationCostMax: operations.maxCost,
 })
