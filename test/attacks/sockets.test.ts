@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { openFrames } from '../support/frames.ts'
 import { besideNeighbour } from '../support/neighbour.ts'
 import { closeCodeIn, frameOf, openRaw, openRawSocket, type Raw } from '../support/raw.ts'
 import { serverSocketsOf } from '../support/server-sockets.ts'
@@ -44,6 +45,25 @@ it.each<[string, Buffer, number[]]>([
   raw.write(frame)
   await raw.closed
   expect(codes).toContain(closeCodeIn(raw.received()))
+})
+
+it('row 18: a frame of any depth and with doubled keys has one meaning, and changes no object', async () => {
+  const frames = await openFrames(app.url, { params: { authorization: `Bearer ${app.token()}` } })
+  const deep = `${'['.repeat(10_000)}${']'.repeat(10_000)}`
+  const query = '"query":"{ viewer { role } }"'
+  const payloads = [
+    `{${query},"variables":{"a":${deep}}}`,
+    `{"query":"{ nonsense }",${query}}`,
+    `{${query},"variables":{"__proto__":{"role":"ADMIN"},"constructor":{"prototype":{"role":"ADMIN"}}}}`,
+    `{${query},"__proto__":{"role":"ADMIN"}}`,
+  ]
+  for (const [index, payload] of payloads.entries()) {
+    frames.send(`{"id":"${index}","type":"subscribe","payload":${payload}}`)
+    const { type, payload: answer } = await frames.until(({ id }) => id === `${index}`)
+    expect([type, answer?.data]).toEqual(['next', { viewer: { role: 'USER' } }])
+  }
+  expect(({} as { role?: string }).role).toBeUndefined()
+  frames.socket.terminate()
 })
 
 describe('an upgrade that is refused', () => {
