@@ -14,6 +14,7 @@ import { askAgainTooLate } from './overtaken.ts'
 import { longMessages, stopReading } from './slow-reader.ts'
 import { type Torment, torment } from './torment.ts'
 import { killUntold, stuckAfterCommit } from './untold.ts'
+import { waitForShort } from './waits.ts'
 import type { World } from './world.ts'
 
 /** Something that happens to a world, and what was violated by it. */
@@ -84,11 +85,19 @@ const cancels: Scenario = {
 }
 const untold: Scenario = { ...failing(killUntold), givenOfFirst: stuckAfterCommit }
 const slowReader: Scenario = { run: stopReading, env: longMessages }
+/** Whoever waits begins to listen when all has been said. */
+const lateListener: Mutant = {
+  file: 'src/features/runs/service.ts',
+  from: 'const deliveries = await feed.follow(run.sessionId, { read })',
+  to: 'await new Promise((resolve) => setTimeout(resolve, 2_000)); const deliveries = await feed.follow(run.sessionId, { read })',
+}
+const waits: Scenario = { run: waitForShort, env: longLease, given: [lateListener] }
 const cycles: Scenario = { run: (world) => comeAndGo(world, 200) }
 
 /** With all protections in place none of these violates anything; the others are in `faults.test.ts`. */
 export const scenarios: Record<string, Scenario> = {
   'replies are cancelled in their midst (G5)': cancels,
+  'replies end while their sender begins to wait (G4)': waits,
   'a reader stops (G8)': slowReader,
   'every push is lost (G9)': lostPushes,
   'nodes are replaced in mid-reply (G10)': restarts,
@@ -189,6 +198,18 @@ export const controls: Control[] = [
       { file: 'src/features/runs/model-call.ts', from: 'if (!(await mayCall())) return', to: 'void mayCall' },
     ],
     found: /to deeply equal \[ true, false \]/,
+  },
+  {
+    without: 'a look at the run when the wait for it begins (G4)',
+    ...waits,
+    mutants: [
+      {
+        file: 'src/features/runs/service.ts',
+        from: 'if (isSo(delivery.snapshot.state.run)) break',
+        to: 'void isSo',
+      },
+    ],
+    found: /was never answered/,
   },
   {
     without: 'the hint to the node that has a run (G5)',
