@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { RateLimitedError } from '../lib/errors.ts'
+import { ParleyError, RateLimitedError } from '../lib/errors.ts'
 import type { Meter } from '../lib/meter.ts'
 import type { TurnEnd } from '../lib/turn.ts'
 import type { Caller } from './admission.ts'
@@ -108,8 +108,9 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
     try {
       limits.enter(address)
     } catch (error) {
-      if (!(error instanceof RateLimitedError)) return refuse(stream, '503 Service Unavailable')
-      return refuse(stream, '429 Too Many Requests', `Retry-After: ${error.retryAfterSeconds}\r\n`)
+      if (error instanceof RateLimitedError)
+        return refuse(stream, '429 Too Many Requests', error, error.retryAfterSeconds)
+      return refuse(stream, '503 Service Unavailable', error, fullRetrySeconds)
     }
     stream.on('close', limits.leave)
     sockets.handleUpgrade(request, stream, head, (socket) => open(socket, stream, request, address))
@@ -152,8 +153,19 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
   }
 }
 
-function refuse(stream: Duplex, status: string, header = ''): void {
+/** When a server that is full may have room again, about. */
+const fullRetrySeconds = 5
+
+/** `error` says why, as an answer by HTTP would. */
+function refuse(stream: Duplex, status: string, error?: unknown, retryAfterSeconds?: number): void {
+  const body = error instanceof ParleyError ? errorBody(error) : ''
+  const retryAfter = retryAfterSeconds === undefined ? '' : `Retry-After: ${retryAfterSeconds}\r\n`
+  const type = body === '' ? '' : 'Content-Type: application/json\r\n'
+  const head = `HTTP/1.1 ${status}\r\n${retryAfter}${type}Connection: close\r\n`
   // The peer may never close it.
   stream.once('finish', () => stream.destroy())
-  stream.end(`HTTP/1.1 ${status}\r\n${header}Connection: close\r\nContent-Length: 0\r\n\r\n`)
+  stream.end(`${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
 }
+
+const errorBody = ({ message, code }: ParleyError) =>
+  JSON.stringify({ errors: [{ message, extensions: { code } }] })

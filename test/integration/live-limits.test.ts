@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { json } from 'node:stream/consumers'
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { startTestApp, type TestApp } from '../support/app.ts'
@@ -146,7 +147,15 @@ describe('CONNECTIONS_PER_NODE', () => {
     const open = [await openFrames(app.url), await openFrames(app.url)]
     const more = new WebSocket(`${app.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws')
     const [, response] = await once(more, 'unexpected-response')
-    expect(response.statusCode).toBe(503)
+    expect([response.statusCode, response.headers['retry-after']]).toEqual([503, '5'])
+    expect(await json(response)).toEqual({
+      errors: [
+        {
+          message: 'This server has 3 connections already (CONNECTIONS_PER_NODE).',
+          extensions: { code: 'LIMIT_EXCEEDED' },
+        },
+      ],
+    })
     more.on('error', () => {})
     more.terminate()
     const stream = openEventStream(app.url, app.token(), watchSession, { sessionId })

@@ -7,15 +7,22 @@ import type { SessionFilter } from './checks.ts'
 import { conditionsOf, createParameters, type ResolvedFilter } from './filter.ts'
 import type { columns } from './list-query.ts'
 
-/** Terms of a filter that one index finds together; `isOf`: the order whose own index begins with them. */
-type Group = { terms: readonly (keyof SessionFilter)[]; isOf?: keyof typeof columns }
+/**
+ * Terms of a filter that one index finds together. `isOf`: the order whose own index begins with them; `by`: what that index
+ * has them in the order of, asked for so that no other is read to its end for terms that fit much.
+ */
+type Group = { terms: readonly (keyof SessionFilter)[]; isOf?: keyof typeof columns; by?: string }
 
 const groups: readonly Group[] = [
   { terms: ['metadata', 'tags'] },
   { terms: ['model'] },
   { terms: ['agent'], isOf: 'LAST_MESSAGE_AT' },
-  { terms: ['createdAfter', 'createdBefore'], isOf: 'CREATED_AT' },
-  { terms: ['lastMessageAfter', 'lastMessageBefore'], isOf: 'LAST_MESSAGE_AT' },
+  { terms: ['createdAfter', 'createdBefore'], isOf: 'CREATED_AT', by: 's.created_at DESC' },
+  {
+    terms: ['lastMessageAfter', 'lastMessageBefore'],
+    isOf: 'LAST_MESSAGE_AT',
+    by: 's.last_message_at DESC',
+  },
 ]
 
 /** Terms that fit more sessions than this are so common that the order's index soon meets a page of them. */
@@ -73,10 +80,11 @@ function lookUp(tenantId: string, filter: SessionFilter, asked: readonly Group[]
   const parameters = createParameters()
   const tenant = parameters.add(tenantId, 'uuid')
   const { deleted } = filter
-  const found = asked.map(({ terms }, index) => {
+  const found = asked.map(({ terms, by }, index) => {
     const own = Object.fromEntries(terms.map((term) => [term, filter[term]]))
     const conditions = conditionsOf({ deleted, ...own }, tenant, parameters)
-    return `ARRAY(SELECT s.id FROM sessions s WHERE ${[`s.tenant_id = ${tenant}`, ...conditions].join(' AND ')}
+    const where = [`s.tenant_id = ${tenant}`, ...conditions].join(' AND ')
+    return `ARRAY(SELECT s.id FROM sessions s WHERE ${where} ${by ? `ORDER BY ${by}` : ''}
       LIMIT ${mostRare + 1}) AS "${index}"`
   })
   // The tenant, which comes first, is filled in by whoever runs it.
