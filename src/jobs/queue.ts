@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { PgBoss } from 'pg-boss'
 import { digestOf } from '../lib/digest.ts'
+import { hearLostConnections } from './connections.ts'
 
 /**
  * Background work in the database that is there anyway: pg-boss in a schema of its own, `jobs`. Every node of an
@@ -107,6 +108,7 @@ export function createJobs({ url, pooler = 'none', log }: Options): Jobs {
   async function open(): Promise<PgBoss> {
     // Loaded here, so that no start of the server waits for it.
     const { PgBoss } = await import('pg-boss')
+    hearLostConnections()
     const boss = new PgBoss({
       connectionString: url,
       schema: 'jobs',

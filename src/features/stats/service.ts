@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { actingUser, actsForTenant } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Agent, Statement } from '../../db/client.ts'
+import { allowLongStatements } from '../../db/long-statements.ts'
 import { check, text } from '../../lib/checks.ts'
 import { invalid } from '../../lib/errors.ts'
 import { decodeIdOf } from '../../lib/ids.ts'
@@ -37,6 +38,9 @@ export type Stats = {
 
 export const maxIntervals = 1_000
 export const maxBuckets = 5_000
+
+/** Below what a request may take by default. */
+const usageSeconds = 25
 
 const filterCheck = z.object({
   filter: z.object({ agent: text({ max: 100 }).nullish(), model: text({ max: 200 }).nullish() }).nullish(),
@@ -90,7 +94,11 @@ export function createStats(): Stats {
       const starts = checkRange(range)
       const conditions = conditionsOf(viewer, filter ?? {})
       const { statement, values } = countBuckets(viewer.tenantId, range, conditions, maxBuckets + 1)
-      const buckets = await viewer.db.sql<Bucket>(statement, values)
+      const buckets = await viewer.db.transaction(async (sql) => {
+        // A season of a large tenant is millions of rows.
+        await allowLongStatements(sql, usageSeconds)
+        return sql<Bucket>(statement, values)
+      })
       if (buckets.length > maxBuckets)
         throw invalid(
           'groupBy',
