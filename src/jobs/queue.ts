@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { PgBoss } from 'pg-boss'
+import { hearLostConnections } from '../db/lost-connections.ts'
 import { digestOf } from '../lib/digest.ts'
-import { hearLostConnections } from './connections.ts'
 
 /**
  * Background work in the database that is there anyway: pg-boss in a schema of its own, `jobs`. Every node of an

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import pg from 'pg'
 import { expect, it, onTestFinished } from 'vitest'
-import { hearLostConnections } from '../../src/jobs/connections.ts'
+import { hearLostConnections } from '../../src/db/lost-connections.ts'
 
 /** As PostgreSQL says that an administrator ends it: `E`, the length, and fields that end with zeros. */
 function shutdown(): Buffer {
