@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache'
 import pg from 'pg'
 import type { Prisma } from './generated/prisma/client.ts'
 import { PrismaClient, Prisma as prismaValues } from './generated/prisma/client.ts'
+import { hearLostConnections } from './lost-connections.ts'
 import { pooledClient, sendOver } from './pooled-client.ts'
 import type { Pipeline, RunStatement, Sql, Statement, Step } from './steps.ts'
 import { TenantPool } from './tenant.ts'
@@ -79,6 +80,7 @@ export type PoolUse = { max: number; open: number; inUse: number; waiting: numbe
 
 /** Opens the pools. Connections run as `parley_app` or `parley_system`, never as the owner of the tables. */
 export function createDatabase(options: DatabaseOptions): Database {
+  hearLostConnections()
   const pool = new TenantPool(poolConfig(options, 'parley_app', options.poolSize))
   const systemPool = new pg.Pool(poolConfig(options, 'parley_system', 4))
   let isClosing = false

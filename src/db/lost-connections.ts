@@ -3,8 +3,8 @@ import pg from 'pg'
 let isHeard = false
 
 /**
- * pg-boss takes all listeners from a connection before it ends it, as when the database goes away. What such a connection
- * has to tell after that, nobody would hear, and an error that nobody hears ends the process.
+ * Some libraries take all listeners from a connection of pg before they end it: pg-boss does where the database goes away.
+ * What such a connection has to tell after that nobody would hear, and an error that nobody hears ends the process.
  */
 export function hearLostConnections(): void {
   if (isHeard) return

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import type { PgBoss } from 'pg-boss'
-import { hearLostConnections } from '../db/lost-connections.ts'
 import { digestOf } from '../lib/digest.ts'
 
 /**
@@ -108,7 +107,6 @@ export function createJobs({ url, pooler = 'none', log }: Options): Jobs {
   async function open(): Promise<PgBoss> {
     // Loaded here, so that no start of the server waits for it.
     const { PgBoss } = await import('pg-boss')
-    hearLostConnections()
     const boss = new PgBoss({
       connectionString: url,
       schema: 'jobs',
