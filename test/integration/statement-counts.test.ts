@@ -17,16 +17,19 @@ const message = 'id content author { externalId } agent { key } run { id } sessi
 
 /**
  * Ten rows are asked for by as many statements as one, give or take a few: whether two fields that ask for rows of one kind
- * do so in one turn of the event loop, and so in one statement, depends on when the database answers. A statement for each
- * row would be nine more.
+ * do so in one turn of the event loop, and so in one statement, depends on when the database answers. So the least of some
+ * tries counts. A statement for each row would be nine more each time.
  */
 async function expectSame(one: () => Promise<unknown>, several: () => Promise<unknown>): Promise<void> {
   // What is kept from then on is not asked for again.
   await one()
   await several()
-  const [few, more] = [await statementsOf(one), await statementsOf(several)]
+  const few = await statementsOf(one)
   expect(few.length).toBeGreaterThan(1)
-  expect(more.length - few.length, more.join('\n')).toBeLessThan(many / 2)
+  const isMore = (statements: readonly string[]) => statements.length - few.length >= many / 2
+  let more = await statementsOf(several)
+  for (let tries = 1; tries < 5 && isMore(more); tries += 1) more = await statementsOf(several)
+  expect(isMore(more), `${few.join('\n')}\n\n${more.join('\n')}`).toBe(false)
 }
 
 /** Copies of one conversation, each with all that may hang on a session, and a fork of its own. */
