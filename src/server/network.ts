@@ -10,8 +10,14 @@ export type NetworkLimits = {
   minBytesPerSecond: number
 }
 
-/** What waits for the reader of a connection: since it has taken so many bytes, until when it may take the next. */
-type Waiting = { takenBytes: number; dueAtMs: number }
+type Connection = {
+  readonly address: string
+  /** A WebSocket, which its door looks after. */
+  isUpgraded: boolean
+  /** Since when something waits for its reader: what it had taken by then, and until when it may take the next. */
+  takenBytes: number
+  dueAtMs: number
+}
 
 const graceMs = 10_000
 const lookMs = 1_000
@@ -23,7 +29,7 @@ const lookMs = 1_000
  */
 export function watchNetwork(server: Server, { perAddress, minBytesPerSecond }: NetworkLimits, log: Log) {
   const counts = new Map<string, number>()
-  const open = new Map<Socket, Waiting | null>()
+  const open = new Map<Socket, Connection>()
   let isTold = false
 
   function refuse(socket: Socket) {
@@ -35,37 +41,42 @@ export function watchNetwork(server: Server, { perAddress, minBytesPerSecond }: 
     )
   }
 
+  /** One for all: each idle socket would keep a function of its own. */
+  function onClose(this: Socket) {
+    const { address = '' } = open.get(this) ?? {}
+    const left = (counts.get(address) ?? 0) - 1
+    if (left > 0) counts.set(address, left)
+    else counts.delete(address)
+    open.delete(this)
+  }
+
   server.on('connection', (socket) => {
     const address = networkOf(socket.remoteAddress ?? '')
     const count = counts.get(address) ?? 0
     if (perAddress > 0 && count >= perAddress) return refuse(socket)
     counts.set(address, count + 1)
-    open.set(socket, null)
-    socket.once('close', () => {
-      const left = (counts.get(address) ?? 0) - 1
-      if (left > 0) counts.set(address, left)
-      else counts.delete(address)
-      open.delete(socket)
-    })
+    open.set(socket, { address, isUpgraded: false, takenBytes: 0, dueAtMs: 0 })
+    socket.on('close', onClose)
   })
-  server.on('upgrade', ({ socket }) => open.delete(socket))
+  server.on('upgrade', ({ socket }) => {
+    const connection = open.get(socket)
+    if (connection) connection.isUpgraded = true
+  })
 
   const looking = setInterval(() => {
     const nowMs = performance.now()
-    for (const [socket, waiting] of open) {
+    for (const [socket, connection] of open) {
       const { writableLength } = socket
-      if (writableLength === 0) {
-        if (waiting) open.set(socket, null)
+      if (writableLength === 0 || connection.isUpgraded) {
+        connection.dueAtMs = 0
         continue
       }
       const takenBytes = socket.bytesWritten - writableLength
-      if (waiting?.takenBytes !== takenBytes)
+      if (connection.dueAtMs === 0 || connection.takenBytes !== takenBytes) {
         // One answer is one write, of which nothing counts as taken until all of it is.
-        open.set(socket, {
-          takenBytes,
-          dueAtMs: nowMs + graceMs + (writableLength * 1_000) / minBytesPerSecond,
-        })
-      else if (nowMs >= waiting.dueAtMs) socket.destroy()
+        connection.takenBytes = takenBytes
+        connection.dueAtMs = nowMs + graceMs + (writableLength * 1_000) / minBytesPerSecond
+      } else if (nowMs >= connection.dueAtMs) socket.destroy()
     }
   }, lookMs).unref()
   server.once('close', () => clearInterval(looking))
