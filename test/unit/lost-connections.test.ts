@@ -40,5 +40,5 @@ it('a connection that pg-boss has let go of may fail without ending the process'
   sockets[0]?.write(shutdown())
   sockets[0]?.end()
   await ended
-  expect(client.listenerCount('error')).toBe(1)
+  expect(client.listenerCount('error')).toBeGreaterThan(0)
 })
