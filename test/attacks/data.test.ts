@@ -106,33 +106,83 @@ describe.each(doorNames)('over %s', (name) => {
 
   it('row 68: ids that would mean something in the keys of Redis are no ids', async () => {
     const doors = await openDoors(app.url, app.token())
+    // Whose ids become names of channels and keys.
+    const operations = [
+      'subscription ($id: ID!) { sessionEvents(sessionId: $id) { cursor } }',
+      'subscription ($id: ID!) { messageAdded(sessionId: $id) { id } }',
+      'subscription ($id: ID!) { tokenStream(messageId: $id) { cursor } }',
+      'subscription ($id: ID!) { runEvents(runId: $id) { cursor } }',
+      'subscription ($id: ID!) { documentChanged(id: $id) { id } }',
+      'mutation ($id: ID!) { setTyping(input: { sessionId: $id, isTyping: true }) { ... on Error { code message } } }',
+      'mutation ($id: ID!) { cancelRun(input: { runId: $id }) { ... on Error { code message } } }',
+    ]
     for (const id of [
       'session_*',
       'session_{x}',
       'session:1',
       'session_01h455vb4pex5vsknk084sn02q:told',
       '*\r\nFLUSHALL\r\n',
+    ])
+      for (const operation of operations) {
+        const answer = await doors[name](operation, { id })
+        const [payload] = Object.values((answer?.data ?? {}) as Record<string, { message: string }>)
+        const message = answer?.errors?.[0]?.message ?? payload?.message
+        expect(message, operation).toContain(`${JSON.stringify(id)} is not an id`)
+      }
+    doors.close()
+  })
+
+  it('row 74: nobody but the operator says where the server connects to', async () => {
+    const doors = await openDoors(app.url, app.token({ user: 'root', role: 'ADMIN' }))
+    for (const elsewhere of [
+      'http://169.254.169.254/latest/model',
+      'https://[::1]/a/b',
+      '127.0.0.1:6379/library/model',
+      '0177.0.0.1/library/model',
+      '2130706433/library/model',
+      '[::ffff:10.0.0.1]/library/model',
+      'evil.example/library/model',
     ]) {
       const answer = await doors[name](
-        'subscription ($id: ID!) { sessionEvents(sessionId: $id) { cursor } }',
-        { id },
+        'mutation ($model: String!) { pullModel(input: { model: $model }) { ... on Error { code message } } }',
+        { model: `ollama:${elsewhere}` },
       )
-      expect(answer?.errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT')
+      expect(answer?.data.pullModel).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        message: expect.stringContaining('is fetched from elsewhere'),
+      })
     }
     doors.close()
   })
-})
 
-it('row 28: one key of two users, or of two tenants, is two keys', async () => {
-  const made: string[] = []
-  for (const identity of [{ user: 'k1' }, { user: 'k2' }, { user: 'k1', tenant: 'other' }]) {
-    const api = app.api(identity)
-    made.push(await api.createSession({ clientId: 'same', title: identity.user }))
-    expect(await api.mutate('createSession', { clientId: 'x'.repeat(256) })).toMatchObject({
-      code: 'BAD_USER_INPUT',
-    })
-  }
-  expect(new Set(made).size).toBe(3)
+  it('row 28: one key of two users, or of two tenants, is two keys', async () => {
+    const key = `same-${name}`
+    const tooLong = 'x'.repeat(256)
+    const keyed = {
+      createSession: `createSession(input: { clientId: $key }) { ... on CreateSessionPayload { session { id } }`,
+      addMessages: `addMessages(input: { sessionId: $sessionId, messages: [{ role: USER, content: "x", clientId: $key }] }) {
+        ... on AddMessagesPayload { messages { id } }`,
+      sendMessage: `sendMessage(input: { sessionId: $sessionId, content: "x", clientId: $key }) {
+        ... on SendMessagePayload { userMessage { id } }`,
+    }
+    for (const [mutation, text] of Object.entries(keyed)) {
+      const isInSession = mutation !== 'createSession'
+      const operation = `mutation ($key: String!${isInSession ? ', $sessionId: ID!' : ''}) {
+        ${text} ... on Error { code message } } }`
+      const made: string[] = []
+      for (const identity of [{ user: 'k1' }, { user: 'k2' }, { user: 'k1', tenant: 'other' }]) {
+        const doors = await openDoors(app.url, app.token(identity))
+        const sessionId = isInSession ? await app.api(identity).createSession() : undefined
+        const stored = await doors[name](operation, { key, sessionId })
+        expect(stored?.data?.[mutation]).not.toHaveProperty('code')
+        made.push(JSON.stringify(stored?.data))
+        const refused = await doors[name](operation, { key: tooLong, sessionId })
+        expect(refused?.data?.[mutation]).toMatchObject({ code: 'BAD_USER_INPUT' })
+        doors.close()
+      }
+      expect(new Set(made).size).toBe(3)
+    }
+  })
 })
 
 it('row 70: a message that is sent is what its user says, and nothing else', async () => {
@@ -173,23 +223,6 @@ it('row 73: what a model says is text, and the server follows no link in it', as
   // It can be reached.
   await fetch(`${link}/x`)
   expect(followed).toEqual(['/x'])
-})
-
-it.each([
-  'http://169.254.169.254/latest/model',
-  'https://[::1]/a/b',
-  '127.0.0.1:6379/library/model',
-  '0177.0.0.1/library/model',
-  '2130706433/library/model',
-  '[::ffff:10.0.0.1]/library/model',
-  'evil.example/library/model',
-])('row 74: nobody but the operator says where the server connects to: %s', async (name) => {
-  const admin = app.api({ user: 'root', role: 'ADMIN' })
-  const answer = await admin.mutate('pullModel', { model: `ollama:${name}` })
-  expect(answer).toMatchObject({
-    code: 'BAD_USER_INPUT',
-    message: expect.stringContaining('is fetched from elsewhere'),
-  })
 })
 
 it('row 76: the key of a provider that repeats it reaches neither the caller nor the log', async () => {
