@@ -6,11 +6,11 @@ import { parseArgs } from 'node:util'
 import { startApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import { createLog } from '../../src/telemetry/log.ts'
+import { freePort } from '../support/free-port.ts'
 import { noRates } from '../support/no-rates.ts'
 import { pdfOf } from '../support/pdf.ts'
 import { query } from '../support/postgres.ts'
 import { openDatabases } from './database.ts'
-import { freePort } from './server.ts'
 import { found } from './wait.ts'
 
 const { values: options } = parseArgs({

@@ -13,9 +13,9 @@ import { createJobs } from '../../src/jobs/queue.ts'
 import { encodeId } from '../../src/lib/ids.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { createEmbeddingServer } from '../support/embedding-server.ts'
+import { freePort } from '../support/free-port.ts'
 import { noRates } from '../support/no-rates.ts'
 import { openDatabases } from './database.ts'
-import { freePort } from './server.ts'
 import { found } from './wait.ts'
 
 const { values: options } = parseArgs({

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '../support/free-port.ts'
 
 /** One server process of several on one database, at a port that it keeps through all its lives. */
 export type Node = {
@@ -99,18 +99,5 @@ export async function createNode(root: string, env: Record<string, string>): Pro
     async handles() {
       return (await readdir(`/proc/${child?.pid}/fd`)).length
     },
-  }
-}
-
-/** Below the range that the kernel hands out for outgoing connections: it must be free again after a restart. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000)
-    const probe = createServer()
-    const isFree = await new Promise<boolean>((resolve) => {
-      probe.once('error', () => resolve(false))
-      probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
-    })
-    if (isFree) return port
   }
 }

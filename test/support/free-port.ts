@@ -1,6 +1,9 @@
 import { createServer } from 'node:net'
 
-/** Below the range that the kernel hands out for outgoing connections, so that none of those can take it first. */
+/**
+ * Below the range that the kernel hands out for outgoing connections, so that none of those can take it first, and it is
+ * free again after a restart.
+ */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = 10_000 + Math.floor(Math.random() * 20_000)

@@ -1,9 +1,10 @@
 import pg from 'pg'
 import { createTokens } from '../../../src/auth/jwt.ts'
 import { loadConfig } from '../../../src/config.ts'
+import { freePort } from '../../support/free-port.ts'
 import { loadHttp } from '../load-http.ts'
 import type { Row } from '../report.ts'
-import { freePort, type ServerProcess, startServer } from '../server.ts'
+import { type ServerProcess, startServer } from '../server.ts'
 import type { Request, Sample, Work } from './requests.ts'
 
 export type Server = ServerProcess & { name: string; port: number }

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
+import { freePort } from '../../support/free-port.ts'
 import { noRates } from '../../support/no-rates.ts'
 import type { BenchDatabases } from '../database.ts'
-import { freePort, type ServerProcess, startServer } from '../server.ts'
+import { type ServerProcess, startServer } from '../server.ts'
 import { type Control, openControl } from './control.ts'
 import { type Dialect, dialects } from './dialects.ts'
 

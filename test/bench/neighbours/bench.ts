@@ -2,10 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import autocannon from 'autocannon'
 import { createTokens } from '../../../src/auth/jwt.ts'
 import { loadConfig } from '../../../src/config.ts'
+import { freePort } from '../../support/free-port.ts'
 import { openDatabases } from '../database.ts'
 import type { Options } from '../options.ts'
 import { printCase, progress, type Row } from '../report.ts'
-import { freePort, startServer } from '../server.ts'
+import { startServer } from '../server.ts'
 
 const caseName = 'a tenant beside a flood'
 /** One request of the quiet tenant each so many milliseconds, whatever becomes of those before it. */

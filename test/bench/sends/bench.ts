@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { decodeId } from '../../../src/lib/ids.ts'
+import { freePort } from '../../support/free-port.ts'
 import { query } from '../../support/postgres.ts'
 import { type BenchDatabases, openDatabases } from '../database.ts'
 import type { Opened } from '../live/control.ts'
@@ -7,7 +8,7 @@ import { createPeers, type Running } from '../live/peers.ts'
 import { type HttpRequest, loadHttp } from '../load-http.ts'
 import type { Options } from '../options.ts'
 import { printCase, progress, type Row } from '../report.ts'
-import { freePort, startServer } from '../server.ts'
+import { startServer } from '../server.ts'
 
 /** A server that takes sends: what to send, and how it tells of work that is still to do. */
 type Server = Pick<Running, 'name' | 'port' | 'cpuSeconds' | 'stop'> & { requests: HttpRequest[] }
