@@ -78,7 +78,7 @@ const changeTo = (language: string) => `
   $$;
   COMMENT ON TEXT SEARCH CONFIGURATION public.parley IS ${escapeLiteral(language)};
   REINDEX INDEX public.messages_search;
-  REINDEX INDEX public.sessions_search;
+  REINDEX INDEX public.session_titles_search;
   SET LOCAL ROLE parley_system;
   UPDATE public.chunks SET words = to_tsvector('public.parley', coalesce(heading || E'\\n', '') || content);
   RESET ROLE;`

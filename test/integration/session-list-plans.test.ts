@@ -45,6 +45,9 @@ it.each<[string, () => object]>([
   ['nothing', () => ({})],
   ['an agent', () => ({ agent: 'rare' })],
   ['an agent that is not there', () => ({ agent: 'nobody' })],
+  ['a title that all have', () => ({ title: 'session' })],
+  ['a title that few have', () => ({ title: 'Session 199' })],
+  ['a character that no title has', () => ({ title: '?', isActive: true, agent: 'primary' })],
   ['a model', () => ({ model: 'demo:chat' })],
   ['a tag', () => ({ tags: ['rare'] })],
   ['metadata that nobody has', () => ({ metadata: { nobody: 'has' } })],
@@ -72,6 +75,34 @@ it.each<[string, () => object]>([
         expect(mostRows, what).toBeLessThan(1_500)
       }
   }
+})
+
+it('an admin finds what stands anywhere in a title, as it is now', async () => {
+  const [owner, admin] = [app.api({ user: 'owner' }), app.api({ user: 'root', role: 'ADMIN' })]
+  const titles = ['Übung mit ДОМ', '会议记录', '100% _done_ \\o/', 'Plain']
+  for (const title of titles) await owner.createSession({ title })
+  const id = await owner.createSession({ title: 'Old name' })
+  await owner.change('updateSession', { sessionId: id, title: 'New name' })
+  const found = async (title: string, filter = {}) => {
+    const { sessions } = await admin.run(
+      'query ($filter: SessionFilter) { sessions(filter: $filter) { totalCount nodes { title } } }',
+      { filter: { title, ...filter } },
+    )
+    expect(sessions.totalCount).toBe(sessions.nodes.length)
+    return sessions.nodes.map((each: { title: string }) => each.title)
+  }
+  expect(await found('übung')).toEqual([titles[0]])
+  expect(await found('дом')).toEqual([titles[0]])
+  expect(await found('议')).toEqual([titles[1]])
+  expect(await found('会议')).toEqual([titles[1]])
+  expect(await found('0% _D')).toEqual([titles[2]])
+  expect(await found('\\O')).toEqual([titles[2]])
+  expect(await found('%n')).toEqual([])
+  expect(await found('Old name')).toEqual([])
+  expect(await found('name')).toEqual(['New name'])
+  await owner.change('deleteSession', { sessionId: id })
+  expect(await found('name')).toEqual([])
+  expect(await found('name', { deleted: true })).toEqual(['New name'])
 })
 
 // After five plans for the values at hand PostgreSQL takes one for all, unless it seems much dearer.

@@ -99,7 +99,7 @@ type Scope = Record<'ofSession' | 'range' | 'life' | 'ofMessage', readonly strin
 const where = (...conditions: readonly (readonly string[] | string)[]) => conditions.flat().join(' AND ')
 const isRare = (table: string) => `(SELECT count(*) FROM ${table}) <= ${commonAbove}`
 const searchedMessage = `m.tenant_id = $1 AND m.replaced_at IS NULL AND m.status <> 'STREAMING'`
-const hasWords = `${wordsOf(searchedText)} @@ ${asked}`
+const hasWords = (column: string) => `${wordsOf(column)} @@ ${asked}`
 
 /** Forks and imports are younger than their first messages. */
 const beganBefore = (time: string) => `(s.created_at < ${time} OR (SELECT f.created_at FROM messages f
@@ -136,23 +136,22 @@ function messageTables(scope: Scope) {
       ORDER BY m.seq DESC LIMIT ${latest.messagesOfSession}) m LIMIT ${latest.messages}`
   return {
     table: `word_messages AS MATERIALIZED (SELECT m.id, m.session_id, m.created_at, m.role FROM messages m
-      WHERE ${where(searchedMessage, hasWords, isSearchable)} LIMIT ${commonAbove + 1})`,
+      WHERE ${where(searchedMessage, hasWords(searchedText), isSearchable)} LIMIT ${commonAbove + 1})`,
     matches: `(${rare}) UNION ALL (SELECT ${columns} FROM (${window}) m
-      WHERE NOT ${isRare('word_messages')} AND ${hasWords} LIMIT ${maxMatches})`,
+      WHERE NOT ${isRare('word_messages')} AND ${hasWords(searchedText)} LIMIT ${maxMatches})`,
   }
 }
 
 function titleTables(scope: Scope) {
   const { viewer, ofSession, range } = scope
   const ofRow = [...ofSession, ...range.map((condition) => `s.${condition}`)]
-  const hasWords = `${wordsOf('s.title')} @@ ${asked}`
   const rare = `SELECT s.id, s.id, NULL::uuid FROM word_titles w JOIN sessions s ON s.tenant_id = $1 AND s.id = w.id
     WHERE ${where(isRare('word_titles'), visibleTo(viewer), ofRow)}`
   return {
-    table: `word_titles AS MATERIALIZED (SELECT s.id FROM sessions s
-      WHERE ${where('s.tenant_id = $1 AND s.deleted_at IS NULL', hasWords, isSearchable)} LIMIT ${commonAbove + 1})`,
+    table: `word_titles AS MATERIALIZED (SELECT t.session_id AS id FROM session_titles t
+      WHERE ${where('t.tenant_id = $1', hasWords('t.title'), isSearchable)} LIMIT ${commonAbove + 1})`,
     matches: `(${rare}) UNION ALL (SELECT s.id, s.id, NULL::uuid FROM ${latestSessions(scope, ofRow, latest.messages)} s
-      WHERE NOT ${isRare('word_titles')} AND ${hasWords} LIMIT ${maxMatches})`,
+      WHERE NOT ${isRare('word_titles')} AND ${hasWords('s.title')} LIMIT ${maxMatches})`,
   }
 }
 

@@ -49,8 +49,12 @@ export function conditionsOf(filter: ResolvedFilter, tenant: string, { add }: Pa
       ? `s.last_message_at > ${day} AND s.last_seq > 0`
       : `(s.last_message_at <= ${day} OR s.last_seq = 0)`,
   )
-  // What an empty search box sends.
-  when(filter.title || null, (title) => `s.title ILIKE ${add(`%${escapeLike(title)}%`, 'text')}`)
+  // What an empty search box sends is no title. Bare, the condition would seem to fit few rows, as PostgreSQL may not ask its
+  // statistics where row-level security stands between, and it would sort a whole tenant; rare titles have become `ids`.
+  when(
+    filter.title || null,
+    (title) => `coalesce(s.title ILIKE ${add(`%${escapeLike(title)}%`, 'text')}, false)`,
+  )
   when(filter.metadata, (metadata) => `s.metadata @> ${add(JSON.stringify(metadata), 'jsonb')}`)
   when(filter.tags, (tags) => `s.tags @> ${add(tags, 'text[]')}`)
   when(filter.model, (model) => `s.model = ${add(model, 'text')}`)

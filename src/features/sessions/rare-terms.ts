@@ -6,6 +6,7 @@ import { encodeId, idPrefixes } from '../../lib/ids.ts'
 import type { SessionFilter } from './checks.ts'
 import { conditionsOf, createParameters, type ResolvedFilter } from './filter.ts'
 import type { columns } from './list-query.ts'
+import { titleLookUp } from './title-term.ts'
 
 /**
  * Terms of a filter that one index finds together. `isOf`: the order whose own index begins with them; `by`: what that index
@@ -14,6 +15,7 @@ import type { columns } from './list-query.ts'
 type Group = { terms: readonly (keyof SessionFilter)[]; isOf?: keyof typeof columns; by?: string }
 
 const groups: readonly Group[] = [
+  { terms: ['title'] },
   { terms: ['metadata', 'tags'] },
   { terms: ['model'] },
   { terms: ['agent'], isOf: 'LAST_MESSAGE_AT' },
@@ -44,18 +46,23 @@ export function createRareTerms() {
     const filter = await withAgentId(viewer, given)
     if (filter === null) return { ids: [] }
     const asked = groups.filter(
-      ({ terms, isOf }) => isOf !== order && terms.some((term) => filter[term] != null),
+      // A title may be what an empty search box sends.
+      ({ terms, isOf }) =>
+        isOf !== order && terms.some((term) => filter[term] != null && filter[term] !== ''),
     )
     if (asked.length === 0) return filter
     const { text, values } = lookUp(viewer.tenantId, filter, asked)
-    const [found = {}] = await viewer.db.searchSql<Record<string, string[]>>(
+    const [found = {}] = await viewer.db.searchSql<Record<string, string[] | null>>(
       { name: nameOf(text), text },
       values,
     )
     const [rarest] = asked
-      .map(({ terms }, index) => ({ terms, ids: found[index] ?? [] }))
+      .flatMap(({ terms }, index) => {
+        const ids = found[index]
+        return ids && ids.length <= mostRare ? [{ terms, ids }] : []
+      })
       .sort((one, other) => one.ids.length - other.ids.length)
-    if (!rarest || rarest.ids.length > mostRare) return filter
+    if (!rarest) return filter
     const rest = Object.entries(filter).filter(
       ([term]) => !rarest.terms.includes(term as keyof SessionFilter),
     )
@@ -75,12 +82,14 @@ async function withAgentId({ db, tenantId }: Viewer, filter: SessionFilter): Pro
   return agent ? { ...filter, agent: encodeId('Agent', agent.id) } : null
 }
 
-/** One more than are rare of each group, in a column of its number. */
+/** One more than are rare of each group, in a column of its number; null for what is common without being counted. */
 function lookUp(tenantId: string, filter: SessionFilter, asked: readonly Group[]) {
   const parameters = createParameters()
   const tenant = parameters.add(tenantId, 'uuid')
-  const { deleted } = filter
+  const { deleted, title } = filter
   const found = asked.map(({ terms, by }, index) => {
+    if (title && terms.includes('title'))
+      return `${titleLookUp(title, tenant, parameters, mostRare + 1)} AS "${index}"`
     const own = Object.fromEntries(terms.map((term) => [term, filter[term]]))
     const conditions = conditionsOf({ deleted, ...own }, tenant, parameters)
     const where = [`s.tenant_id = ${tenant}`, ...conditions].join(' AND ')
