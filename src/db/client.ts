@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache'
 import pg from 'pg'
 import type { Prisma } from './generated/prisma/client.ts'
 import { PrismaClient, Prisma as prismaValues } from './generated/prisma/client.ts'
+import { GuardedPool, returning } from './guarded-pool.ts'
 import { hearLostConnections } from './lost-connections.ts'
 import { pooledClient, sendOver } from './pooled-client.ts'
 import type { Pipeline, RunStatement, Sql, Statement, Step } from './steps.ts'
@@ -82,7 +83,7 @@ export type PoolUse = { max: number; open: number; inUse: number; waiting: numbe
 export function createDatabase(options: DatabaseOptions): Database {
   hearLostConnections()
   const pool = new TenantPool(poolConfig(options, 'parley_app', options.poolSize))
-  const systemPool = new pg.Pool(poolConfig(options, 'parley_system', 4))
+  const systemPool = new GuardedPool(poolConfig(options, 'parley_system', 4))
   let isClosing = false
   for (const each of [pool, systemPool]) {
     each.on('error', (error) => {
@@ -207,16 +208,12 @@ const queryOf = ({ name, text }: Statement, values: readonly unknown[]): pg.Quer
   values: [...values],
 })
 
-async function sendBy(pool: pg.Pool, queries: readonly pg.QueryConfig[]): Promise<pg.QueryResult[]> {
+async function sendBy(pool: GuardedPool, queries: readonly pg.QueryConfig[]): Promise<pg.QueryResult[]> {
   const client = await pool.connect()
-  try {
-    return await sendOver(client, queries)
-  } finally {
-    client.release()
-  }
+  return returning(client, () => sendOver(client, queries))
 }
 
-async function inTransaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
+async function inTransaction<T>(pool: GuardedPool, work: (sql: Sql) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   let broken: Error | undefined
   let isOver = false

@@ -90,6 +90,11 @@ export class PipelinedQuery implements pg.Submittable {
     this.#at += 1
   }
 
+  /** In place of a completed command, where there was none between the statement's comments. */
+  handleEmptyQuery() {
+    this.#at += 1
+  }
+
   handleError(error: Error, { parsedStatements, submittedNamedStatements }: Connection) {
     // What stood behind the fault was not looked at.
     for (const { name } of this.#queries)

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import pg from 'pg'
+import type pg from 'pg'
 import { createTurns, type Turns } from '../lib/turns.ts'
+import { GuardedPool, returning } from './guarded-pool.ts'
 import { sendTogether } from './pipeline.ts'
 import { PooledClient, sendOver } from './pooled-client.ts'
 
@@ -14,7 +15,7 @@ import { PooledClient, sendOver } from './pooled-client.ts'
  *
  * Where all connections are in use, tenants get the next one in turn, however much one of them asks.
  */
-export class TenantPool extends pg.Pool {
+export class TenantPool extends GuardedPool {
   readonly #scope = new AsyncLocalStorage<string>()
   readonly #bound = new WeakMap<pg.PoolClient, string>()
   readonly #turns: Turns
@@ -35,12 +36,6 @@ export class TenantPool extends pg.Pool {
     // The await inside the scope matters: a Prisma promise starts its query only when it is awaited.
     return this.#scope.run(tenantId, async () => await work())
   }
-
-  // pg's own `query` checks out through a callback and would pass by `connect`.
-  override query = (async (text: string, values?: unknown[]) => {
-    const client = await this.connect()
-    return returning(client, () => client.query(text, values))
-  }) as pg.Pool['query']
 
   override connect = (() => this.connectAs(this.#scope.getStore() ?? '')) as pg.Pool['connect']
 
@@ -84,25 +79,11 @@ export class TenantPool extends pg.Pool {
     })
     const release = client.release.bind(client)
     client.release = (error) => {
-      // One that somebody began a transaction on would do what comes next as a part of it, the change of tenant too.
-      release(error || client.getTransactionStatus() !== 'I')
+      release(error)
       this.#turns.done()
     }
     if (client instanceof PooledClient) client.tenantId = tenantId
     return client
-  }
-}
-
-/** Gives the connection back after the work, unless it was lost by it: its end comes after the error that tells of it. */
-async function returning<T>(client: pg.PoolClient, work: () => Promise<T>): Promise<T> {
-  let isLost = false
-  try {
-    return await work()
-  } catch (error) {
-    isLost = error instanceof pg.DatabaseError && /^(08|57P)/.test(error.code ?? '')
-    throw error
-  } finally {
-    client.release(isLost)
   }
 }
 

@@ -128,7 +128,11 @@ describe('connections that go from tenant to tenant', () => {
     ],
     [
       'a connection is handed on in the middle of a transaction',
-      { from: "release(error || client.getTransactionStatus() !== 'I')", to: 'release(error)' },
+      {
+        file: 'src/db/guarded-pool.ts',
+        from: "release(error || client.getTransactionStatus() !== 'I')",
+        to: 'release(error)',
+      },
     ],
     [
       'statements may come after the end of their transaction',
@@ -183,12 +187,39 @@ describe('connections that go from tenant to tenant', () => {
     expect(await count()).toEqual(await query(app.databaseUrl, ownSessions, { values: [tenants[0]?.id] }))
   })
 
+  it('take a statement without words for one that gives no rows', async () => {
+    const { sql } = openDatabase(1).forTenant(tenants[0]?.id ?? '')
+    const one = rowsOf({ name: 'one', text: 'SELECT 1 AS one' }, [])
+    const wordless = rowsOf({ name: '', text: '/* nothing */' }, [])
+    expect(await sql.pipeline([one, wordless, one])).toEqual([[{ one: 1 }], [], [{ one: 1 }]])
+  })
+
   it('show nothing where no tenant is set', async () => {
     const database = openDatabase(1)
     const nobody = { name: 'nobody', text: 'SELECT id FROM sessions' }
     await database.forTenant(tenants[0]?.id ?? '').sql(nobody, [])
     expect(await database.forTenant('').sql(nobody, [])).toEqual([])
     expect(await database.forTenant(randomUUID()).sql(nobody, [])).toEqual([])
+  })
+})
+
+describe('connections for work of no single tenant', () => {
+  it('do what comes next by itself, where somebody left one in a transaction or it was lost', async () => {
+    const { system } = openDatabase(1)
+    const add = {
+      name: 'add-tenant',
+      text: 'INSERT INTO tenants (id, slug, name) VALUES (gen_random_uuid(), $1, $1)',
+    }
+    const leavings = ['BEGIN', "SELECT own_end('pg_terminate_backend'), pg_sleep(5)"]
+    for (const [index, text] of leavings.entries()) {
+      await system.sql({ name: '', text }, []).catch(() => {})
+      await system.sql(add, [`added-${index}`])
+    }
+    const added = await query(
+      app.databaseUrl,
+      `SELECT slug FROM tenants WHERE slug LIKE 'added-%' ORDER BY 1`,
+    )
+    expect(added).toEqual([{ slug: 'added-0' }, { slug: 'added-1' }])
   })
 })
 
