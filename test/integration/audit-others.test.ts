@@ -55,6 +55,52 @@ async function removeAll(
   return { refused, all: removals.map(([name]) => name) }
 }
 
+/** Changes each of them, the messages last, and tells what was refused. */
+async function changeAll(
+  api: Api,
+  {
+    userId,
+    sessionId,
+    messageIds: [answerId, questionId],
+    documentId,
+    templateId,
+  }: Awaited<ReturnType<typeof things>>,
+  more: object = {},
+) {
+  const ofSession = { scope: 'SESSION', sessionId }
+  const memories = [{ key: 'secret-one', value: 'Secret' }]
+  const changes: [string, Record<string, unknown>][] = [
+    ['updateSession', { sessionId, title: 'Secret change' }],
+    ['saveMemory', { ...scope, userId, ...memories[0] }],
+    ['saveMemories', { ...scope, userId, memories }],
+    ['saveMemory', { ...ofSession, ...memories[0] }],
+    ['saveMemories', { ...ofSession, memories }],
+    ['updateDocument', { documentId, title: 'Secret change' }],
+    ['updateTemplate', { templateId, title: 'Secret change' }],
+    ['regenerateMessage', { messageId: answerId }],
+    ['editMessage', { messageId: questionId, content: 'Secret change' }],
+  ]
+  const refused: string[] = []
+  for (const [name, input] of changes)
+    if ((await api.mutate(name, { ...input, ...(name.startsWith('save') ? {} : more) })).code)
+      refused.push(name)
+  return { refused, all: changes.map(([name]) => name) }
+}
+
+/** As it should be written down. */
+const changesOf = (of: Awaited<ReturnType<typeof things>>, by: object) =>
+  [
+    ['updateSession', of.sessionId],
+    ['saveMemory', of.userId],
+    ['saveMemories', of.userId],
+    ['saveMemory', of.sessionId],
+    ['saveMemories', of.sessionId],
+    ['updateDocument', of.documentId],
+    ['updateTemplate', of.templateId],
+    ['regenerateMessage', of.messageIds[0]],
+    ['editMessage', of.messageIds[1]],
+  ].map(([action, target]) => ({ action, target, at: expect.any(String), ...by }))
+
 /** The second deletion of a memory finds none. */
 const onlyTheSecond = ['deleteMemory']
 
@@ -84,18 +130,56 @@ it('what an admin deletes of others is written down, who did it and when, and no
   expect(JSON.stringify(entries)).not.toMatch(/secret/i)
 })
 
-it('what people delete of their own is not', async () => {
+it('so is what an admin changes of others, or a service in their name', async () => {
+  const tenant = 'changed'
+  for (const [user, role] of [
+    ['root', 'ADMIN'],
+    ['robot', 'SERVICE'],
+  ] as const) {
+    const of = await things(app.api({ tenant, user: `owner-${role}` }))
+    const before = (await entriesOf(tenant)).length
+    const more = role === 'SERVICE' ? { userId: of.userId } : {}
+    expect((await changeAll(app.api({ user, tenant, role }), of, more)).refused).toEqual([])
+    const entries = (await entriesOf(tenant)).slice(before)
+    expect(entries).toEqual(changesOf(of, { actorRole: role, actor: { externalId: user } }))
+    expect(JSON.stringify(entries)).not.toMatch(/secret/i)
+  }
+})
+
+it('what people change and delete of their own is not', async () => {
   const alice = app.api({ tenant: 'private' })
+  expect((await changeAll(alice, await things(alice))).refused).toEqual([])
   const { refused } = await removeAll(alice, await things(alice))
   expect(refused).toEqual(onlyTheSecond)
   expect(await entriesOf('private')).toEqual([])
 })
 
-it('nor is what somebody was not allowed to delete', async () => {
+it('nor is what somebody was not allowed to change or delete', async () => {
   const of = await things(app.api({ tenant: 'guarded' }))
+  const changed = await changeAll(app.api({ user: 'carol', tenant: 'guarded' }), of)
+  expect(changed.refused).toEqual(changed.all)
   const { refused, all } = await removeAll(app.api({ user: 'carol', tenant: 'guarded' }), of)
   expect(refused).toEqual(all)
   expect(await entriesOf('guarded')).toEqual([])
+})
+
+it('what an owner takes back of a guest is', async () => {
+  const [alice, bob] = [app.api({ tenant: 'hasty' }), app.api({ tenant: 'hasty', user: 'bob' })]
+  const sessionId = await alice.createSession()
+  await alice.change('addParticipant', { sessionId, externalUserId: 'bob', role: 'EDITOR' })
+  const urgent = { onBusy: 'ROLLBACK', sessionId }
+  const slow = '/stall Mine'
+  const { userMessage } = await bob.sendMessage({ sessionId, content: slow })
+  const own = await alice.sendMessage({ ...urgent, content: slow })
+  await alice.change('sendMessage', { ...urgent, content: 'Mine, too' })
+  expect(own.run.id).toBeDefined()
+  expect(await entriesOf('hasty')).toEqual([
+    expect.objectContaining({
+      action: 'sendMessage',
+      target: userMessage.id,
+      actor: { externalId: 'alice' },
+    }),
+  ])
 })
 
 it('what an owner deletes of a guest, and an editor of an owner, is', async () => {

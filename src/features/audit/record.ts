@@ -30,8 +30,26 @@ export async function recordUnlessOwn(
   ownerId: string,
   done: Action,
 ): Promise<void> {
-  if (viewer.servedBy || ownerId !== viewer.userId) await recordAction(sql, viewer, done)
+  if (!isOwn(viewer, ownerId)) await recordAction(sql, viewer, done)
 }
+
+/** Whether people do it to their own; a service that acts for them does it to another's. */
+const isOwn = (viewer: Viewer, ownerId: string) => !viewer.servedBy && ownerId === viewer.userId
+
+/** A change of what `ownerId` owns: one statement where it is its own, else in a transaction with `recordUnlessOwn`. */
+export const changeRecorded = <Result>(
+  viewer: Viewer,
+  ownerId: string,
+  done: Action,
+  change: (sql: Sql) => Promise<Result>,
+): Promise<Result> =>
+  isOwn(viewer, ownerId)
+    ? change(viewer.db.sql)
+    : viewer.db.transaction(async (sql) => {
+        const result = await change(sql)
+        await recordAction(sql, viewer, done)
+        return result
+      })
 
 /** `recordAction` of what was done to a session. */
 export const recordOfSession = (sql: Sql, viewer: Viewer, action: string, sessionId: string): Promise<void> =>

@@ -42,7 +42,7 @@ builder.queryField('auditLog', (t) =>
     authScopes: { admin: true },
     description:
       'What was done in the tenant that others must be able to ask about (people let in and out, exports, erasures, ' +
-      "changes of agents and models, tokens revoked, what was deleted of another's), for admins; the newest first. " +
+      "changes of agents and models, tokens revoked, what was changed or deleted of another's), for admins; the newest first. " +
       'Entries are kept for 365 days (AUDIT_DAYS).',
     complexity: pageComplexity(auditPageSizes.default),
     args: {

@@ -9,7 +9,7 @@ import { createBatch } from '../../lib/batch.ts'
 import { ForbiddenError, invalid, LimitError, NotFoundError } from '../../lib/errors.ts'
 import { encodeId, newId } from '../../lib/ids.ts'
 import { type Page, type PageArgs, readPage } from '../../lib/paging.ts'
-import { recordUnlessOwn } from '../audit/record.ts'
+import { changeRecorded, recordUnlessOwn } from '../audit/record.ts'
 import type { DocumentChecks } from './checks.ts'
 import type { MimeType } from './extraction.ts'
 import type { Indexing } from './indexing.ts'
@@ -165,11 +165,13 @@ export function createDocuments({ checks, perUser, indexing, news }: Dependencie
       const mimeType = input.mimeType ?? (owned.mimeType as MimeType)
       const content = checks.contentOf(input, mimeType)
       if (input.mimeType && !content) throw invalid('mimeType', 'goes with a new text or base64 only')
-      const [document] = await viewer.db.sql<Document>(updateDocument, [
-        ...[viewer.tenantId, documentId, title ?? null, metadata ?? null],
-        ...[content, mimeType],
-      ])
-      if (!document) throw new NotFoundError('document')
+      const values = [viewer.tenantId, documentId, title ?? null, metadata ?? null, content, mimeType]
+      const done = { action: 'updateDocument', target: encodeId('Document', documentId) }
+      const document = await changeRecorded(viewer, owned.userId, done, async (sql) => {
+        const [changed] = await sql<Document>(updateDocument, values)
+        if (!changed) throw new NotFoundError('document')
+        return changed
+      })
       await news.tell(document)
       if (content) await indexing.offer(document)
       return document

@@ -82,8 +82,8 @@ export function createMemories({ config, database, sessions, store, jobs }: Depe
     return { sessionId, ownerId }
   }
 
-  /** Whose memories are meant, and how to write down that some of somebody else were removed: no keys, no values. */
-  async function removalOf(viewer: Viewer, asked: Scope, action: string) {
+  /** Whose memories are meant, and how to write down that some of somebody else were changed: no keys, no values. */
+  async function changeOf(viewer: Viewer, asked: Scope, action: string) {
     const owner = await ownerOf(viewer, asked, 'EDITOR')
     const target = 'userId' in owner ? encodeId('User', owner.userId) : encodeId('Session', owner.sessionId)
     const userId = 'userId' in owner ? owner.userId : owner.ownerId
@@ -101,24 +101,25 @@ export function createMemories({ config, database, sessions, store, jobs }: Depe
     },
     async save(viewer, asked) {
       const { key, value, expiresAt, ...of } = check(checks.save, asked)
-      const owner = await ownerOf(viewer, of, 'EDITOR')
-      const [saved] = await store.save(viewer.db, owner, [{ key, value, expiresAt }], 'CLIENT')
+      const { owner, record } = await changeOf(viewer, of, 'saveMemory')
+      const [saved] = await store.save(viewer.db, owner, [{ key, value, expiresAt }], 'CLIENT', record)
       if (!saved) throw new Error('The memory was not stored.')
       return saved
     },
     async saveAll(viewer, asked) {
       const { memories, ...of } = check(checks.saveAll, asked)
-      return store.save(viewer.db, await ownerOf(viewer, of, 'EDITOR'), memories, 'CLIENT')
+      const { owner, record } = await changeOf(viewer, of, 'saveMemories')
+      return store.save(viewer.db, owner, memories, 'CLIENT', record)
     },
     async remove(viewer, asked) {
       const { key, ...of } = check(checks.remove, asked)
-      const { owner, record } = await removalOf(viewer, of, 'deleteMemory')
+      const { owner, record } = await changeOf(viewer, of, 'deleteMemory')
       await store.remove(viewer.db, owner, key, 'CLIENT', record)
       return { key }
     },
     async clear(viewer, asked) {
       const { prefix, ...of } = check(checks.clear, asked)
-      const { owner, record } = await removalOf(viewer, of, 'clearMemories')
+      const { owner, record } = await changeOf(viewer, of, 'clearMemories')
       return { count: await store.clear(viewer.db, owner, prefix ?? '', record) }
     },
   }

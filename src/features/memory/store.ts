@@ -13,7 +13,7 @@ export type MemoryOwner = { userId: string } | { sessionId: string }
 /** Who changes memories. A model does so only while its run is running, and still of this attempt. */
 export type Changer = 'CLIENT' | Pick<Run, 'id' | 'attempt'>
 
-/** Writes down, in the transaction of the change, that something was removed. */
+/** Writes down, in the transaction of the change, what was done. */
 export type Recording = (sql: Sql) => Promise<void>
 
 /** The run that was to change a memory is another's meanwhile, has ended or is to end; nothing was changed. */
@@ -30,7 +30,13 @@ export type MemoryStore = {
    * Stores all or none; a key that is there gets the new value. Throws `LimitError` where it holds no more keys, and
    * `RunLostError`.
    */
-  save(db: TenantDatabase, owner: MemoryOwner, memories: readonly NewMemory[], by: Changer): Promise<Memory[]>
+  save(
+    db: TenantDatabase,
+    owner: MemoryOwner,
+    memories: readonly NewMemory[],
+    by: Changer,
+    record?: Recording,
+  ): Promise<Memory[]>
   /** The memories under these keys, in the order of their keys; all where null. */
   read(db: TenantDatabase, owner: MemoryOwner, keys: readonly string[] | null): Promise<Memory[]>
   /** Throws `NotFoundError` where nothing is under the key, and `RunLostError`. */
@@ -155,7 +161,7 @@ export function createMemoryStore({ changes, maxKeys }: { changes: Changes; maxK
   }
 
   return {
-    save: (db, owner, memories, by) =>
+    save: (db, owner, memories, by, record) =>
       change(db, owner, by, async (sql) => {
         const [of, id] = kindOf(owner)
         await sql(eraseExpired[of], [db.tenantId, id])
@@ -168,6 +174,7 @@ export function createMemoryStore({ changes, maxKeys }: { changes: Changes; maxK
             `This ${of} has ${maxKeys} memories; delete some before you save under new keys.`,
             maxKeys,
           )
+        await record?.(sql)
         const byKey = new Map(stored.map((memory) => [memory.key, memory]))
         const result = memories.flatMap(({ key }) => byKey.get(key) ?? [])
         return { result, changed: result.map((memory) => ({ key: memory.key, memory })) }

@@ -57,6 +57,9 @@ const findQuestion: Statement = {
 const notInConversation = () =>
   invalid('messageId', 'is not part of the conversation any more: it was replaced or deleted')
 
+/** What a model said is the owner's of the session. */
+const ownerOf = (message: Message, session: Session) => message.authorId ?? session.userId
+
 /** The runs that are in the way. */
 type Active = { active: string[] }
 
@@ -138,6 +141,7 @@ export function createRevisions(dependencies: Dependencies): Revisions {
     target: Message,
     key: ClientKey | undefined,
     gone: AbortSignal | undefined,
+    { action, ownerId }: { action: string; ownerId: string },
     turnOf: (sql: Sql) => Promise<Turn>,
   ): Promise<Sent> {
     const place = { tenantId: viewer.tenantId, sessionId: session.id }
@@ -149,6 +153,7 @@ export function createRevisions(dependencies: Dependencies): Revisions {
         const turn = await turnOf(sql)
         const replaced = await replaceMessages(sql, place, target.seq)
         if (!replaced.includes(target.id)) throw notInConversation()
+        await recordUnlessOwn(sql, viewer, ownerId, { action, target: encodeId('Message', target.id) })
         return turns.store(sql, viewer, session, { ...turn, replaced })
       })
       await engine.offer(sent)
@@ -177,7 +182,8 @@ export function createRevisions(dependencies: Dependencies): Revisions {
       const question = { content: input.content, metadata, replacesId, ...key }
       await quotas.require(viewer.db, viewer.userId)
       const settled = await turns.settle(viewer, session, { content: input.content })
-      return answerAnew(viewer, session, target, key, gone, async () => ({ question, ...settled }))
+      const done = { action: 'editMessage', ownerId: ownerOf(target, session) }
+      return answerAnew(viewer, session, target, key, gone, done, async () => ({ question, ...settled }))
     },
     async regenerate(asker, asked, gone) {
       const { clientId, ...input } = check(regenerateInput, asked)
@@ -193,7 +199,8 @@ export function createRevisions(dependencies: Dependencies): Revisions {
       if (target.replacedAt) throw notInConversation()
       await quotas.require(viewer.db, viewer.userId)
       const settled = await turns.settle(viewer, session, { ...input, content: null })
-      return answerAnew(viewer, session, target, key, gone, async (sql) => {
+      const done = { action: 'regenerateMessage', ownerId: ownerOf(target, session) }
+      return answerAnew(viewer, session, target, key, gone, done, async (sql) => {
         const values = [viewer.tenantId, session.id, target.id, target.seq]
         const [question] = await sql<Message>(findQuestion, values)
         if (!question) throw invalid('messageId', 'stands after no user message that could be answered')
@@ -203,8 +210,7 @@ export function createRevisions(dependencies: Dependencies): Revisions {
     async remove(viewer, messageId, gone) {
       const message = await find(viewer, messageId)
       const session = await requireOwn(viewer, message)
-      // What a model said is the session's owner's.
-      const ownerId = message.authorId ?? session.userId
+      const ownerId = ownerOf(message, session)
       const place = { tenantId: viewer.tenantId, sessionId: session.id }
       return whenQuiet<Removed>(viewer, session.id, gone, async (sql) => {
         const titled = await lockMessages(sql, place)

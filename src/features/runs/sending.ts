@@ -6,7 +6,9 @@ import { check, clientKey, modelId, modelParameters, text } from '../../lib/chec
 import { contextPolicy } from '../../lib/context-policy.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { ForbiddenError, LimitError, RunInProgressError } from '../../lib/errors.ts'
+import { encodeId } from '../../lib/ids.ts'
 import { actingFor, userReference } from '../accounts/people.ts'
+import { recordAction } from '../audit/record.ts'
 import { lockMessages } from '../messages/removal.ts'
 import type { ClientKey } from '../messages/service.ts'
 import type { Quotas } from '../quotas/service.ts'
@@ -102,6 +104,11 @@ export function createSending({
     if (active && isRolledBack && active.authorId !== viewer.userId && !isOwner)
       throw new ForbiddenError('Only its author and the owner of the session can take a question back.')
     const { result, events } = await turns.store(sql, viewer, session, { ...turn, isFirst: true })
+    if (active && isRolledBack && active.authorId !== viewer.userId)
+      await recordAction(sql, viewer, {
+        action: 'sendMessage',
+        target: encodeId('Message', active.userMessageId),
+      })
     const [interrupted] = active ? await sql<Run>(interruptRun, [tenantId, active.id, isRolledBack]) : []
     const moved = open.filter((run) => run !== active).map((run) => runQueued(run, result))
     return { result: { ...result, interrupted: interrupted ?? null }, events: [...events, ...moved] }

@@ -4,7 +4,9 @@ import type { Agent, Session, Sql, Statement } from '../../db/client.ts'
 import { check } from '../../lib/checks.ts'
 import { digestOf } from '../../lib/digest.ts'
 import { NotFoundError } from '../../lib/errors.ts'
+import { encodeId } from '../../lib/ids.ts'
 import type { Agents } from '../agents/service.ts'
+import { recordUnlessOwn } from '../audit/record.ts'
 import type { ModelCatalog } from '../models/service.ts'
 import type { Templates } from '../templates/service.ts'
 import { createFind, createRoles, type Right, requirePlace, requireSession, visibleTo } from './access.ts'
@@ -90,6 +92,7 @@ export function createSessions({ config, agents, models, templates, changes }: D
       await requireTaken(viewer, owned, input, agent)
       const agentId = agent?.id ?? null
       const assignments = assignmentsOf(input, agentId)
+      const done = { action: 'updateSession', target: encodeId('Session', sessionId) }
       const commit = () =>
         changes.commit<Created>(viewer.db, sessionId, async (sql) => {
           const deactivated = await makeRoomFor(sql, owned, input, agentId)
@@ -97,6 +100,7 @@ export function createSessions({ config, agents, models, templates, changes }: D
           const [session] = await sql<Session>(updateOf(Object.keys(assignments)), values)
           if (!session) throw new NotFoundError('session')
           await attachDocuments(sql, viewer, sessionId, input.documentIds)
+          await recordUnlessOwn(sql, viewer, owned.userId, done)
           return { result: { session, deactivated }, events: [sessionUpdated(session)] }
         })
       const updated = mayNeedRoom(input) ? await limit.inTurn(owned.userId, commit) : await commit()

@@ -15,7 +15,7 @@ import { contextPolicy } from '../../lib/context-policy.ts'
 import { ForbiddenError, invalid, NotFoundError } from '../../lib/errors.ts'
 import { encodeId, newId } from '../../lib/ids.ts'
 import { type Page, type PageArgs, readPage } from '../../lib/paging.ts'
-import { recordUnlessOwn } from '../audit/record.ts'
+import { changeRecorded, recordUnlessOwn } from '../audit/record.ts'
 
 /** Templates are open to everybody of the tenant; their author and admins change them. */
 export type Templates = {
@@ -133,13 +133,17 @@ export function createTemplates({ config, findAgent, requireModel, requireTaken 
     },
     async update(viewer, templateId, asked) {
       const input = check(checks.update, asked)
-      const { model } = await requireOwn(viewer, templateId)
+      const { model, authorId } = await requireOwn(viewer, templateId)
       if (input.model === undefined && model) requireTaken(model, input.parameters)
       const given = Object.entries(input).flatMap(([name, value]) => (value === undefined ? [] : name))
       const values = [viewer.tenantId, templateId, given, ...(await valuesOf(viewer, input))]
-      const [template] = await named(input.name, viewer.db.sql<Template>(updateTemplate, values))
-      if (!template) throw new NotFoundError('template')
-      return template
+      const done = { action: 'updateTemplate', target: encodeId('Template', templateId) }
+      const stored = changeRecorded(viewer, authorId, done, async (sql) => {
+        const [template] = await sql<Template>(updateTemplate, values)
+        if (!template) throw new NotFoundError('template')
+        return template
+      })
+      return named(input.name, stored)
     },
     async remove(viewer, templateId) {
       const template = await requireOwn(viewer, templateId)
