@@ -104,11 +104,13 @@ export function createLive({ feed, fanOut, sessions, lostChanges, presence }: De
   const home: SessionHome = {
     /** The state is read once for all who ask for it at the same time; the right to it is each one's own. */
     async read({ viewer, sessionId, replyId }) {
+      const requireRight = replyId === null ? sessions.require : sessions.requirePlace
+      // Before the read, so that what others have costs no more than what is not there.
+      const { revision } = await requireRight(viewer, sessionId, 'VIEWER')
       const round = `${viewer.tenantId}:${sessionId}:${replyId ?? ''}`
       const state = await rounds(round, () => readStored(viewer, sessionId, replyId))
-      // Decided after the read: a removal that the state holds already is not told after it.
-      const requireRight = replyId === null ? sessions.require : sessions.requirePlace
-      await requireRight(viewer, sessionId, 'VIEWER')
+      // A removal meanwhile is not told after a state that holds it already.
+      if (state.revision !== revision) await requireRight(viewer, sessionId, 'VIEWER')
       return state
     },
     /** A snapshot, where the feed begins with one, decides the right by what it reads. */
