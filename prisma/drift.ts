@@ -31,6 +31,11 @@ const byHand = [
   'function title_parts(text)',
   'trigger keep_changed_title',
   'trigger keep_new_title',
+  'function usage_changed()',
+  'function usage_changed_with_session()',
+  'trigger usage_changed_by_insert',
+  'trigger usage_changed_by_update',
+  'trigger usage_changed_by_delete',
 ]
 
 type Build = (client: Client, url: string) => Promise<void>

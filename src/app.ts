@@ -28,6 +28,7 @@ import { createChanges } from './features/sessions/changes.ts'
 import { createLostChanges } from './features/sessions/lost-changes.ts'
 import { createSessions } from './features/sessions/service.ts'
 import { createSidebar } from './features/sessions/sidebar.ts'
+import { createUsageRollups } from './features/stats/rollup.ts'
 import { createStats } from './features/stats/service.ts'
 import { limitsOf } from './features/system/limits.ts'
 import { createNodeReader } from './features/system/node.ts'
@@ -198,6 +199,9 @@ function createServices(ground: Ground, opened: Opened) {
   const retention = createRetention({ system, changes, ...days, statelessHours, log })
   jobs.work('retention', (_data, signal) => retention.sweep(signal))
   jobs.schedule('retention', '23 * * * *')
+  const rollups = createUsageRollups({ system, log })
+  jobs.work('usage-rollup', (_data, signal) => rollups.roll(signal))
+  jobs.schedule('usage-rollup', '*/10 * * * *')
   return {
     services: {
       accounts,

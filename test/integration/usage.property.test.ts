@@ -1,9 +1,21 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
+import { Client } from 'pg'
 import { beforeAll, expect, it } from 'vitest'
 import { decodeId, encodeId } from '../../src/lib/ids.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
-import { query as sql } from '../support/postgres.ts'
+import { atEndOfFile } from '../support/at-end.ts'
+import { openRollups } from '../support/rollups.ts'
+import {
+  type Asked,
+  countByHand,
+  decimal,
+  type Message,
+  type Run,
+  rangeOf,
+  type Session,
+  type World,
+} from './usage.harness.ts'
 
 const usage = `query ($from: DateTime!, $to: DateTime!, $interval: UsageInterval!, $groupBy: UsageGroup!, $filter: UsageFilter) {
   usage(from: $from, to: $to, interval: $interval, groupBy: $groupBy, filter: $filter) {
@@ -14,8 +26,9 @@ const usage = `query ($from: DateTime!, $to: DateTime!, $interval: UsageInterval
 
 const tenant = 'ledger'
 let app: TestApp
-let world: { tenantId: string; users: string[]; agents: string[]; sessions: Session[] }
-type Session = { id: string; user: string; agent: string | null }
+let database: Client
+let rollups: ReturnType<typeof openRollups>
+let world: World & { tenantId: string }
 
 beforeAll(async () => {
   app = await startTestApp()
@@ -35,7 +48,20 @@ beforeAll(async () => {
   })
   const stored = [await make(0, null), await make(0, first), await make(1, second)]
   const gone = { id: randomUUID(), user: users[0], agent: first }
-  world = { tenantId: uuid(a.viewer.tenant.id), users: [...users], agents, sessions: [...stored, gone] }
+  const nobody = randomUUID()
+  world = {
+    tenantId: uuid(a.viewer.tenant.id),
+    users: [...users, nobody],
+    agents,
+    sessions: [...stored, gone],
+  }
+  rollups = openRollups(app)
+  database = new Client({ connectionString: app.databaseUrl })
+  await database.connect()
+  atEndOfFile(() => database.end())
+  // A tenant without anything to roll up has no horizon.
+  await store([], [{ at: Date.parse('2024-06-01'), session: 0, agent: null, model: null }])
+  await rollups.rollToHorizon()
 })
 
 const edges = [
@@ -58,7 +84,7 @@ const which = (max: number) => fc.integer({ min: 0, max })
 const model = fc.constantFrom('demo:chat', 'openai:gpt-5')
 const tokens = fc.oneof(which(100), which(2 ** 31 - 1))
 
-const run = fc.record({
+const run: fc.Arbitrary<Run> = fc.record({
   at: moment,
   session: which(3),
   user: which(1),
@@ -71,7 +97,7 @@ const run = fc.record({
   nanodollars: fc.bigInt({ min: 0n, max: 999_999_999_999_999_999n }),
   firstTokenMs: fc.option(which(20)),
 })
-const message = fc.record({
+const message: fc.Arbitrary<Message> = fc.record({
   at: moment,
   session: which(2),
   agent: fc.option(which(1)),
@@ -87,7 +113,7 @@ const between = fc
 /** Each condition leaves less to count. */
 const seldom = <T>(value: fc.Arbitrary<T>) =>
   fc.oneof({ weight: 4, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: value })
-const asked = fc.record({
+const asked: fc.Arbitrary<Asked> = fc.record({
   between,
   interval: fc.constantFrom('HOUR', 'DAY', 'MONTH'),
   groupBy: fc.constantFrom('NONE', 'MODEL', 'AGENT', 'SESSION', 'USER'),
@@ -97,31 +123,76 @@ const asked = fc.record({
   agent: seldom(which(1)),
   model: seldom(model),
 })
-type Run = typeof run extends fc.Arbitrary<infer T> ? T : never
-type Message = typeof message extends fc.Arbitrary<infer T> ? T : never
-type Asked = typeof asked extends fc.Arbitrary<infer T> ? T : never
+/** What is there, comes late, goes, changes hands or agents, and at which times of that it is rolled up. */
+const history = fc.record({
+  runs: fc.array(run, { maxLength: 30 }),
+  messages: fc.array(message, { maxLength: 30 }),
+  lateRuns: fc.array(run, { maxLength: 5 }),
+  lateMessages: fc.array(message, { maxLength: 5 }),
+  goneRuns: fc.array(which(30), { maxLength: 3 }),
+  goneMessages: fc.array(which(30), { maxLength: 3 }),
+  isErased: seldom(fc.constant(true)),
+  agent: seldom(which(1)),
+  rolls: fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }),
+})
+type History = typeof history extends fc.Arbitrary<infer T> ? T : never
 
-it('counts what a count by hand counts', async () => {
+it('counts what a count by hand counts, whatever was rolled up before it changed', async () => {
   await fc.assert(
-    fc.asyncProperty(
-      fc.array(run, { maxLength: 30 }),
-      fc.array(message, { maxLength: 30 }),
-      asked,
-      async (runs, messages, question) => {
-        await store(runs, messages)
-        expect(await ask(question)).toEqual(countByHand(runs, messages, question))
-      },
-    ),
-    { numRuns: 100 },
+    fc.asyncProperty(history, fc.array(asked, { minLength: 1, maxLength: 3 }), async (past, questions) => {
+      const { runs, messages } = await live(past)
+      for (const question of questions)
+        expect(await ask(question)).toEqual(countByHand(world, { runs, messages }, question))
+    }),
+    { numRuns: 25 },
   )
 })
 
-async function store(runs: readonly Run[], messages: readonly Message[]): Promise<void> {
+/** Stores and changes it all; gives what is there at the end. */
+async function live({ rolls, ...past }: History): Promise<{ runs: Run[]; messages: Message[] }> {
+  const [, bob, nobody] = world.users
+  const [session] = world.sessions
+  if (!session) throw new Error('There is no session.')
+  await database.query('DELETE FROM usage_records; DELETE FROM messages')
+  await setAgent(session, null)
+  const stored = await store(past.runs, past.messages)
+  if (rolls[0]) await rollups.roll()
+  const late = await store(past.lateRuns, past.lateMessages)
+  if (rolls[1]) await rollups.roll()
+
+  const runs = [...stored.runs, ...late.runs]
+  const messages = [...stored.messages, ...late.messages]
+  const isKept = (gone: number[]) => (_: unknown, index: number) => !gone.includes(index)
+  const idsOf = (rows: { id: string }[], gone: number[]) =>
+    rows.filter((_, index) => gone.includes(index)).map(({ id }) => id)
+  const gone = { runs: idsOf(runs, past.goneRuns), messages: idsOf(messages, past.goneMessages) }
+  await database.query('DELETE FROM usage_records WHERE run_id = ANY($1)', [gone.runs])
+  await database.query('DELETE FROM messages WHERE id = ANY($1)', [gone.messages])
+  if (past.isErased)
+    await database.query('UPDATE usage_records SET user_id = $2 WHERE user_id = $1', [bob, nobody])
+  if (past.agent !== null) await setAgent(session, world.agents[past.agent] ?? null)
+  if (rolls[2]) await rollups.roll()
+  return {
+    runs: runs
+      .filter(isKept(past.goneRuns))
+      .map((each) => (past.isErased && each.user === 1 ? { ...each, user: 2 } : each)),
+    messages: messages.filter(isKept(past.goneMessages)),
+  }
+}
+
+async function setAgent(session: Session, agent: string | null): Promise<void> {
+  session.agent = agent
+  await database.query('UPDATE sessions SET agent_id = $2 WHERE id = $1', [session.id, agent])
+}
+
+let seq = 0
+async function store(runs: readonly Run[], messages: readonly Message[]) {
   const { tenantId, users, agents, sessions } = world
   const agentOf = (index: number | null) => (index === null ? null : agents[index])
-  const rows = runs.map((each) => ({
+  const namedRuns = runs.map((each) => ({ ...each, id: randomUUID() }))
+  const namedMessages = messages.map((each) => ({ ...each, id: randomUUID() }))
+  const rows = namedRuns.map((each) => ({
     ...each,
-    run: randomUUID(),
     at: new Date(each.at),
     session: sessions[each.session]?.id,
     user: users[each.user],
@@ -129,29 +200,25 @@ async function store(runs: readonly Run[], messages: readonly Message[]): Promis
     cost: decimal(each.nanodollars, 9),
     nanodollars: null,
   }))
-  const texts = messages.map((each, index) => ({
+  const texts = namedMessages.map((each) => ({
     ...each,
-    id: randomUUID(),
-    seq: index + 1,
+    seq: ++seq,
     at: new Date(each.at),
     session: sessions[each.session]?.id,
     agent: agentOf(each.agent),
   }))
-  await sql(app.databaseUrl, 'DELETE FROM usage_records; DELETE FROM messages')
-  await sql(
-    app.databaseUrl,
-    `WITH ledger AS (INSERT INTO usage_records SELECT $1, r.run, r."user", r.session, r.agent, r.model, r.status::"RunStatus",
+  await database.query(
+    `WITH ledger AS (INSERT INTO usage_records SELECT $1, r.id, r."user", r.session, r.agent, r.model, r.status::"RunStatus",
           r.input, r.output, r.cached, r.cost, r."firstTokenMs", r.at
-        FROM jsonb_to_recordset($2) AS r(run uuid, "user" uuid, session uuid, agent uuid, model text, status text,
+        FROM jsonb_to_recordset($2) AS r(id uuid, "user" uuid, session uuid, agent uuid, model text, status text,
           input int, output int, cached int, cost numeric, "firstTokenMs" int, at timestamptz))
     INSERT INTO messages (tenant_id, id, session_id, seq, role, content, agent_id, model, created_at)
     SELECT $1, m.id, m.session, m.seq, 'ASSISTANT', '', m.agent, m.model, m.at
     FROM jsonb_to_recordset($3) AS m(id uuid, session uuid, seq int, agent uuid, model text, at timestamptz)`,
-    { values: [tenantId, JSON.stringify(rows), JSON.stringify(texts)] },
+    [tenantId, JSON.stringify(rows), JSON.stringify(texts)],
   )
+  return { runs: namedRuns, messages: namedMessages }
 }
-
-const rangeOf = ({ between }: Asked) => ({ from: Math.min(...between), to: Math.max(...between) })
 
 async function ask(question: Asked) {
   const { interval, groupBy, isAdmin, userId, sessionId, agent, model: wanted } = question
@@ -167,97 +234,4 @@ async function ask(question: Asked) {
   const { data, errors } = await api.send(usage, variables)
   if (errors) return errors[0]?.extensions.code
   return data.usage
-}
-
-/** A decimal number without the zeros at its end. */
-function decimal(units: bigint, places: number): string {
-  const digits = units.toString().padStart(places + 1, '0')
-  return `${digits.slice(0, -places)}.${digits.slice(-places)}`.replace(/\.?0+$/, '')
-}
-
-/** The part of an ISO stamp that tells the interval. */
-const lengths = { HOUR: 13, DAY: 10, MONTH: 7 } as const
-const rests = { HOUR: ':00:00.000Z', DAY: 'T00:00:00.000Z', MONTH: '-01T00:00:00.000Z' } as const
-
-function countByHand(runs: readonly Run[], messages: readonly Message[], question: Asked) {
-  const { interval, groupBy, isAdmin } = question
-  const { from, to } = rangeOf(question)
-  const startOf = (at: number) => new Date(at).toISOString().slice(0, lengths[interval]) + rests[interval]
-  const starts = new Set<string>()
-  const stepMs = interval === 'HOUR' ? 3_600_000 : 86_400_000
-  for (let at = Date.parse(startOf(from)); at < to; at += stepMs) starts.add(startOf(at))
-  if (starts.size > 1_000) return 'BAD_USER_INPUT'
-
-  const entries = [
-    ...runs.map((each) => ({
-      each,
-      message: null,
-      at: each.at,
-      SESSION: world.sessions[each.session]?.id ?? null,
-      USER: world.users[each.user] ?? null,
-      AGENT: each.agent === null ? null : (world.agents[each.agent] ?? null),
-      MODEL: each.model as string | null,
-      NONE: null,
-    })),
-    ...messages.map((each) => ({
-      each: null,
-      message: each,
-      at: each.at,
-      SESSION: world.sessions[each.session]?.id ?? null,
-      USER: world.sessions[each.session]?.user ?? null,
-      AGENT: (each.agent === null ? world.sessions[each.session]?.agent : world.agents[each.agent]) ?? null,
-      MODEL: each.model,
-      NONE: null,
-    })),
-  ].filter((entry) => {
-    const user = isAdmin ? (question.userId === null ? null : world.users[question.userId]) : world.users[0]
-    return (
-      entry.at >= from &&
-      entry.at < to &&
-      (user === null || entry.USER === user) &&
-      (question.sessionId === null || entry.SESSION === world.sessions[question.sessionId]?.id) &&
-      (question.agent === null || entry.AGENT === world.agents[question.agent]) &&
-      (question.model === null || entry.MODEL === question.model)
-    )
-  })
-  const buckets = new Map<string, typeof entries>()
-  if (groupBy === 'NONE') for (const start of starts) buckets.set(JSON.stringify([start, null]), [])
-  for (const entry of entries) {
-    const name = JSON.stringify([startOf(entry.at), entry[groupBy]])
-    buckets.set(name, [...(buckets.get(name) ?? []), entry])
-  }
-  const counted = [...buckets].map(([name, inside]) => {
-    const [start, key] = JSON.parse(name) as [string, string | null]
-    const ended = inside.flatMap(({ each }) => each ?? [])
-    const sum = (field: 'input' | 'output' | 'cached') =>
-      ended.reduce((total, each) => total + each[field], 0)
-    const waits = ended.flatMap(({ firstTokenMs }) => firstTokenMs ?? []).sort((a, b) => a - b)
-    const percentile = (share: number) => waits[Math.ceil(share * waits.length) - 1] ?? null
-    return {
-      start,
-      key,
-      sessions: new Set(inside.map(({ SESSION }) => SESSION)).size,
-      messages: inside.filter(({ message: text }) => text).length,
-      runs: ended.length,
-      failures: ended.filter(({ status }) => status === 'FAILED' || status === 'INTERRUPTED').length,
-      inputTokens: sum('input'),
-      outputTokens: sum('output'),
-      cachedInputTokens: sum('cached'),
-      cost: decimal(
-        ended.reduce((total, { nanodollars }) => total + nanodollars, 0n),
-        9,
-      ),
-      timeToFirstTokenP50Ms: percentile(0.5),
-      timeToFirstTokenP95Ms: percentile(0.95),
-    }
-  })
-  const order = (a: string | null, b: string | null) =>
-    a === b ? 0 : a === null || (b !== null && a < b) ? -1 : 1
-  counted.sort((a, b) => order(a.start, b.start) || order(a.key, b.key))
-  const types = { NONE: null, MODEL: null, AGENT: 'Agent', SESSION: 'Session', USER: 'User' } as const
-  const type = types[groupBy]
-  return counted.map((bucket) => ({
-    ...bucket,
-    key: bucket.key && type ? encodeId(type, bucket.key) : bucket.key,
-  }))
 }

@@ -142,10 +142,11 @@ export const renameUsage: Statement = {
     RETURNING run_id`,
 }
 
-// What it has read goes with it; what it used stays in the sum of its tenant.
+// What it has read goes with it; what it used stays in the sum of its tenant. Rollups that name it are out of date by now.
 export const eraseUserRow: Statement = {
   name: 'erasure-erase-user',
   text: `WITH days AS (DELETE FROM usage_days WHERE tenant_id = $1 AND subject_id = $2),
+      rollups AS (DELETE FROM usage_rollups WHERE tenant_id = $1 AND group_by = 'USER' AND key = $2::uuid::text),
       quota AS (DELETE FROM quotas WHERE tenant_id = $1 AND subject_id = $2)
     DELETE FROM users WHERE tenant_id = $1 AND id = $2`,
 }

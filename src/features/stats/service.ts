@@ -3,16 +3,21 @@ import { actingUser, actsForTenant } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Agent, Statement } from '../../db/client.ts'
 import { allowLongStatements } from '../../db/long-statements.ts'
+import { seeOneState } from '../../db/one-state.ts'
 import { check, text } from '../../lib/checks.ts'
 import { invalid } from '../../lib/errors.ts'
 import { decodeIdOf } from '../../lib/ids.ts'
 import { requireUser } from '../accounts/users.ts'
-import { type Bucket, type Conditions, countBuckets, type Range, startsOf } from './buckets.ts'
+import type { Bucket, Conditions, GroupBy } from './buckets.ts'
+import { type Interval, startsOf } from './intervals.ts'
+import { readBuckets } from './rolled-up.ts'
 
 export type UsageFilter = Omit<Conditions, 'agentId' | 'agentKey'> & {
   /** Key or id. */
   agent?: string | null | undefined
 }
+
+export type Range = { from: Date; to: Date; interval: Interval; groupBy: GroupBy }
 
 export type UsageArgs = Range & { filter?: UsageFilter | null | undefined }
 
@@ -93,25 +98,28 @@ export function createStats(): Stats {
       check(filterCheck, { filter })
       const starts = checkRange(range)
       const conditions = conditionsOf(viewer, filter ?? {})
-      const { statement, values } = countBuckets(viewer.tenantId, range, conditions, maxBuckets + 1)
+      const { from: since, to: until, interval, groupBy } = range
       const buckets = await viewer.db.transaction(async (sql) => {
-        // A season of a large tenant is millions of rows.
+        await seeOneState(sql)
+        // A season of a large tenant is millions of rows, where it is not rolled up as it is asked for.
         await allowLongStatements(sql, usageSeconds)
-        return sql<Bucket>(statement, values)
+        const question = { since, until, interval, groupBy }
+        return readBuckets(sql, viewer.tenantId, question, conditions, maxBuckets)
       })
-      if (buckets.length > maxBuckets)
+      if (!buckets)
         throw invalid(
           'groupBy',
           `gives more than ${maxBuckets} buckets; ask for a longer interval, a shorter time or fewer groups`,
         )
-      return range.groupBy === 'NONE' ? withEmpty(buckets, starts) : buckets
+      return groupBy === 'NONE' ? withEmpty(buckets, starts) : buckets
     },
   }
 }
 
 function checkRange(range: Range): Date[] {
   if (range.to <= range.from) throw invalid('to', 'is not after from')
-  const starts = startsOf(range, maxIntervals + 1)
+  const span = { since: range.from, until: range.to }
+  const starts = startsOf(span, range.interval, maxIntervals + 1)
   if (starts.length > maxIntervals)
     throw invalid(
       'to',

@@ -1,0 +1,34 @@
+export type Interval = 'HOUR' | 'DAY' | 'MONTH'
+
+/** From `since` until before `until`. */
+export type Span = { since: Date; until: Date }
+
+/** The starts of the intervals in UTC that the span touches, at most `limit` of them. */
+export function startsOf({ since, until }: Span, interval: Interval, limit: number): Date[] {
+  const starts: Date[] = []
+  for (
+    let start = startOf(since, interval);
+    start < until && starts.length < limit;
+    start = after(start, interval)
+  )
+    starts.push(start)
+  return starts
+}
+
+/** When the interval in UTC that a moment is in begins. */
+export function startOf(date: Date, interval: Interval): Date {
+  const start = new Date(date)
+  start.setUTCMinutes(0, 0, 0)
+  if (interval !== 'HOUR') start.setUTCHours(0)
+  if (interval === 'MONTH') start.setUTCDate(1)
+  return start
+}
+
+/** When the interval that begins then is over. */
+export function after(start: Date, interval: Interval): Date {
+  const next = new Date(start)
+  if (interval === 'HOUR') next.setUTCHours(next.getUTCHours() + 1)
+  if (interval === 'DAY') next.setUTCDate(next.getUTCDate() + 1)
+  if (interval === 'MONTH') next.setUTCMonth(next.getUTCMonth() + 1)
+  return next
+}
