@@ -42,6 +42,7 @@ const settings = z.object({
   REQUEST_TIMEOUT_MS: whole(30_000, 100, 600_000),
   HTTP_BODY_MAX_BYTES: whole(1_048_576, 1_024),
   HTTP_BODIES_MAX_BYTES: whole(268_435_456, 1_024),
+  HTTP_ANSWERS_MAX_BYTES: whole(268_435_456, 1_048_576),
   WEBSOCKET_FRAME_MAX_BYTES: whole(131_072, 1_024),
   WEBSOCKET_INIT_TIMEOUT_MS: whole(3_000, 100, 60_000),
   EVENT_STREAM_MAX_AGE_MS: whole(300_000, 1_000, 86_400_000),
@@ -192,6 +193,7 @@ function arrange(s: Settings) {
       bodyMaxBytes: s.HTTP_BODY_MAX_BYTES,
       largeBodyMaxBytes: largeBodyMaxBytes(s),
       heldBodiesMaxBytes: s.HTTP_BODIES_MAX_BYTES,
+      heldAnswersMaxBytes: s.HTTP_ANSWERS_MAX_BYTES,
       websocket: {
         frameMaxBytes: s.WEBSOCKET_FRAME_MAX_BYTES,
         initTimeoutMs: s.WEBSOCKET_INIT_TIMEOUT_MS,

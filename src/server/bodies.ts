@@ -3,7 +3,7 @@ import { getOperationAST, Kind, parse } from 'graphql'
 import type { ErrorCode } from '../lib/errors.ts'
 import type { Caller } from './admission.ts'
 import { readText } from './body.ts'
-import { createBodyRoom } from './body-room.ts'
+import { createByteRoom } from './byte-room.ts'
 
 export type Refusal = { status: number; code: ErrorCode; message: string }
 
@@ -33,7 +33,11 @@ const documentFields: ReadonlySet<string> = new Set(['createDocument', 'updateDo
 
 export function createBodies(options: Options): Bodies {
   const { bodyMaxBytes, largeBodyMaxBytes, operationMaxLength, addressOf } = options
-  const room = createBodyRoom(options.heldBodiesMaxBytes)
+  const room = createByteRoom({
+    maxBytes: options.heldBodiesMaxBytes,
+    what: 'requests',
+    setting: 'HTTP_BODIES_MAX_BYTES',
+  })
 
   const tooLarge = (bytes: number): Refusal => ({
     status: 413,

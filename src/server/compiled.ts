@@ -91,7 +91,7 @@ export function createCompiledOperations(options: Options): CompiledOperations {
       if (result.errors && result.data === undefined) return false
       const errors = result.errors?.map((error) => present(error, origin.requestId))
       meter.operation(known.kind, outcomeOf(errors), (performance.now() - beganMs) / 1_000)
-      answer(response, type, result.data, errors)
+      answer(response, type, result.data, errors, origin)
       return true
     },
   }
@@ -112,6 +112,7 @@ function answer(
   type: string,
   data: ExecutionResult['data'],
   errors: readonly GraphQLError[] | undefined,
+  { hold }: OperationOrigin,
 ): void {
   let status = 200
   const shown = errors?.map((error) => {
@@ -121,6 +122,8 @@ function answer(
     return { ...presented, extensions: rest }
   })
   const text = JSON.stringify(shown ? { errors: shown, data } : { data })
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) })
+  const bytes = Buffer.byteLength(text)
+  hold?.(bytes)
+  response.writeHead(status, { 'content-type': type, 'content-length': bytes })
   response.end(text)
 }

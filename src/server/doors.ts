@@ -8,6 +8,7 @@ import type { TurnEnd } from '../lib/turn.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Caller, createAdmission } from './admission.ts'
 import { createBodies } from './bodies.ts'
+import { createByteRoom } from './byte-room.ts'
 import { createCompiledOperations } from './compiled.ts'
 import { createConnectionLimits } from './connection-limits.ts'
 import { createCookieSignIn } from './cookies.ts'
@@ -67,6 +68,11 @@ export function createDoors(options: Options): Doors {
   const { config, schema, present, signIn, health, rates, persisted, atTurnEnd, meter, log } = options
   const { corsOrigins, host, port, bodyMaxBytes, websocket, connections, trustedProxyHops } = config.server
   const { requestTimeoutMs, tcpConnectionsMax, largeBodyMaxBytes, heldBodiesMaxBytes } = config.server
+  const answers = createByteRoom({
+    maxBytes: config.server.heldAnswersMaxBytes,
+    what: 'answers',
+    setting: 'HTTP_ANSWERS_MAX_BYTES',
+  })
   const contextOf = (origin: OperationOrigin) => {
     origin.context ??= options.contextOf(origin)
     return origin.context
@@ -127,6 +133,7 @@ export function createDoors(options: Options): Doors {
     tcpConnectionsMax,
     network: config.server.network,
     bodies,
+    answers,
     meter,
     log,
   })

@@ -5,11 +5,12 @@ import { Readable } from 'node:stream'
 import type { Viewer } from '../auth/viewer.ts'
 import type { Context } from '../graphql/context.ts'
 import type { Gone } from '../lib/async.ts'
-import { type ErrorCode, ParleyError, RateLimitedError, UnauthenticatedError } from '../lib/errors.ts'
+import { type ErrorCode, ParleyError, UnauthenticatedError } from '../lib/errors.ts'
 import type { Meter } from '../lib/meter.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Admission } from './admission.ts'
 import type { Bodies } from './bodies.ts'
+import type { ByteRoom } from './byte-room.ts'
 import type { CompiledOperations } from './compiled.ts'
 import { stalledAfterMs } from './connection-watch.ts'
 import type { CookieSignIn } from './cookies.ts'
@@ -22,6 +23,7 @@ import type { Operations } from './operations.ts'
 import { corsHeaders } from './origins.ts'
 import type { Pages } from './pages.ts'
 import type { PersistedOperations } from './persisted-operations.ts'
+import { errorText, refusalFor } from './refusals.ts'
 import { newRequestId } from './request-id.ts'
 import { graphqlPath, notAcceptable, type OperationOrigin, type Yoga } from './yoga.ts'
 
@@ -39,6 +41,8 @@ type Options = {
   pages: Pages
   exports: ExportDoor
   bodies: Bodies
+  /** Of answers that wait to be taken. */
+  answers: ByteRoom
   persisted: PersistedOperations | null
   /** Absent: cookies count for nothing. */
   cookies: CookieSignIn | null
@@ -64,8 +68,11 @@ export function createHttpServer(options: Options): Server {
       if (options.persisted && request.method === 'GET')
         return sendError(response, 405, 'FORBIDDEN', 'This server takes operations by POST only.')
       const authorization = request.headers.authorization ?? options.cookies?.authorizationOf(request) ?? null
-      const origin = { requestId, authorization, gone: goneOf(response) }
-      const viewer = await admit(request, origin)
+      let viewer: Viewer | null = null
+      const addressOf = () => admission.addressOf(request)
+      const hold = (bytes: number) => options.answers.take(bytes, viewer, addressOf, response)
+      const origin = { requestId, authorization, gone: goneOf(response), hold }
+      viewer = await admit(request, origin)
       const given = request.method === 'POST' ? await bodies.read(request, response, viewer) : null
       if (given && 'status' in given) return sendError(response, given.status, given.code, given.message)
       const read = given?.text ?? null
@@ -109,12 +116,8 @@ export function createHttpServer(options: Options): Server {
   /** What is wrong with a request as a whole, before anything of it is run. */
   function refuse(request: IncomingMessage, response: ServerResponse, error: ParleyError) {
     for (const [name, value] of corsHeaders(request, options.corsOrigins)) response.setHeader(name, value)
-    if (!(error instanceof RateLimitedError))
-      return sendError(response, statusOf[error.code] ?? 400, error.code, error.message)
-    const { retryAfterSeconds } = error
-    response.setHeader('access-control-expose-headers', 'retry-after')
-    response.setHeader('retry-after', retryAfterSeconds)
-    sendError(response, 429, error.code, error.message, { retryAfterSeconds })
+    const { status, headers, text } = refusalFor(error)
+    response.writeHead(status, { ...headers, ...closing(status) }).end(text)
   }
 
   const server = createServer(timeoutsOf(options.requestTimeoutMs), (request, response) => {
@@ -154,8 +157,6 @@ const timeoutsOf = (requestTimeoutMs: number) => ({
   keepAliveTimeout: 75_000,
 })
 
-const statusOf: Partial<Record<ErrorCode, number>> = { UNAUTHENTICATED: 401, FORBIDDEN: 403 }
-
 /** Closed before it was answered, the caller does not wait any more. */
 function goneOf(response: ServerResponse): Gone {
   let gone: AbortController | undefined
@@ -187,17 +188,12 @@ function refusalOf({ method, headers }: IncomingMessage) {
   return null
 }
 
-function sendError(
-  response: ServerResponse,
-  status: number,
-  code: ErrorCode,
-  message: string,
-  more: object = {},
-): void {
-  // Whoever has a new token comes back over the same connection; meanwhile Node reads the body into nothing.
-  const closing = status === 401 ? {} : { connection: 'close' }
-  response.writeHead(status, { 'content-type': 'application/json', ...closing })
-  response.end(`${JSON.stringify({ errors: [{ message, extensions: { code, ...more } }] })}\n`)
+/** Whoever has a new token comes back over the same connection; meanwhile Node reads the body into nothing. */
+const closing = (status: number) => (status === 401 ? {} : { connection: 'close' })
+
+function sendError(response: ServerResponse, status: number, code: ErrorCode, message: string): void {
+  response.writeHead(status, { 'content-type': 'application/json', ...closing(status) })
+  response.end(errorText(code, message))
 }
 
 /** Starts to listen; resolves to the address to reach it by. */

@@ -19,6 +19,7 @@ import type { Meter } from '../lib/meter.ts'
 import type { Log } from '../telemetry/log.ts'
 import { depthLimit } from './depth-rule.ts'
 import { outcomeOf } from './outcomes.ts'
+import { refusalFor } from './refusals.ts'
 import { unconditionalSubscriptions } from './subscription-rule.ts'
 
 /** What the transport knows of an operation before it is run. */
@@ -26,6 +27,11 @@ export type OperationOrigin = {
   readonly requestId: string
   readonly authorization: string | null
   readonly gone: Gone
+  /**
+   * Counts an answer of so many bytes until it was taken; throws a `LimitError` or a `RateLimitedError` where that is too
+   * much, and then it may not be sent. Absent where a door bounds by itself what waits for its readers.
+   */
+  readonly hold?: (bytes: number) => void
   /** Made once, by the first who asks for it. */
   context?: Promise<Context>
 }
@@ -91,6 +97,7 @@ export function createGraphqlServer({
     plugins: [
       useErrorPresentation(present),
       useMeter(meter),
+      useHeldAnswers,
       useNoSubscriptions,
       useLengthLimit(limits.maxLength),
       maxTokensPlugin({ n: limits.maxTokens }),
@@ -134,6 +141,18 @@ function useErrorPresentation(present: Present): Plugin<Context, { origin: Opera
       },
     }),
   }
+}
+
+/** What is too much to be kept until it is taken is answered with the reason. */
+const useHeldAnswers: Plugin<Context, { origin: OperationOrigin }> = {
+  onResponse({ response, serverContext: { origin }, setResponse, fetchAPI }) {
+    try {
+      origin.hold?.(Number(response.headers.get('content-length')))
+    } catch (error) {
+      const { status, headers, text } = refusalFor(error)
+      setResponse(new fetchAPI.Response(text, { status, headers }))
+    }
+  },
 }
 
 /** The doors of subscriptions run them without this engine, which knows of no limit and no end of theirs. */

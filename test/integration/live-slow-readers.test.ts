@@ -186,6 +186,46 @@ describe('an answer over HTTP', () => {
     client.destroy()
   })
 
+  it('that waits counts, until it was taken or its reader is gone, against HTTP_ANSWERS_MAX_BYTES', async () => {
+    const patient = { DATABASE_STATEMENT_TIMEOUT_MS: '60000', DATABASE_POOL_WAIT_MS: '60000' }
+    // A user may have an eighth: one answer of 15 MB, and next to nothing beside it.
+    const env = { ...patient, HTTP_ANSWERS_MAX_BYTES: String(8 * 15_100_000) }
+    const { url, token } = await startTestApp({ databaseUrl: app.databaseUrl, env })
+    const ask = async (
+      query: string,
+      { role = 'USER', ...more }: { role?: 'USER' | 'ADMIN' } & object = {},
+    ) => {
+      const response = await fetch(`${url}/graphql`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          authorization: `Bearer ${token({ user: role === 'ADMIN' ? 'root' : 'alice', role })}`,
+        },
+        body: JSON.stringify({ query, variables: { id: sessionId }, ...more }),
+      })
+      const { errors } = (await response.json()) as { errors?: { extensions: { code: string } }[] }
+      const retryAfter = response.headers.get('retry-after')
+      return { status: response.status, code: errors?.[0]?.extensions.code, retryAfter }
+    }
+    const fits = { status: 200, code: undefined, retryAfter: null }
+    const query = (fields: string, last: number) =>
+      `query ($id: ID!) { session(id: $id) { messages(last: ${last}) { nodes { ${fields} } } } }`
+    const { client, served } = await askForMuch(url)
+    expect(served.writableLength).toBeGreaterThan(mib)
+    const doors = [{}, { extensions: {} }]
+    const more = query('content', 2)
+    const refused = { status: 429, code: 'RATE_LIMITED', retryAfter: '2' }
+    expect(await Promise.all(doors.map((yoga) => ask(more, yoga)))).toEqual([refused, refused])
+    for (const yoga of doors) {
+      expect(await ask('{ viewer { role } }', yoga)).toEqual(fits)
+      expect(await ask(more, { ...yoga, role: 'ADMIN' })).toEqual(fits)
+    }
+    client.destroy()
+    await expect.poll(() => ask(more)).toEqual(fits)
+    const tooLarge = { status: 400, code: 'LIMIT_EXCEEDED', retryAfter: null }
+    for (const yoga of doors) expect(await ask(query('a: content b: content', 80), yoga)).toEqual(tooLarge)
+  })
+
   it('that is taken slowly is sent whole, unless that is slower than HTTP_ANSWER_MIN_BYTES_PER_SECOND', async () => {
     const env = { CHAT_MESSAGE_MAX_LENGTH: '200000', HTTP_ANSWER_MIN_BYTES_PER_SECOND: '100000000' }
     const impatient = await startTestApp({ databaseUrl: app.databaseUrl, env })
