@@ -1,32 +1,21 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Writable } from 'node:stream'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { encodeId, newId } from '../../src/lib/ids.ts'
 import { type ModelPart, ProviderError } from '../../src/llm/provider.ts'
-import { createLog } from '../../src/telemetry/log.ts'
 import type { Answer } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { atEndOfFile } from '../support/at-end.ts'
 import { doorNames, openDoors } from '../support/doors.ts'
 import { openFrames } from '../support/frames.ts'
+import { keepLog } from '../support/kept-log.ts'
 import { createModelServer } from '../support/model-server.ts'
 import { besideNeighbour, neighbourBeside } from '../support/neighbour.ts'
 import { answered, createRecordingProvider, recordedModel } from '../support/recording-provider.ts'
 
 const model = createRecordingProvider()
-const lines: string[] = []
-const log = createLog(
-  { level: 'trace' },
-  false,
-  new Writable({
-    write(chunk, _encoding, done) {
-      lines.push(String(chunk))
-      done()
-    },
-  }),
-)
+const { log, lines } = keepLog()
 let app: TestApp
 beforeAll(async () => {
   app = await startTestApp({

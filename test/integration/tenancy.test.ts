@@ -8,9 +8,13 @@ import {
 } from 'graphql'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { decodeId, encodeId } from '../../src/lib/ids.ts'
+import { createDemoProvider } from '../../src/llm/demo.ts'
+import type { ModelRequest } from '../../src/llm/provider.ts'
 import { schema } from '../../src/schema.ts'
 import { type Identity, startTestApp, type TestApp } from '../support/app.ts'
 import { doorNames, openDoors } from '../support/doors.ts'
+import { freePort } from '../support/free-port.ts'
+import { keepLog } from '../support/kept-log.ts'
 import { besideNeighbour } from '../support/neighbour.ts'
 import { query } from '../support/postgres.ts'
 import { type Ids as WayIds, waysFromQuery } from '../support/ways.ts'
@@ -20,9 +24,27 @@ import { type Ids, matrix, ofEachType } from './tenancy.matrix.ts'
 let app: TestApp
 let alices: Ids
 let table: string
+let metricsUrl: string
+const { log, lines } = keepLog()
+/** All that models were asked. */
+const asked: ModelRequest[] = []
+/** What breaks a model that is asked it. */
+const breaking = `Break ${canary}`
 
 beforeAll(async () => {
-  app = await startTestApp()
+  const demo = createDemoProvider({ tokensPerSecond: 2_000 })
+  const stream: typeof demo.stream = (request, signal) => {
+    asked.push(request)
+    if (request.messages.at(-1)?.content === breaking) throw new Error('The model is broken.')
+    return demo.stream(request, signal)
+  }
+  const metricsPort = await freePort()
+  metricsUrl = `http://127.0.0.1:${metricsPort}/metrics`
+  app = await startTestApp({
+    providers: [{ ...demo, stream }],
+    env: { METRICS_PORT: String(metricsPort) },
+    log,
+  })
   alices = await fillForAlice(app)
   const rows = await query<{ name: string }>(
     app.databaseUrl,
@@ -217,8 +239,30 @@ it.each(strangers.filter(([, { role }]) => role !== 'SERVICE'))(
   async (_name, stranger) => {
     const api = app.api(stranger)
     const session = await api.createSession({ title: 'Own' })
-    const sent = await api.sendMessage({ sessionId: session, content: 'Hello', wait: true })
+    const content = `Hello from ${stranger.tenant}`
+    const sent = await api.sendMessage({ sessionId: session, content, wait: true })
     const found = await findings(stranger, { session, run: sent.run.id, message: sent.assistantMessage.id })
     expect(found.filter((each) => stranger.tenant !== alice.tenant || !isOfTemplate(each))).toEqual([])
   },
 )
+
+/** What alice and her tenant wrote. */
+const herWords = new RegExp(`${canary}|${tenantCanary}`)
+
+it('has left none of it in the log, in the metrics, or in what models were asked for strangers', async () => {
+  const ofStrangers = asked.map((request) => JSON.stringify(request))
+  expect(ofStrangers.filter((request) => request.includes(canary))).toEqual([])
+  const ofGlobex = ofStrangers.filter((request) => request.includes('Hello from globex'))
+  expect(ofGlobex.length).toBeGreaterThan(1)
+  expect(ofGlobex.filter((request) => request.includes(tenantCanary))).toEqual([])
+
+  // What is hers is asked for her, and fails for her, which the log tells.
+  const sessionId = await app.api(alice).createSession()
+  await app.api(alice).sendMessage({ sessionId, content: breaking, wait: true })
+  expect(JSON.stringify(asked.slice(ofStrangers.length))).toContain(canary)
+  expect(lines.filter((line) => line.includes('a run failed')).length).toBeGreaterThan(0)
+  expect(lines.filter((line) => herWords.test(line))).toEqual([])
+  const metrics = await (await fetch(metricsUrl)).text()
+  expect(metrics).toContain('parley_runs_finished_total{status="FAILED"}')
+  expect(metrics).not.toMatch(herWords)
+})

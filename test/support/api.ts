@@ -36,7 +36,7 @@ export function createApi(url: string, token: string | null): Api {
   }
   const run: Api['run'] = async (query, variables) => {
     const { data, errors } = await send(query, variables)
-    expect(errors).toBeUndefined()
+    expect(errors, JSON.stringify(errors)).toBeUndefined()
     return data
   }
   const mutate: Api['mutate'] = async (name, input, payload = '__typename') => {
