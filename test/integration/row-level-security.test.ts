@@ -40,7 +40,7 @@ const fill = (t: Tenant) => `
   INSERT INTO tenants (id, slug, name) VALUES ('${t.id}', '${t.id}', 'one');
   INSERT INTO users (tenant_id, id, external_id) VALUES ('${t.id}', '${t.user}', 'somebody');
   INSERT INTO agents (tenant_id, id, key, name) VALUES ('${t.id}', '${t.agent}', 'helper', 'Helper');
-  INSERT INTO sessions (tenant_id, id, user_id, agent_id) VALUES ('${t.id}', '${t.session}', '${t.user}', '${t.agent}');
+  INSERT INTO sessions (tenant_id, id, user_id, agent_id, title) VALUES ('${t.id}', '${t.session}', '${t.user}', '${t.agent}', 'Tides');
   INSERT INTO sessions (tenant_id, id, user_id, parent_id) VALUES ('${t.id}', '${t.fork}', '${t.user}', '${t.session}');
   INSERT INTO participants (tenant_id, session_id, user_id, role) VALUES ('${t.id}', '${t.session}', '${t.user}', 'OWNER');
   INSERT INTO messages (tenant_id, id, session_id, seq, role, author_id, run_id) VALUES
@@ -113,6 +113,7 @@ describe('row-level security', () => {
       'read_marks',
       'runs',
       'session_documents',
+      'session_titles',
       'sessions',
       'summaries',
       'templates',
