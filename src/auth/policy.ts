@@ -36,11 +36,19 @@ export const visibleMemories = (viewer: Viewer) =>
     ? { OR: [{ sessionId: null }, onVisibleSession(viewer)] }
     : { OR: [{ userId: viewer.userId }, onVisibleSession(viewer)] }
 
-/** Prisma filter: the documents that the viewer may see, its own and those of sessions that it sees. */
-export const visibleDocuments = (viewer: Viewer) =>
-  actsForTenant(viewer)
-    ? {}
-    : { OR: [{ userId: viewer.userId }, { sessions: { some: onVisibleSession(viewer) } }] }
+/**
+ * Prisma filter: the documents that the viewer may see, its own and those of sessions that it sees. Those of its own sessions
+ * and of shared ones are apart: together PostgreSQL would read all sessions of the tenant for them.
+ */
+export const visibleDocuments = (viewer: Viewer) => {
+  if (actsForTenant(viewer)) return {}
+  const own = { userId: viewer.userId }
+  const shared = { participants: { some: own } }
+  const ofSessions = [own, shared].map((session) => ({
+    sessions: { some: { session: { deletedAt: null, ...session } } },
+  }))
+  return { OR: [own, ...ofSessions] }
+}
 
 /** Prisma filter: the users that the viewer may know of, which are those that it shares sessions with. */
 export const knownUsers = (viewer: Viewer) => {

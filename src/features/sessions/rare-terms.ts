@@ -2,11 +2,11 @@ import { actsForTenant } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Statement } from '../../db/client.ts'
 import { createStatementNames } from '../../db/statement-names.ts'
+import { partLookUp } from '../../db/text-parts.ts'
 import { encodeId, idPrefixes } from '../../lib/ids.ts'
 import type { SessionFilter } from './checks.ts'
 import { conditionsOf, createParameters, type ResolvedFilter } from './filter.ts'
 import type { columns } from './list-query.ts'
-import { titleLookUp } from './title-term.ts'
 
 /**
  * Terms of a filter that one index finds together. `isOf`: the order whose own index begins with them; `by`: what that index
@@ -82,6 +82,8 @@ async function withAgentId({ db, tenantId }: Viewer, filter: SessionFilter): Pro
   return agent ? { ...filter, agent: encodeId('Agent', agent.id) } : null
 }
 
+const titled = { table: 'session_titles', id: 'session_id', text: 't.title' }
+
 /** One more than are rare of each group, in a column of its number; null for what is common without being counted. */
 function lookUp(tenantId: string, filter: SessionFilter, asked: readonly Group[]) {
   const parameters = createParameters()
@@ -89,7 +91,7 @@ function lookUp(tenantId: string, filter: SessionFilter, asked: readonly Group[]
   const { deleted, title } = filter
   const found = asked.map(({ terms, by }, index) => {
     if (title && terms.includes('title'))
-      return `${titleLookUp(title, tenant, parameters, mostRare + 1)} AS "${index}"`
+      return `${partLookUp(titled, title, { tenant, add: parameters.add, atMost: mostRare + 1 })} AS "${index}"`
     const own = Object.fromEntries(terms.map((term) => [term, filter[term]]))
     const conditions = conditionsOf({ deleted, ...own }, tenant, parameters)
     const where = [`s.tenant_id = ${tenant}`, ...conditions].join(' AND ')
