@@ -1,12 +1,26 @@
 import { randomBytes } from 'node:crypto'
 import { ended, iteratePolled } from '../lib/polled.ts'
 import { SmallSet } from '../lib/small-set.ts'
-import type { Broker, BrokerLimits, Entry, FollowItem, Following, Mark, Marks, Position } from './broker.ts'
+import type {
+  Broker,
+  BrokerLimits,
+  Entry,
+  FollowItem,
+  Following,
+  JsonValue,
+  Mark,
+  MarkValues,
+  Position,
+} from './broker.ts'
 
-/** One life of a channel. The offsets in `entries` are consecutive and end with `last`; the first `dropped` are trimmed. */
+/**
+ * One life of a channel. Its entries are what was appended (`data`) and when (`times`), of which the last is at offset
+ * `last` and the first `dropped` are trimmed: an object for each would be as much again as a word of a reply.
+ */
 type Log = {
   readonly epoch: string
-  readonly entries: Entry[]
+  readonly data: JsonValue[]
+  readonly times: number[]
   dropped: number
   /** Made with the first. */
   marks: Map<string, number> | null
@@ -24,8 +38,9 @@ export function createMemoryBroker({ maxEntries, maxAgeMs, batchSize }: BrokerLi
 
   const use = (channel: string): Log => {
     if (closed) throw closedError()
-    const log = logs.get(channel) ?? createLog()
-    logs.set(channel, log)
+    const known = logs.get(channel)
+    const log = known ?? createLog()
+    if (!known) logs.set(channel, log)
     log.usedAtMs = Date.now()
     return log
   }
@@ -43,20 +58,19 @@ export function createMemoryBroker({ maxEntries, maxAgeMs, batchSize }: BrokerLi
     append(channel, entries, marks = []) {
       if (closed) return Promise.reject(closedError())
       const log = use(channel)
-      const at = Date.now()
-      const isAppended = areMet(log, marks)
-      if (!isAppended) return { position: endOf(log), isAppended, marks: marksOf(log, marks) }
-      for (const { name, to } of marks) {
-        if (to === null) log.marks?.delete(name)
-        else if (to !== undefined) log.marks = (log.marks ?? new Map()).set(name, to)
+      const values = marks.map(({ name }) => log.marks?.get(name))
+      const isAppended = areMet(marks, values)
+      if (!isAppended) return { position: endOf(log), isAppended, marks: values }
+      move(log, marks, values)
+      const at = log.usedAtMs
+      for (const value of entries) {
+        log.data.push(value)
+        log.times.push(at)
       }
-      for (const data of entries) {
-        log.last += 1
-        log.entries.push({ offset: log.last, at, data })
-      }
+      log.last += entries.length
       trim(log, maxEntries, at - maxAgeMs)
       if (entries.length > 0) for (const follower of log.followers) follower.wakeUp()
-      return { position: endOf(log), isAppended, marks: marksOf(log, marks) }
+      return { position: endOf(log), isAppended, marks: values }
     },
     isUsed: (channel) => logs.has(channel),
     async position(channel) {
@@ -160,7 +174,8 @@ class Follower implements Following {
 // 9 bytes make 12 characters without padding.
 const createLog = (): Log => ({
   epoch: randomBytes(9).toString('base64url'),
-  entries: [],
+  data: [],
+  times: [],
   dropped: 0,
   marks: null,
   last: 0,
@@ -172,42 +187,50 @@ const closedError = () => new Error('The broker is closed.')
 
 const endOf = (log: Log): Position => ({ epoch: log.epoch, offset: log.last })
 
-function areMet(log: Log, marks: readonly Mark[]): boolean {
-  for (const { name, min = -Infinity, max = Infinity } of marks) {
-    const value = log.marks?.get(name)
-    if (value !== undefined && (value < min || value > max)) return false
-  }
-  return true
+function areMet(marks: readonly Mark[], values: MarkValues): boolean {
+  return marks.every(({ min = -Infinity, max = Infinity }, index) => {
+    const value = values[index]
+    return value === undefined || (value >= min && value <= max)
+  })
 }
 
-function marksOf(log: Log, named: readonly Mark[]): Marks {
-  const marks: Record<string, number> = {}
-  for (const { name } of named) {
-    const value = log.marks?.get(name)
-    if (value !== undefined) marks[name] = value
-  }
-  return marks
+/** `values` become those that the marks have then. */
+function move(log: Log, marks: readonly Mark[], values: (number | undefined)[]) {
+  marks.forEach(({ name, to }, index) => {
+    if (to === undefined) return
+    values[index] = to ?? undefined
+    if (to === null) log.marks?.delete(name)
+    else log.marks = (log.marks ?? new Map()).set(name, to)
+  })
 }
 
-const keptOf = ({ entries, dropped }: Log) => entries.length - dropped
+const keptOf = ({ data, dropped }: Log) => data.length - dropped
 
 const reachesBackTo = (log: Log, { epoch, offset }: Position) =>
   epoch === log.epoch && offset >= log.last - keptOf(log) && offset <= log.last
 
 function entriesAfter(log: Log, after: number, limit: number): Entry[] {
-  const from = log.entries.length - (log.last - after)
-  return log.entries.slice(from, from + limit)
+  const { data, times, last } = log
+  // What stands at an offset, and after how many before it.
+  const before = data.length - last
+  const entries: Entry[] = []
+  for (let offset = after + 1; offset <= Math.min(last, after + limit); offset += 1) {
+    const at = before + offset - 1
+    entries.push({ offset, at: times[at] as number, data: data[at] as JsonValue })
+  }
+  return entries
 }
 
 function trim(log: Log, maxEntries: number, oldestMs: number) {
-  const { entries } = log
+  const { data, times } = log
   for (;;) {
-    const oldest = entries[log.dropped]
-    if (!oldest || (keptOf(log) <= maxEntries && oldest.at >= oldestMs)) break
+    const oldest = times[log.dropped]
+    if (oldest === undefined || (keptOf(log) <= maxEntries && oldest >= oldestMs)) break
     log.dropped += 1
   }
   // Moving the rest up each time would cost every append as much as the log is long.
-  if (log.dropped * 4 < entries.length) return
-  entries.splice(0, log.dropped)
+  if (log.dropped * 4 < data.length) return
+  data.splice(0, log.dropped)
+  times.splice(0, log.dropped)
   log.dropped = 0
 }

@@ -135,7 +135,7 @@ export function createRedisLogs({ connection, keyPrefix, maxEntries, maxAgeMs }:
 }
 
 type Append = { channel: string; entries: readonly JsonValue[]; marks: readonly Mark[] }
-type AppendAnswer = [isAppended: number, epoch: string, last: number, at: number, ...marks: string[]]
+type AppendAnswer = [isAppended: number, epoch: string, last: number, at: number, ...values: string[]]
 
 const markArguments = ({ name, min, max, to }: Mark) => [
   name,
@@ -144,10 +144,10 @@ const markArguments = ({ name, min, max, to }: Mark) => [
   to === null ? 'none' : (to ?? ''),
 ]
 
-const appendedOf = ([isAppended, epoch, last, at, ...named]: AppendAnswer): AppendedAt => ({
+const appendedOf = ([isAppended, epoch, last, at, ...values]: AppendAnswer): AppendedAt => ({
   position: { epoch, offset: last },
   isAppended: isAppended === 1,
-  marks: Object.fromEntries(numbersOf(named)),
+  marks: values.map((value) => (value === '' ? undefined : Number(value))),
   at,
 })
 

@@ -54,7 +54,7 @@ end
 /**
  * Of many channels at once, in order. ARGV: 4 maxEntries, 5 the most bytes that a push carries, then for each pair of keys
  * the channel to publish to, how many marks and how many entries, then name, min, max, to of each mark (empty: left out;
- * to may be `none`), then the entries as JSON. Gives [isAppended, epoch, last, at, name, value, …] for each.
+ * to may be `none`), then the entries as JSON. Gives [isAppended, epoch, last, at, value of each mark or '', …] for each.
  */
 export const appendScript = `${opening}${aging}
 local at = nowMs()
@@ -113,12 +113,7 @@ local function append(meta, log)
   end
 
   local answer = { holds and 1 or 0, epoch, last, at }
-  for index = 1, markCount do
-    if values[index] then
-      table.insert(answer, ARGV[firstMark + 4 * index - 4])
-      table.insert(answer, values[index])
-    end
-  end
+  for index = 1, markCount do table.insert(answer, values[index] or '') end
   return answer
 end
 

@@ -82,8 +82,14 @@ export type Mark = {
 /** The numbers of a channel by name. */
 export type Marks = Readonly<Record<string, number>>
 
-/** `marks` are those that the append named, as they are after it; one that is not there is left out. */
-export type Appended = { readonly position: Position; readonly isAppended: boolean; readonly marks: Marks }
+/** `marks` has the numbers that the append named, in its order, as they are after it; undefined for one that is not there. */
+export type Appended = {
+  readonly position: Position
+  readonly isAppended: boolean
+  readonly marks: MarkValues
+}
+
+export type MarkValues = readonly (number | undefined)[]
 
 export type Tail = { readonly entries: Entry[]; readonly position: Position; readonly marks: Marks }
 

@@ -9,7 +9,7 @@ import {
   type Step,
 } from './fan-out-source.ts'
 
-type Place = { cursor: string; bytes: Uint8Array | null }
+type Place = { cursor: string; json: string | null }
 
 /** Readers that share one source and stand at one cursor. */
 export type Lane = {
@@ -20,14 +20,14 @@ export type Lane = {
   /** Null until the source was attached, and before the first step of one that begins with a snapshot. */
   steps: Polled<unknown> | null
   cursor: string | null
-  /** The last places, oldest first, each with the bytes that lead there from the one before; empty in a group of one. */
+  /** The last places, oldest first, each with the JSON that leads there from the one before; empty in a group of one. */
   readonly trail: Place[]
-  trailBytes: number
+  trailLength: number
   /** A step that was read, could not be joined to the one before it, and comes next. */
   ahead: Step<unknown> | null
   /** Something may be there to be told, which is looked at when the turn ends. */
   isWoken: boolean
-  /** A step is being put into bytes. */
+  /** A step is being put into JSON. */
   isRendering: boolean
   isClosed: boolean
   readonly wake: () => void
@@ -76,7 +76,7 @@ export class Member implements Membership {
 
 /** A lane that is a little behind another passes it within these; few enough to cost an idle session nothing. */
 const trailMaxSteps = 16
-const trailMaxBytes = 16_384
+const trailMaxLength = 16_384
 
 export function createLane(opener: Member, cursor: string | null, wake: (lane: Lane) => void): Lane {
   const { group } = opener
@@ -87,7 +87,7 @@ export function createLane(opener: Member, cursor: string | null, wake: (lane: L
     steps: null,
     cursor,
     trail: [],
-    trailBytes: 0,
+    trailLength: 0,
     ahead: null,
     isWoken: false,
     isRendering: false,
@@ -132,7 +132,7 @@ export function closeLane(lane: Lane): void {
 }
 
 /** Moves the lane on. Gives the other lane of its group that stands there or has just passed, where there is one. */
-export function proceed(lane: Lane, step: Step<unknown>, bytes: Uint8Array | null): Lane | null {
+export function proceed(lane: Lane, step: Step<unknown>, json: string | null): Lane | null {
   lane.cursor = step.cursor
   const { places } = lane.group
   if (!places) return null
@@ -140,7 +140,7 @@ export function proceed(lane: Lane, step: Step<unknown>, bytes: Uint8Array | nul
   if (other && other !== lane) return other
   // Whoever comes from before such a step is to be rechecked, too.
   if (step.recheck !== undefined) dropTrail(lane)
-  addPlace(lane, step.cursor, lane.trail.length > 0 ? bytes : null)
+  addPlace(lane, step.cursor, lane.trail.length > 0 ? json : null)
   return null
 }
 
@@ -160,24 +160,24 @@ function startTrail(lane: Lane) {
   if (lane.group.places && lane.cursor !== null) addPlace(lane, lane.cursor, null)
 }
 
-function addPlace(lane: Lane, cursor: string, bytes: Uint8Array | null) {
+function addPlace(lane: Lane, cursor: string, json: string | null) {
   const { trail, group } = lane
-  trail.push({ cursor, bytes })
+  trail.push({ cursor, json })
   group.places?.set(cursor, lane)
-  lane.trailBytes += bytes?.length ?? 0
-  while (trail.length > 1 && (trail.length > trailMaxSteps || lane.trailBytes > trailMaxBytes)) {
+  lane.trailLength += json?.length ?? 0
+  while (trail.length > 1 && (trail.length > trailMaxSteps || lane.trailLength > trailMaxLength)) {
     dropPlace(lane, trail.shift()?.cursor ?? '')
     const [first] = trail
-    lane.trailBytes -= first?.bytes?.length ?? 0
+    lane.trailLength -= first?.json?.length ?? 0
     // Nobody comes from before it any more.
-    if (first) first.bytes = null
+    if (first) first.json = null
   }
 }
 
 function dropTrail(lane: Lane) {
   for (const { cursor } of lane.trail) dropPlace(lane, cursor)
   lane.trail.length = 0
-  lane.trailBytes = 0
+  lane.trailLength = 0
 }
 
 function dropPlace(lane: Lane, cursor: string) {

@@ -31,20 +31,20 @@ export const everybody = 'everybody'
 export type Start<Delivery> = { after: string } | { opened: Polled<Delivery> }
 
 export type Sharing<Value> = {
-  /** Readers with the same key get the same bytes: all that the bytes depend on is in it. */
+  /** Readers with the same key get the same JSON: all that it depends on is in it. */
   readonly key: string
   readonly rendering: Rendering<Value>
 }
 
 export type Rendering<Value> = {
   /** Called once for each event of a lane, in order. */
-  render(value: Value): Uint8Array | Promise<Uint8Array>
+  render(value: Value): string | Promise<string>
 }
 
-/** Who gets the bytes. None of these may throw. */
+/** Who gets the JSON. None of these may throw. */
 export type Reader = {
   /** Hands over; false where the reader can take no more until its membership is told to `resume`. */
-  take(bytes: Uint8Array): boolean
+  take(json: string): boolean
   /** Nothing more comes: the feed has ended, or the right to it. */
   end(): void
   fail(error: unknown): void

@@ -17,7 +17,7 @@ import type { Membership, Reader, Sharing, Source, Start, Step } from './fan-out
 
 /**
  * One feed for many readers: those who want the same of it (`key`) share its source, and each event is rendered once,
- * to bytes that all of them get.
+ * to JSON that all of them get.
  *
  * A cursor says all there is to say about a place of a feed, so readers with equal cursors get the same from there on.
  * A lane is a source at a cursor and the readers that stand there. A reader begins in a lane of its own, from its own
@@ -79,8 +79,8 @@ export function createFanOut(atTurnEnd: TurnEnd): FanOut {
   }
 
   /** Gives, and tells whether the member goes on; one that has had enough stands alone at `cursor` then. */
-  function hand(member: Member, bytes: Uint8Array, cursor: string): boolean {
-    const takesMore = member.reader.take(bytes)
+  function hand(member: Member, json: string, cursor: string): boolean {
+    const takesMore = member.reader.take(json)
     if (member.isGone) return false
     if (takesMore) return true
     member.lane?.members.delete(member)
@@ -99,8 +99,8 @@ export function createFanOut(atTurnEnd: TurnEnd): FanOut {
 
   function enter(lane: Lane, member: Member, cursor: string) {
     member.isBehind = false
-    for (const { cursor: next, bytes } of missedAfter(lane, cursor))
-      if (bytes && !hand(member, bytes, next)) return
+    for (const { cursor: next, json } of missedAfter(lane, cursor))
+      if (json && !hand(member, json, next)) return
     member.lane = lane
     member.cursor = null
     lane.members.add(member)
@@ -143,33 +143,33 @@ export function createFanOut(atTurnEnd: TurnEnd): FanOut {
     }
   }
 
-  async function tellWhenRendered(lane: Lane, step: Step<unknown>, rendered: Promise<Uint8Array>) {
+  async function tellWhenRendered(lane: Lane, step: Step<unknown>, rendered: Promise<string>) {
     lane.isRendering = true
     try {
-      const bytes = await rendered
+      const json = await rendered
       lane.isRendering = false
       if (lane.isClosed) return
-      tell(lane, step, bytes)
+      tell(lane, step, json)
       wake(lane)
     } catch (error) {
       breakOff(lane, error)
     }
   }
 
-  function tell(lane: Lane, step: Step<unknown>, bytes: Uint8Array | null) {
+  function tell(lane: Lane, step: Step<unknown>, json: string | null) {
     const doubtful = step.recheck === undefined ? [] : membersToRecheck(lane, step.recheck)
     for (const member of doubtful) {
       lane.members.delete(member)
       member.lane = null
     }
-    if (bytes)
+    if (json)
       for (const member of lane.members) {
         // One that has had enough with the last event has had all.
-        if (step.isLast) member.reader.take(bytes)
-        else hand(member, bytes, step.cursor)
+        if (step.isLast) member.reader.take(json)
+        else hand(member, json, step.cursor)
       }
-    const other = lane.isClosed ? null : proceed(lane, step, bytes)
-    for (const member of doubtful) void recheck(member, step.cursor, bytes)
+    const other = lane.isClosed ? null : proceed(lane, step, json)
+    for (const member of doubtful) void recheck(member, step.cursor, json)
     if (step.isLast) return finish(lane)
     if (!other && lane.members.size > 0) return
     const members = [...lane.members]
@@ -177,12 +177,12 @@ export function createFanOut(atTurnEnd: TurnEnd): FanOut {
     if (other) for (const member of members) enter(other, member, step.cursor)
   }
 
-  async function recheck(member: Member, cursor: string, bytes: Uint8Array | null) {
+  async function recheck(member: Member, cursor: string, json: string | null) {
     try {
       const mayRead = await member.source.mayRead()
       if (member.isGone) return
       if (!mayRead) end(member)
-      else if (!bytes || hand(member, bytes, cursor)) settle(member, cursor)
+      else if (!json || hand(member, json, cursor)) settle(member, cursor)
     } catch (error) {
       fail(member, error)
     }

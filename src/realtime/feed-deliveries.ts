@@ -170,10 +170,11 @@ const none: readonly Entry[] = []
 /**
  * Whether something between what the reader holds and this event was never told; of a word, the message that it is of.
  */
-export const isAfterHole = (event: FeedEvent & { fence?: number }, revision: number) =>
-  (event.fence ?? 0) > revision ||
-  (isNewerThan(event, revision) &&
-    (event.type === 'Lost' || ('revision' in event && event.revision > revision + 1)))
+export const isAfterHole = (event: FeedEvent, revision: number) =>
+  'fence' in event
+    ? Number(event.fence) > revision
+    : isNewerThan(event, revision) &&
+      (event.type === 'Lost' || ('revision' in event && event.revision > revision + 1))
 
 /** What a reader holds after this event: all of a change only with its last event. */
 export const revisionAfter = (event: FeedEvent & { more?: boolean }, revision: number) =>

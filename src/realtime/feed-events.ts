@@ -2,15 +2,22 @@ import type { JsonValue } from './broker.ts'
 
 /**
  * What a feed tells. An event of a committed change carries the session's `revision` of that commit; `offset` of a delta
- * is the UTF-16 length of the text before it.
+ * is the UTF-16 length of the text before it. In the log, what a reply tells has the `fence` of its run.
  */
 export type FeedEvent =
   | { type: 'MessageAdded' | 'MessageUpdated'; revision: number; message: WireRow }
   | { type: 'MessageRemoved'; revision: number; messageId: string }
-  | { type: 'TextDelta'; messageId: string; offset: number; text: string }
-  | { type: 'ToolCallStarted'; messageId: string; toolCallId: string; name: string }
-  | { type: 'ToolCallDelta'; messageId: string; toolCallId: string; text: string }
-  | { type: 'ToolCallFinished'; messageId: string; toolCallId: string; name: string; arguments: JsonValue }
+  | { type: 'TextDelta'; fence?: number; messageId: string; offset: number; text: string }
+  | { type: 'ToolCallStarted'; fence?: number; messageId: string; toolCallId: string; name: string }
+  | { type: 'ToolCallDelta'; fence?: number; messageId: string; toolCallId: string; text: string }
+  | {
+      type: 'ToolCallFinished'
+      fence?: number
+      messageId: string
+      toolCallId: string
+      name: string
+      arguments: JsonValue
+    }
   | {
       type: 'RunQueued' | 'RunStarted' | 'RunRequiresAction' | 'RunFinished'
       revision: number
@@ -32,6 +39,9 @@ export type ReplyEvent = Extract<
   FeedEvent,
   { type: 'TextDelta' | 'ToolCallStarted' | 'ToolCallDelta' | 'ToolCallFinished' }
 >
+
+/** As it is told: with the fence of the run that tells it. */
+export type ToldReplyEvent = ReplyEvent & { fence: number }
 
 export type PresenceEvent = Extract<FeedEvent, { type: 'PresenceChanged' | 'TypingChanged' }>
 

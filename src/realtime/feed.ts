@@ -13,7 +13,7 @@ import {
   type Stored,
   type StoredState,
 } from './feed-deliveries.ts'
-import type { ChangeEvent, FeedEvent, PresenceEvent, ReplyEvent } from './feed-events.ts'
+import type { ChangeEvent, FeedEvent, PresenceEvent, ToldReplyEvent } from './feed-events.ts'
 import { eventOf, fold, isNewerThan } from './feed-fold.ts'
 import { countMark, fenceMark, marksOfEnd, revisionMark, textMark, versionMark } from './feed-marks.ts'
 
@@ -52,7 +52,7 @@ export type Feed = {
   tell(
     place: ReplyPlace,
     reply: { count: number; textLength: number },
-    events: readonly ReplyEvent[],
+    events: readonly ToldReplyEvent[],
   ): Soon<number | 'overtaken'>
   /** Tells who is present or types, unless that or a later version was told already. */
   show(sessionId: string, event: PresenceEvent, version: number): Promise<void>
@@ -191,7 +191,7 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
         const before = { min: isDue ? 0 : revision - 1, max: revision - 1 }
         const marks = [{ name: revisionMark, ...before, to: revision }, ...ends]
         const appended = await broker.append(channelOf(sessionId), entries as JsonValue[], marks)
-        const isOvertaken = (appended.marks[revisionMark] ?? 0) >= revision
+        const isOvertaken = (appended.marks[0] ?? 0) >= revision
         if (appended.isAppended || isOvertaken || isDue) return
         await sleep(waitMs)
       }
@@ -204,12 +204,11 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
         { name: names.count, min: count, max: count, to: count + events.length },
         { name: names.text, to: textLength },
       ]
-      const entries = events.map((event) => ({ ...event, fence })) as JsonValue[]
-      const toldBy = ({ isAppended, marks }: Appended) => {
+      const toldBy = ({ isAppended, marks: [fenceNow = 0, countNow = count] }: Appended) => {
         if (isAppended) return count + events.length
-        return (marks[fenceMark] ?? 0) > fence ? 'overtaken' : (marks[names.count] ?? count)
+        return fenceNow > fence ? 'overtaken' : countNow
       }
-      const appended = broker.append(names.channel, entries, own)
+      const appended = broker.append(names.channel, events, own)
       return appended instanceof Promise ? appended.then(toldBy) : toldBy(appended)
     },
     async show(sessionId, event, version) {

@@ -66,8 +66,6 @@ const agesApart = 0.2
 const fullAboveBytes = 262_144
 const comment = Buffer.from(':\n\n')
 const completed = Buffer.from('event: complete\ndata:\n\n')
-const beforeResult = Buffer.from('event: next\ndata: ')
-const afterResult = Buffer.from('\n\n')
 
 /** Whether an answer may be a stream of events: everything may be where nothing is said (RFC 9110, 12.5.1). */
 export const acceptsEvents = (accept = '*/*'): boolean =>
@@ -198,7 +196,7 @@ function refuse(response: ServerResponse, status: number, errors: readonly Graph
 
 function createDoor(atTurnEnd: TurnEnd): OperationDoor<EventStream> & { comment(stream: EventStream): void } {
   const corks = createCorks(atTurnEnd)
-  let last: { bytes: Uint8Array; block: Uint8Array } | null = null
+  let last: { json: string; block: Uint8Array } | null = null
 
   function isFull(stream: EventStream): boolean {
     const { response, stream: socket } = stream
@@ -226,9 +224,9 @@ function createDoor(atTurnEnd: TurnEnd): OperationDoor<EventStream> & { comment(
       // Some browsers wait for the first bytes before they tell of the answer.
       corks.write(response, comment)
     },
-    next(stream, bytes) {
-      const block = last?.bytes === bytes ? last.block : Buffer.concat([beforeResult, bytes, afterResult])
-      last = { bytes, block }
+    next(stream, json) {
+      const block = last?.json === json ? last.block : Buffer.from(`event: next\ndata: ${json}\n\n`)
+      last = { json, block }
       corks.write(stream.response, block)
       return !isFull(stream)
     },

@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream'
 import type { TurnEnd } from '../lib/turn.ts'
 
-/** A text frame of a server, which is not masked (RFC 6455, 5.2), around the parts of its payload. */
-export function textFrame(...parts: readonly (string | Uint8Array)[]): Buffer {
-  const length = parts.reduce((sum, part) => sum + Buffer.byteLength(part), 0)
+/** A text frame of a server, which is not masked (RFC 6455, 5.2). */
+export function textFrame(text: string): Buffer {
+  const length = Buffer.byteLength(text)
   const headLength = length < 126 ? 2 : length < 65_536 ? 4 : 10
   const frame = Buffer.allocUnsafe(headLength + length)
   frame[0] = 0x81
@@ -15,14 +15,7 @@ export function textFrame(...parts: readonly (string | Uint8Array)[]): Buffer {
     frame[1] = 127
     frame.writeBigUInt64BE(BigInt(length), 2)
   }
-  let at = headLength
-  for (const part of parts) {
-    if (typeof part === 'string') at += frame.write(part, at)
-    else {
-      frame.set(part, at)
-      at += part.length
-    }
-  }
+  frame.write(text, headLength)
   return frame
 }
 

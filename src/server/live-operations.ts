@@ -25,7 +25,7 @@ export type OperationDoor<Operation extends LiveOperation> = {
   /** Before anything of an operation that was begun; `status` is what HTTP would answer with, if not 200. */
   opened?(operation: Operation, status: number | undefined): void
   /** Sends a result; false where the connection can take no more until `resumeOperation`. */
-  next(operation: Operation, bytes: Uint8Array): boolean
+  next(operation: Operation, json: string): boolean
   refuse(operation: Operation, errors: readonly GraphQLError[]): void
   complete(operation: Operation): void
   isFull(operation: Operation): boolean
@@ -75,8 +75,8 @@ class OperationReader<Operation extends LiveOperation> implements SharedReader {
     this.requestId = requestId
   }
 
-  take(bytes: Uint8Array): boolean {
-    return this.outlet.next(this.operation, bytes)
+  take(json: string): boolean {
+    return this.outlet.next(this.operation, json)
   }
 
   end(): void {
@@ -109,9 +109,9 @@ export function createOperationRunner<Operation extends LiveOperation>(
       if (operation.isOver) return
       const next = await values.next()
       if (operation.isOver || next.done) break
-      const bytes = await rendering.render(next.value)
+      const json = await rendering.render(next.value)
       if (operation.isOver) return
-      door.next(operation, bytes)
+      door.next(operation, json)
     }
     if (!operation.isOver) door.complete(operation)
   }
@@ -121,7 +121,7 @@ export function createOperationRunner<Operation extends LiveOperation>(
   }
 
   const outlet: Outlet<Operation> = {
-    next: (operation, bytes) => door.next(operation, bytes),
+    next: (operation, json) => door.next(operation, json),
     complete: (operation) => door.complete(operation),
     refuse,
   }
@@ -144,7 +144,7 @@ export function createOperationRunner<Operation extends LiveOperation>(
     if (begun.type === 'refused') return door.refuse(operation, begun.errors)
     door.opened?.(operation, begun.type === 'result' ? begun.status : undefined)
     if (begun.type === 'result') {
-      door.next(operation, begun.bytes)
+      door.next(operation, begun.json)
       if (!operation.isOver) door.complete(operation)
     } else if (begun.type === 'values')
       await iterate(operation, begun.values, begun.rendering).catch((error) =>

@@ -15,14 +15,14 @@ import type { Meter } from '../lib/meter.ts'
 import { createTurns } from '../lib/turns.ts'
 import type { OperationRequest } from './operation-request.ts'
 import { outcomeOf } from './outcomes.ts'
-import { createPlans, type Plan, toBytes } from './plans.ts'
+import { createPlans, type Plan, toJson } from './plans.ts'
 import type { OperationOrigin, Present, Yoga } from './yoga.ts'
 
-/** What became of an operation. Bytes are the JSON of a result, as every door sends it. */
+/** What became of an operation. `json` is a result as every door sends it. */
 export type Begun =
   /** It was not run. */
   | { type: 'refused'; errors: readonly GraphQLError[] }
-  | { type: 'result'; bytes: Uint8Array; status?: number }
+  | { type: 'result'; json: string; status?: number }
   | { type: 'values'; values: AsyncIterator<unknown>; rendering: SharedRendering }
   | { type: 'shared'; stream: SharedStream; sharing: Shared }
 
@@ -76,11 +76,11 @@ export function createOperations({ schema, yoga, present, meter, ...options }: O
       operationName: request.operationName,
     }
     const presentOne = (error: unknown) => present(error, origin.requestId)
-    const bytesOf = (result: ExecutionResult) => toBytes(result, presentOne)
+    const jsonOf = (result: ExecutionResult) => toJson(result, presentOne)
     if (operation.operation !== 'subscription') {
       const result = await enveloped.execute(args)
       // Errors were presented on the way.
-      return { type: 'result', bytes: toBytes(result, (error) => error as GraphQLError) }
+      return { type: 'result', json: toJson(result, (error) => error as GraphQLError) }
     }
     requireAffordable(schema, document, operation, { variables: args.variableValues, context: contextValue })
     const beganMs = performance.now()
@@ -91,7 +91,7 @@ export function createOperations({ schema, yoga, present, meter, ...options }: O
       const [first] = failures ?? []
       const { status } = (first?.extensions.http ?? {}) as { status?: number }
       // Without a path it was the request that did not fit.
-      return { type: 'result', bytes: bytesOf(stream), status: status ?? (first?.path ? 200 : 400) }
+      return { type: 'result', json: jsonOf(stream), status: status ?? (first?.path ? 200 : 400) }
     }
     const plan = plans.of(document, operation)
     const rendering = new EventRendering(plan, contextValue, args.variableValues, present)
@@ -122,7 +122,7 @@ export function createOperations({ schema, yoga, present, meter, ...options }: O
 }
 
 /**
- * Puts events into bytes for as long as they are followed. It keeps as little as can be, and each event gets a context of
+ * Puts events into JSON for as long as they are followed. It keeps as little as can be, and each event gets a context of
  * its own: what fields remember in one would be kept, and be old.
  */
 class EventRendering implements SharedRendering {
@@ -147,18 +147,18 @@ class EventRendering implements SharedRendering {
     this.present = present
   }
 
-  render(event: unknown): Uint8Array | Promise<Uint8Array> {
+  render(event: unknown): string | Promise<string> {
     const { requestId, viewer, services } = this
     const result = this.plan.run(event, { requestId, viewer, services }, this.variables)
-    return result instanceof Promise ? result.then((later) => this.toBytes(later)) : this.toBytes(result)
+    return result instanceof Promise ? result.then((later) => this.toJson(later)) : this.toJson(result)
   }
 
-  private toBytes(result: ExecutionResult): Uint8Array {
-    return toBytes(result, (error) => this.present(error, this.requestId))
+  private toJson(result: ExecutionResult): string {
+    return toJson(result, (error) => this.present(error, this.requestId))
   }
 }
 
-/** Names all that the bytes of an event depend on. */
+/** Names all that the JSON of an event depends on. */
 function keyOf({ topic }: SharedStream, plan: Plan, request: OperationRequest, { viewer }: Context): string {
   const variables = { ...request.variables }
   if (plan.cursorVariable !== null) delete variables[plan.cursorVariable]

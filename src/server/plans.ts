@@ -79,13 +79,13 @@ function cursorVariableOf(document: DocumentNode, { selectionSet }: OperationDef
 }
 
 /** A result as it goes to a client: errors without what is meant for the status line alone. */
-export function toBytes(
+export function toJson(
   { data, errors }: ExecutionResult,
   present: (error: unknown) => GraphQLError,
-): Buffer {
-  if (!errors) return Buffer.from(JSON.stringify({ data }))
+): string {
+  if (!errors) return JSON.stringify({ data })
   const shown = errors.map((error) => withoutStatus(present(error)))
-  return Buffer.from(JSON.stringify(data === undefined ? { errors: shown } : { errors: shown, data }))
+  return JSON.stringify(data === undefined ? { errors: shown } : { errors: shown, data })
 }
 
 export function withoutStatus(error: GraphQLError) {

@@ -112,7 +112,7 @@ const cutAboveBytes = 1_048_576
 export type SocketSender = {
   message(connection: Connection, message: object): void
   /** False where the connection is full: it is resumed once it has room. */
-  next(operation: SocketOperation, bytes: Uint8Array): boolean
+  next(operation: SocketOperation, json: string): boolean
   refuse(operation: SocketOperation, errors: readonly GraphQLError[]): void
   complete(operation: SocketOperation): void
   isFull(operation: SocketOperation): boolean
@@ -123,7 +123,7 @@ export type SocketSender = {
 export function createSocketSender(atTurnEnd: TurnEnd): SocketSender {
   const corks = createCorks(atTurnEnd)
   /** Readers of one event often go by the same id, and then get the same frame. */
-  let last: { id: string; bytes: Uint8Array; frame: Uint8Array } | null = null
+  let last: { id: string; json: string; frame: Uint8Array } | null = null
 
   function send(connection: Connection, frame: Uint8Array) {
     const { stream, socket } = connection
@@ -167,11 +167,10 @@ export function createSocketSender(atTurnEnd: TurnEnd): SocketSender {
     message,
     close,
     isFull,
-    next(operation, bytes) {
+    next(operation, json) {
       const { connection, id } = operation
-      const frame = last?.bytes === bytes && last.id === id ? last.frame : nextFrame(id, bytes)
-      last = { id, bytes, frame }
-      send(connection, frame)
+      if (last?.json !== json || last.id !== id) last = { id, json, frame: nextFrame(id, json) }
+      send(connection, last.frame)
       return !isFull(operation)
     },
     refuse(operation, errors) {
@@ -187,8 +186,8 @@ export function createSocketSender(atTurnEnd: TurnEnd): SocketSender {
   }
 }
 
-const nextFrame = (id: string, result: Uint8Array) =>
-  textFrame(`{"id":${JSON.stringify(id)},"type":"${MessageType.Next}","payload":`, result, '}')
+const nextFrame = (id: string, result: string) =>
+  textFrame(`{"id":${JSON.stringify(id)},"type":"${MessageType.Next}","payload":${result}}`)
 
 /** Gives up whatever the operations of a connection hold. */
 export function endOperations({ operations }: Connection): void {

@@ -10,7 +10,7 @@ export function describeMarks(create: CreateHarness) {
     expect(await broker.append(channel, ['a'], marks)).toEqual({
       position: { ...start, offset: 1 },
       isAppended: true,
-      marks: { turn: 1 },
+      marks: [1],
     })
   })
 
@@ -28,7 +28,7 @@ export function describeMarks(create: CreateHarness) {
     const { broker } = await create()
     await broker.append(channel, [], [{ name: 'turn', to: 3 }])
     const appended = await broker.append(channel, ['a'], [{ name: 'turn', ...bounds, to: 9 }])
-    expect(appended).toMatchObject({ isAppended, marks: { turn: isAppended ? 9 : 3 } })
+    expect(appended).toMatchObject({ isAppended, marks: [isAppended ? 9 : 3] })
     expect(dataOf((await broker.tail(channel, 9)).entries)).toEqual(isAppended ? ['a'] : [])
   })
 
@@ -51,7 +51,7 @@ export function describeMarks(create: CreateHarness) {
       expect(await broker.append(channel, ['b'], marks)).toEqual({
         position,
         isAppended: false,
-        marks: { one: 1, two: 1 },
+        marks: marks.map(({ name }) => (name === 'new' ? undefined : 1)),
       })
     const tail = await broker.tail(channel, 9)
     expect(tail).toMatchObject({ position, marks: { one: 1, two: 1 } })
@@ -72,31 +72,31 @@ export function describeMarks(create: CreateHarness) {
     const { broker } = await create()
     await broker.append(channel, [], [{ name: 'turn', to: 1 }])
     const away = await broker.append(channel, ['a'], [{ name: 'turn', min: 1, to: null }])
-    expect(away).toMatchObject({ isAppended: true, marks: {} })
+    expect(away).toMatchObject({ isAppended: true, marks: [undefined] })
     expect((await broker.tail(channel, 9)).marks).toEqual({})
     const again = await broker.append(channel, ['b'], [{ name: 'turn', min: 5, to: 6 }])
-    expect(again).toMatchObject({ isAppended: true, marks: { turn: 6 } })
+    expect(again).toMatchObject({ isAppended: true, marks: [6] })
   })
 
   test('are refused a move away, too', async () => {
     const { broker } = await create()
     await broker.append(channel, [], [{ name: 'turn', to: 1 }])
     const refused = await broker.append(channel, ['a'], [{ name: 'turn', min: 2, to: null }])
-    expect(refused).toMatchObject({ isAppended: false, marks: { turn: 1 } })
+    expect(refused).toMatchObject({ isAppended: false, marks: [1] })
   })
 
   test('move without an entry', async () => {
     const { broker } = await create()
     const { position } = await broker.append(channel, ['a'])
     const moved = await broker.append(channel, [], [{ name: 'turn', to: 1 }])
-    expect(moved).toEqual({ position, isAppended: true, marks: { turn: 1 } })
+    expect(moved).toEqual({ position, isAppended: true, marks: [1] })
   })
 
   test('are told by an append where it names them, and all by the tail', async () => {
     const { broker } = await create()
     await broker.append(channel, ['a'], [{ name: 'one', to: 1 }])
-    expect((await broker.append(channel, ['b'], [{ name: 'two', to: 2 }])).marks).toEqual({ two: 2 })
-    expect((await broker.append(channel, ['c'])).marks).toEqual({})
+    expect((await broker.append(channel, ['b'], [{ name: 'two', to: 2 }])).marks).toEqual([2])
+    expect((await broker.append(channel, ['c'])).marks).toEqual([])
     expect((await broker.tail(channel, 1)).marks).toEqual({ one: 1, two: 2 })
   })
 
@@ -104,7 +104,7 @@ export function describeMarks(create: CreateHarness) {
     const { broker } = await create()
     await broker.append(channel, [], [{ name: 'turn', to: 1 }])
     const other = await broker.append('session:two', ['a'], [{ name: 'turn', min: 5, to: 6 }])
-    expect(other).toMatchObject({ isAppended: true, marks: { turn: 6 } })
+    expect(other).toMatchObject({ isAppended: true, marks: [6] })
     expect((await broker.tail(channel, 9)).marks).toEqual({ turn: 1 })
   })
 
@@ -119,7 +119,11 @@ export function describeMarks(create: CreateHarness) {
       '': 1_000_000_000_000_000,
     }
     const marks = Object.entries(values).map(([name, to]) => ({ name, to }))
-    expect(await broker.append(channel, [], marks)).toEqual({ position, isAppended: true, marks: values })
+    expect(await broker.append(channel, [], marks)).toEqual({
+      position,
+      isAppended: true,
+      marks: Object.values(values),
+    })
     const { marks: kept, position: end } = await broker.tail(channel, 9)
     expect({ kept, end }).toEqual({ kept: values, end: position })
     const last = { name: 'marks', to: 1 }
@@ -137,7 +141,7 @@ export function describeMarks(create: CreateHarness) {
       const answers = await Promise.all(producers.map((value) => broker.append(channel, [value], marks)))
       expect(answers.filter(({ isAppended }) => isAppended)).toHaveLength(1)
       for (const answer of answers)
-        expect(answer).toMatchObject({ position: { offset: turn + 1 }, marks: { turn: turn + 1 } })
+        expect(answer).toMatchObject({ position: { offset: turn + 1 }, marks: [turn + 1] })
       const winner = producers[answers.findIndex(({ isAppended }) => isAppended)]
       expect(dataOf((await broker.tail(channel, 1)).entries)).toEqual([winner])
     }
@@ -154,9 +158,9 @@ export function describeMarks(create: CreateHarness) {
         { name: 'absent', min: 9 },
       ],
     )
-    expect(met).toMatchObject({ isAppended: true, marks: { turn: 5 } })
+    expect(met).toMatchObject({ isAppended: true, marks: [5, undefined] })
     const unmet = await broker.append(channel, ['c'], [{ name: 'turn', min: 6 }])
-    expect(unmet).toMatchObject({ isAppended: false, marks: { turn: 5 } })
+    expect(unmet).toMatchObject({ isAppended: false, marks: [5] })
     expect((await broker.tail(channel, 9)).marks).toEqual({ turn: 5 })
   })
 }

@@ -133,9 +133,9 @@ function replay(log: Log, order: Append[]): Pick<Log, 'values' | 'marks'> | unde
       if (isAppended && to === null) marks.delete(name)
       if (isAppended && typeof to === 'number') marks.set(name, to)
     }
-    const named = [...marks].filter(([name]) => append.marks.some((mark) => mark.name === name))
+    const named = append.marks.map(({ name }) => marks.get(name))
     const position = { epoch: log.epoch, offset: values.length }
-    const due: Appended = { position, isAppended, marks: Object.fromEntries(named) }
+    const due: Appended = { position, isAppended, marks: named }
     if (!isDeepStrictEqual(append.answer, due)) return
   }
   return { values, marks: Object.fromEntries(marks) }

@@ -34,7 +34,7 @@ export async function createFanOutWorld(feed: Feed) {
     readers,
     removed,
     size: fanOut.size,
-    /** How often each event was put into bytes, by its cursor. */
+    /** How often each event was put into JSON, by its cursor. */
     renders: new Map<string, number>(),
     /** Commits a change; it is announced later. */
     change() {
@@ -47,7 +47,7 @@ export async function createFanOutWorld(feed: Feed) {
       if (event) await feed.publish(sessionId, [event])
     },
     async say(words: string) {
-      const event = { type: 'TextDelta', messageId, offset: text.length, text: words } as const
+      const event = { type: 'TextDelta', fence, messageId, offset: text.length, text: words } as const
       text += words
       told += 1
       const reply = { count: told - 1, textLength: text.length }
@@ -71,7 +71,7 @@ export async function createFanOutWorld(feed: Feed) {
       const source = sourceOf(user)
       const render = (value: Value & { cursor: string }) => {
         world.renders.set(value.cursor, (world.renders.get(value.cursor) ?? 0) + 1)
-        return Buffer.from(JSON.stringify(value))
+        return JSON.stringify(value)
       }
       const start = after === null ? { opened: await feed.follow(sessionId, { read }) } : { after }
       reader.membership = fanOut.join({ key: 'all', rendering: { render } }, source, start, reader)
@@ -163,10 +163,10 @@ function createSharingReader(user: string, after: string | null, held: Held = { 
     outcome: () => outcome,
     isGone: () => isGone,
     fault: () => fault,
-    take(bytes: Uint8Array) {
+    take(json: string) {
       try {
         expect(isGone || takes <= 0, 'told although it has gone or had enough').toBe(false)
-        apply(JSON.parse(Buffer.from(bytes).toString()))
+        apply(JSON.parse(json))
       } catch (error) {
         fault ??= error
       }

@@ -97,7 +97,7 @@ export function createWorld(feed: Feed, maxEntries: number) {
       const after = { text: before.text + text, count: count + 1, fence }
       told.set(messageId, after)
       sinceDelta = 0
-      const event = { type: 'TextDelta', messageId, offset: before.text.length, text } as const
+      const event = { type: 'TextDelta', fence, messageId, offset: before.text.length, text } as const
       const place = { sessionId, messageId, fence }
       const reply = { count, textLength: after.text.length }
       expect(await feed.tell(place, reply, [event])).toBe(after.count)

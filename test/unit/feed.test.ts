@@ -126,7 +126,7 @@ describe('the feed', () => {
     text.set('reply', '')
     const place = { sessionId: 'one', messageId: 'reply', fence: 1 }
     const delta = (offset: number) =>
-      ({ type: 'TextDelta', messageId: 'reply', offset, text: 'word ' }) as const
+      ({ type: 'TextDelta', fence: 1, messageId: 'reply', offset, text: 'word ' }) as const
     await feed.tell(place, { count: 0, textLength: 5 }, [delta(0)])
     const { value } = await deliveries.next()
     expect(value).toMatchObject({ reason: 'GAP', snapshot: { text: new Map([['reply', 'word ']]) } })
@@ -140,7 +140,7 @@ describe('the feed', () => {
     const { broker, feed } = createFeedOf(100, 300)
     const place = { sessionId: 'one', messageId: 'reply', fence: 3 }
     const delta = (offset: number) =>
-      ({ type: 'TextDelta', messageId: 'reply', offset, text: 'word ' }) as const
+      ({ type: 'TextDelta', fence: 3, messageId: 'reply', offset, text: 'word ' }) as const
     expect(await feed.tell(place, { count: 0, textLength: 5 }, [delta(0)])).toBe(1)
     expect(await feed.takeOver({ ...place, fence: 4 }, 'wo')).toBe('word ')
     expect(await feed.tell(place, { count: 1, textLength: 10 }, [delta(5)])).toBe('overtaken')

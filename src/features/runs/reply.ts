@@ -4,7 +4,7 @@ import { storable } from '../../lib/checks.ts'
 import type { TurnEnd } from '../../lib/turn.ts'
 import type { ModelPart, ModelUsage, ProviderError, ToolCall } from '../../llm/provider.ts'
 import type { Feed, ReplyPlace } from '../../realtime/feed.ts'
-import type { ReplyEvent } from '../../realtime/feed-events.ts'
+import type { ToldReplyEvent } from '../../realtime/feed-events.ts'
 import { noUsage } from './settling.ts'
 
 /**
@@ -47,7 +47,7 @@ type Options = {
 
 export function createReply(options: Options): Reply {
   const { feed, place, coalesceMs, maxTextBytes, atTurnEnd, onFull, onOvertaken } = options
-  const { messageId } = place
+  const { messageId, fence } = place
   let text = ''
   let waiting = ''
   /** Arguments that wait to be told; then no text does. */
@@ -58,7 +58,7 @@ export function createReply(options: Options): Reply {
   let flushedAtMs = 0
   let timer: NodeJS.Timeout | undefined
   /** Events that the log does not have yet, after the `count` ones that it has. */
-  let queue: ReplyEvent[] = []
+  let queue: ToldReplyEvent[] = []
   let count = 0
   let telling: Promise<void> | undefined
   let isTelling = false
@@ -105,7 +105,7 @@ export function createReply(options: Options): Reply {
   }
 
   /** Keeps what the log did not take; gives whether more is to be told now. */
-  function took(batch: ReplyEvent[], told: number | 'overtaken'): boolean {
+  function took(batch: ToldReplyEvent[], told: number | 'overtaken'): boolean {
     if (told === 'overtaken') {
       onOvertaken()
       return false
@@ -120,8 +120,8 @@ export function createReply(options: Options): Reply {
   function queueWaiting() {
     isFlushDue = false
     if (waiting === '' && piece === null) return
-    if (piece) queue.push({ type: 'ToolCallDelta', messageId, ...piece })
-    else queue.push({ type: 'TextDelta', messageId, offset: text.length, text: waiting })
+    if (piece) queue.push({ type: 'ToolCallDelta', fence, messageId, ...piece })
+    else queue.push({ type: 'TextDelta', fence, messageId, offset: text.length, text: waiting })
     text += waiting
     waiting = ''
     piece = null
@@ -140,7 +140,7 @@ export function createReply(options: Options): Reply {
     void flush()
   }
 
-  function say(event: ReplyEvent) {
+  function say(event: ToldReplyEvent) {
     queueWaiting()
     queue.push(event)
     void tell()
@@ -189,14 +189,14 @@ export function createReply(options: Options): Reply {
     const untold = Buffer.byteLength(JSON.stringify(values) ?? '') - (argumentBytes.get(id) ?? 0)
     if (!hasRoomFor(Math.max(untold, 0))) return
     toolCalls.push(call)
-    say({ type: 'ToolCallFinished', messageId, toolCallId: id, name, arguments: values as never })
+    say({ type: 'ToolCallFinished', fence, messageId, toolCallId: id, name, arguments: values as never })
   }
 
   return {
     take(part) {
       if (part.type === 'text-delta') takeText(part.text)
       else if (part.type === 'tool-call-start')
-        say({ type: 'ToolCallStarted', messageId, toolCallId: part.id, name: part.name })
+        say({ type: 'ToolCallStarted', fence, messageId, toolCallId: part.id, name: part.name })
       else if (part.type === 'tool-call-delta') takeArguments(part.id, part.text)
       else if (part.type === 'tool-call') takeCall(storable(part.call))
       else if (part.type === 'usage') usage = part.usage

@@ -55,6 +55,7 @@ const fanOutColumns: Columns = {
     'server core': 2,
     'client core': 2,
     'at/s': 0,
+    'server us at': 2,
     'p50 ms': 1,
     'p99 ms': 1,
   },

@@ -59,8 +59,8 @@ export async function measureFanOut(running: Running, options: FanOutOptions): P
     const notes = [faultOf(target.swarm, isWhole)]
     const half = (options.rawPerSecond ?? perSecond) / 2
     if (half < perSecond) {
-      const { p50, p99, atPerSecond } = await pace(target, { perSecond: half, seconds })
-      Object.assign(numbers, { 'at/s': atPerSecond, 'p50 ms': p50, 'p99 ms': p99 })
+      const { p50, p99, atPerSecond, 'server us': us } = await pace(target, { perSecond: half, seconds })
+      Object.assign(numbers, { 'at/s': atPerSecond, 'server us at': us, 'p50 ms': p50, 'p99 ms': p99 })
       notes.push(faultOf(target.swarm, await target.swarm.settle(target.published)))
     } else notes.push('saturated below half of raw')
     const note = [...new Set(notes.filter((each) => each !== null))].join('; ')

@@ -8,7 +8,7 @@ export type Target = { running: Running; swarm: Swarm; streams: number; publishe
 
 export type Usage = { 'per frame': number; 'server core': number; 'client core': number; 'server us': number }
 export type Saturation = Usage & { perSecond: number }
-export type Latency = { atPerSecond: number; p50: number; p99: number; samples: number }
+export type Latency = { atPerSecond: number; p50: number; p99: number; samples: number; 'server us': number }
 
 const warmSecondsOf = (seconds: number) => Math.min(0.5, seconds)
 const commandsAtOnce = 8
@@ -96,7 +96,10 @@ export async function pace(
   )
   await sleep(warmSeconds * 1_000)
   swarm.sample(latencies)
+  const [cpu, delivered] = [running.cpuSeconds(), swarm.delivered]
   const end = await failed
+  const used = running.cpuSeconds() - cpu
+  const count = swarm.delivered - delivered
   await sleep(100)
   swarm.sample(null)
   if (end) throw end.error
@@ -106,5 +109,6 @@ export async function pace(
     p50: latencies.at(0.5),
     p99: latencies.at(0.99),
     samples: latencies.samples,
+    'server us': (used * 1e6) / count,
   }
 }
