@@ -13,7 +13,9 @@ export function toldParts(
   work: (tell: Tell) => Promise<void>,
   toProviderError: (error: unknown) => ProviderError,
 ): Polled<ModelPart> {
-  const parts: ModelPart[] = []
+  // As a rule each is read before the next is told: an array would be made anew for every word.
+  let next: ModelPart | null = null
+  let later: ModelPart[] = []
   let read = 0
   let hasBegun = false
   let isOver = false
@@ -28,15 +30,28 @@ export function toldParts(
 
   const tell: Tell = (part) => {
     if (isOver) return
-    parts.push(part)
+    add(part)
     wakeReader()
+  }
+
+  function add(part: ModelPart) {
+    if (next === null) next = part
+    else later.push(part)
+  }
+
+  function take(): ModelPart | null {
+    const part = next
+    next = later[read] ?? null
+    if (next) read += 1
+    else if (read > 0) dropLater()
+    return part
   }
 
   function finish(...last: ModelPart[]) {
     if (isOver) return
     isOver = true
     signal.removeEventListener('abort', cancel)
-    parts.push(...last)
+    last.forEach(add)
     wakeReader()
   }
 
@@ -46,7 +61,12 @@ export function toldParts(
   }
 
   function drop() {
-    parts.length = 0
+    next = null
+    dropLater()
+  }
+
+  function dropLater() {
+    later = []
     read = 0
   }
 
@@ -63,12 +83,8 @@ export function toldParts(
   return {
     poll(wakeWhenTold) {
       if (!hasBegun) begin()
-      const value = parts[read]
-      if (value !== undefined) {
-        read += 1
-        if (read === parts.length) drop()
-        return { value }
-      }
+      const value = take()
+      if (value !== null) return { value }
       if (isOver) return ended
       wake = wakeWhenTold
       return null

@@ -16,6 +16,7 @@ import { createTurns } from '../lib/turns.ts'
 import type { OperationRequest } from './operation-request.ts'
 import { outcomeOf } from './outcomes.ts'
 import { createPlans, type Plan, toJson } from './plans.ts'
+import { isWord, type WordTemplate, wordTemplateOf } from './word-template.ts'
 import type { OperationOrigin, Present, Yoga } from './yoga.ts'
 
 /** What became of an operation. `json` is a result as every door sends it. */
@@ -132,6 +133,8 @@ class EventRendering implements SharedRendering {
   private readonly services: Context['services']
   private readonly variables: Record<string, unknown>
   private readonly present: Present
+  /** Of the reply that is being written. */
+  private words: { messageId: string; template: WordTemplate | null } | null = null
 
   constructor(
     plan: Plan,
@@ -148,9 +151,25 @@ class EventRendering implements SharedRendering {
   }
 
   render(event: unknown): string | Promise<string> {
-    const { requestId, viewer, services } = this
-    const result = this.plan.run(event, { requestId, viewer, services }, this.variables)
+    if (isWord(event) && this.plan.isSameForAll) {
+      if (this.words?.messageId !== event.messageId) this.words = this.wordsOf(event.messageId)
+      if (this.words.template) return this.words.template.jsonOf(event)
+    } else this.words = null
+    const result = this.execute(event)
     return result instanceof Promise ? result.then((later) => this.toJson(later)) : this.toJson(result)
+  }
+
+  private execute(event: unknown): ExecutionResult | Promise<ExecutionResult> {
+    const { requestId, viewer, services } = this
+    return this.plan.run(event, { requestId, viewer, services }, this.variables)
+  }
+
+  private wordsOf(messageId: string) {
+    const template = wordTemplateOf(messageId, (word) => {
+      const result = this.execute(word)
+      return result instanceof Promise || result.errors ? null : this.toJson(result)
+    })
+    return { messageId, template }
   }
 
   private toJson(result: ExecutionResult): string {

@@ -79,10 +79,7 @@ function cursorVariableOf(document: DocumentNode, { selectionSet }: OperationDef
 }
 
 /** A result as it goes to a client: errors without what is meant for the status line alone. */
-export function toJson(
-  { data, errors }: ExecutionResult,
-  present: (error: unknown) => GraphQLError,
-): string {
+export function toJson({ data, errors }: ExecutionResult, present: (error: unknown) => GraphQLError): string {
   if (!errors) return JSON.stringify({ data })
   const shown = errors.map((error) => withoutStatus(present(error)))
   return JSON.stringify(data === undefined ? { errors: shown } : { errors: shown, data })

@@ -120,8 +120,8 @@ export function createReply(options: Options): Reply {
   function queueWaiting() {
     isFlushDue = false
     if (waiting === '' && piece === null) return
-    if (piece) queue.push({ type: 'ToolCallDelta', fence, messageId, ...piece })
-    else queue.push({ type: 'TextDelta', fence, messageId, offset: text.length, text: waiting })
+    if (piece) add({ type: 'ToolCallDelta', fence, messageId, ...piece })
+    else add({ type: 'TextDelta', fence, messageId, offset: text.length, text: waiting })
     text += waiting
     waiting = ''
     piece = null
@@ -142,8 +142,14 @@ export function createReply(options: Options): Reply {
 
   function say(event: ToldReplyEvent) {
     queueWaiting()
-    queue.push(event)
+    add(event)
     void tell()
+  }
+
+  /** What a first push makes is for seventeen. */
+  function add(event: ToldReplyEvent) {
+    if (queue.length === 0) queue = [event]
+    else queue.push(event)
   }
 
   /** False where the reply is full, from then on. */
