@@ -18,7 +18,8 @@ const notStorable = 'has a NUL character or half of a surrogate pair, which cann
 
 /** The value without what PostgreSQL cannot store, for what a model wrote rather than a person. */
 export function storable<Value>(value: Value): Value {
-  if (typeof value === 'string') return value.replaceAll('\0', '').toWellFormed() as Value
+  if (typeof value === 'string')
+    return isStorable(value) ? value : (value.replaceAll('\0', '').toWellFormed() as Value)
   if (Array.isArray(value)) return value.map(storable) as Value
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(

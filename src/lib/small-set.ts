@@ -29,6 +29,12 @@ export class SmallSet<Item extends object> implements Iterable<Item> {
     return true
   }
 
+  /** Costs nothing where there is one; iterating makes a list of it. */
+  forEach(take: (item: Item) => void): void {
+    if (this.held instanceof Set) this.held.forEach(take)
+    else if (this.held !== null) take(this.held)
+  }
+
   [Symbol.iterator](): IterableIterator<Item> {
     if (this.held instanceof Set) return this.held.values()
     return (this.held === null ? [] : [this.held]).values()

@@ -69,7 +69,7 @@ export function createMemoryBroker({ maxEntries, maxAgeMs, batchSize }: BrokerLi
       }
       log.last += entries.length
       trim(log, maxEntries, at - maxAgeMs)
-      if (entries.length > 0) for (const follower of log.followers) follower.wakeUp()
+      if (entries.length > 0) log.followers.forEach(wakeUp)
       return { position: endOf(log), isAppended, marks: values }
     },
     isUsed: (channel) => logs.has(channel),
@@ -171,6 +171,8 @@ class Follower implements Following {
   }
 }
 
+const wakeUp = (follower: Follower) => follower.wakeUp()
+
 // 9 bytes make 12 characters without padding.
 const createLog = (): Log => ({
   epoch: randomBytes(9).toString('base64url'),
@@ -211,14 +213,10 @@ const reachesBackTo = (log: Log, { epoch, offset }: Position) =>
 
 function entriesAfter(log: Log, after: number, limit: number): Entry[] {
   const { data, times, last } = log
-  // What stands at an offset, and after how many before it.
-  const before = data.length - last
-  const entries: Entry[] = []
-  for (let offset = after + 1; offset <= Math.min(last, after + limit); offset += 1) {
-    const at = before + offset - 1
-    entries.push({ offset, at: times[at] as number, data: data[at] as JsonValue })
-  }
-  return entries
+  const from = data.length - (last - after)
+  return data
+    .slice(from, from + limit)
+    .map((value, index) => ({ offset: after + 1 + index, at: times[from + index] as number, data: value }))
 }
 
 function trim(log: Log, maxEntries: number, oldestMs: number) {

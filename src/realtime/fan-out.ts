@@ -49,12 +49,15 @@ export type Shareable<Value> = AsyncIterable<Value> & {
   close(): void
 }
 
+const nobody: readonly Member[] = []
+
 /** Values that readers get as one at most. */
 const joinedMaxSteps = 500
 const stepsPerTurn = 100
 
 export function createFanOut(atTurnEnd: TurnEnd): FanOut {
   const groups = new Map<string, Group>()
+  let woken: Lane[] = []
 
   function release(member: Member): boolean {
     if (member.isGone) return false
@@ -122,7 +125,13 @@ export function createFanOut(atTurnEnd: TurnEnd): FanOut {
   function wake(lane: Lane) {
     if (lane.isWoken) return
     lane.isWoken = true
-    atTurnEnd(() => run(lane))
+    if (woken.push(lane) === 1) atTurnEnd(runWoken)
+  }
+
+  function runWoken() {
+    const lanes = woken
+    woken = []
+    for (const lane of lanes) run(lane)
   }
 
   /** Tells what is there. Others have their turn before a lane that has much to catch up with goes on. */
@@ -157,17 +166,17 @@ export function createFanOut(atTurnEnd: TurnEnd): FanOut {
   }
 
   function tell(lane: Lane, step: Step<unknown>, json: string | null) {
-    const doubtful = step.recheck === undefined ? [] : membersToRecheck(lane, step.recheck)
+    const doubtful = step.recheck === undefined ? nobody : membersToRecheck(lane, step.recheck)
     for (const member of doubtful) {
       lane.members.delete(member)
       member.lane = null
     }
     if (json)
-      for (const member of lane.members) {
+      lane.members.forEach((member) => {
         // One that has had enough with the last event has had all.
         if (step.isLast) member.reader.take(json)
         else hand(member, json, step.cursor)
-      }
+      })
     const other = lane.isClosed ? null : proceed(lane, step, json)
     for (const member of doubtful) void recheck(member, step.cursor, json)
     if (step.isLast) return finish(lane)

@@ -12,9 +12,12 @@ export const metered = (feed: Feed, meter: Meter): Feed => ({
     }
     return feed.publish(sessionId, events)
   },
-  tell(place, reply, events) {
-    for (const { type } of events) meter.feedEvents(type, 1)
-    return feed.tell(place, reply, events)
+  teller(place) {
+    const tell = feed.teller(place)
+    return (reply, events) => {
+      for (const { type } of events) meter.feedEvents(type, 1)
+      return tell(reply, events)
+    }
   },
 })
 

@@ -20,6 +20,17 @@ import { countMark, fenceMark, marksOfEnd, revisionMark, textMark, versionMark }
 /** A reply that is being written. `fence` is the revision with which its run started: a later start shuts it out. */
 export type ReplyPlace = { sessionId: string; messageId: string; fence: number }
 
+/**
+ * Tells what a reply says next, being the events after the first `count` of it, the text up to `textLength`. Resolves to
+ * how many events of it the log holds then: fewer or more than were given where an earlier call went otherwise than its
+ * caller knows. `overtaken`: another node, or the end of the run, has shut this one out. Without events it only keeps the
+ * log informed. Rejects where the log cannot be reached; then it may have happened.
+ */
+export type TellReply = (
+  reply: { count: number; textLength: number },
+  events: readonly ToldReplyEvent[],
+) => Soon<number | 'overtaken'>
+
 export type Since = { events: FeedEvent[]; cursor: string }
 
 /**
@@ -43,17 +54,8 @@ export type Feed = {
    * for a second at most. Rejects where the log cannot be reached.
    */
   publish(sessionId: string, events: readonly ChangeEvent[]): Promise<void>
-  /**
-   * Tells what a reply says next, being the events after the first `count` of it, the text up to `textLength`.
-   * Resolves to how many events of it the log holds then: fewer or more than were given where an earlier call went
-   * otherwise than its caller knows. `overtaken`: another node, or the end of the run, has shut this one out. Without
-   * events it only keeps the log informed. Rejects where the log cannot be reached; then it may have happened.
-   */
-  tell(
-    place: ReplyPlace,
-    reply: { count: number; textLength: number },
-    events: readonly ToldReplyEvent[],
-  ): Soon<number | 'overtaken'>
+  /** For what a reply says; made once for it. */
+  teller(place: ReplyPlace): TellReply
   /** Tells who is present or types, unless that or a later version was told already. */
   show(sessionId: string, event: PresenceEvent, version: number): Promise<void>
   /**
@@ -104,22 +106,10 @@ type FeedOptions = {
 }
 
 type Followed = { followers: number; revision: number }
-type ReplyNames = { channel: string; count: string; text: string }
 
 /** Makes the feed over a broker. */
 export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: FeedOptions): Feed {
   const followed = new Map<string, Followed>()
-  const names = new WeakMap<ReplyPlace, ReplyNames>()
-
-  /** Made once for a reply, not for each word of it. */
-  function namesOf(place: ReplyPlace): ReplyNames {
-    const known = names.get(place)
-    if (known) return known
-    const { sessionId, messageId } = place
-    const made = { channel: channelOf(sessionId), count: countMark(messageId), text: textMark(messageId) }
-    names.set(place, made)
-    return made
-  }
 
   async function observeFrom<State extends StoredState>(
     channel: string,
@@ -196,20 +186,23 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
         await sleep(waitMs)
       }
     },
-    tell(place, { count, textLength }, events) {
-      const { fence } = place
-      const names = namesOf(place)
-      const own: Mark[] = [
-        { name: fenceMark, max: fence, to: fence },
-        { name: names.count, min: count, max: count, to: count + events.length },
-        { name: names.text, to: textLength },
-      ]
-      const toldBy = ({ isAppended, marks: [fenceNow = 0, countNow = count] }: Appended) => {
-        if (isAppended) return count + events.length
-        return fenceNow > fence ? 'overtaken' : countNow
+    teller({ sessionId, messageId, fence }) {
+      const channel = channelOf(sessionId)
+      const [countName, textName] = [countMark(messageId), textMark(messageId)]
+      const fenceMet = { name: fenceMark, max: fence, to: fence }
+      return ({ count, textLength }, events) => {
+        const marks: Mark[] = [
+          fenceMet,
+          { name: countName, min: count, max: count, to: count + events.length },
+          { name: textName, to: textLength },
+        ]
+        const toldBy = ({ isAppended, marks: [fenceNow = 0, countNow = count] }: Appended) => {
+          if (isAppended) return count + events.length
+          return fenceNow > fence ? 'overtaken' : countNow
+        }
+        const appended = broker.append(channel, events, marks)
+        return appended instanceof Promise ? appended.then(toldBy) : toldBy(appended)
       }
-      const appended = broker.append(names.channel, events, own)
-      return appended instanceof Promise ? appended.then(toldBy) : toldBy(appended)
     },
     async show(sessionId, event, version) {
       const mark = { name: versionMark(event.type), max: version - 1, to: version }

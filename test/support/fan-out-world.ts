@@ -29,7 +29,7 @@ export async function createFanOutWorld(feed: Feed) {
   const readers: SharingReader[] = []
   const removed = new Set<string>()
   let [revision, count, told, text] = [1, 0, 0, '']
-  await feed.tell({ sessionId, messageId, fence }, { count: 0, textLength: 0 }, [])
+  await feed.teller({ sessionId, messageId, fence })({ count: 0, textLength: 0 }, [])
   const world = {
     readers,
     removed,
@@ -51,7 +51,7 @@ export async function createFanOutWorld(feed: Feed) {
       text += words
       told += 1
       const reply = { count: told - 1, textLength: text.length }
-      expect(await feed.tell({ sessionId, messageId, fence }, reply, [event])).toBe(told)
+      expect(await feed.teller({ sessionId, messageId, fence })(reply, [event])).toBe(told)
     },
     async remove(user: string) {
       removed.add(user)

@@ -66,7 +66,7 @@ export function createWorld(feed: Feed, maxEntries: number) {
       const message = { id, text: '', isStreaming: true }
       commit((revision) => [{ type: 'MessageAdded', revision, message }], id)
       told.set(id, { text: '', count: 0, fence: revision })
-      await feed.tell({ sessionId, messageId: id, fence: revision }, { count: 0, textLength: 0 }, [])
+      await feed.teller({ sessionId, messageId: id, fence: revision })({ count: 0, textLength: 0 }, [])
     },
     touch() {
       count += 1
@@ -100,9 +100,9 @@ export function createWorld(feed: Feed, maxEntries: number) {
       const event = { type: 'TextDelta', fence, messageId, offset: before.text.length, text } as const
       const place = { sessionId, messageId, fence }
       const reply = { count, textLength: after.text.length }
-      expect(await feed.tell(place, reply, [event])).toBe(after.count)
+      expect(await feed.teller(place)(reply, [event])).toBe(after.count)
       // Once more, as whoever did not hear the answer does.
-      if (which % 2 === 1) expect(await feed.tell(place, reply, [event])).toBe(after.count)
+      if (which % 2 === 1) expect(await feed.teller(place)(reply, [event])).toBe(after.count)
     },
     checkpoint,
     end(which: number) {

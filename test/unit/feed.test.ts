@@ -127,10 +127,10 @@ describe('the feed', () => {
     const place = { sessionId: 'one', messageId: 'reply', fence: 1 }
     const delta = (offset: number) =>
       ({ type: 'TextDelta', fence: 1, messageId: 'reply', offset, text: 'word ' }) as const
-    await feed.tell(place, { count: 0, textLength: 5 }, [delta(0)])
+    await feed.teller(place)({ count: 0, textLength: 5 }, [delta(0)])
     const { value } = await deliveries.next()
     expect(value).toMatchObject({ reason: 'GAP', snapshot: { text: new Map([['reply', 'word ']]) } })
-    await feed.tell(place, { count: 1, textLength: 10 }, [delta(5)])
+    await feed.teller(place)({ count: 1, textLength: 10 }, [delta(5)])
     expect((await deliveries.next()).value).toMatchObject({ event: { offset: 5 } })
     await deliveries.return?.()
     await broker.close()
@@ -141,9 +141,9 @@ describe('the feed', () => {
     const place = { sessionId: 'one', messageId: 'reply', fence: 3 }
     const delta = (offset: number) =>
       ({ type: 'TextDelta', fence: 3, messageId: 'reply', offset, text: 'word ' }) as const
-    expect(await feed.tell(place, { count: 0, textLength: 5 }, [delta(0)])).toBe(1)
+    expect(await feed.teller(place)({ count: 0, textLength: 5 }, [delta(0)])).toBe(1)
     expect(await feed.takeOver({ ...place, fence: 4 }, 'wo')).toBe('word ')
-    expect(await feed.tell(place, { count: 1, textLength: 10 }, [delta(5)])).toBe('overtaken')
+    expect(await feed.teller(place)({ count: 1, textLength: 10 }, [delta(5)])).toBe('overtaken')
     expect(await feed.takeOver({ ...place, fence: 4 }, 'word and more')).toBe('word and more')
     await broker.close()
   })

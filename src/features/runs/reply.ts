@@ -48,6 +48,7 @@ type Options = {
 export function createReply(options: Options): Reply {
   const { feed, place, coalesceMs, maxTextBytes, atTurnEnd, onFull, onOvertaken } = options
   const { messageId, fence } = place
+  const tellFeed = feed.teller(place)
   let text = ''
   let waiting = ''
   /** Arguments that wait to be told; then no text does. */
@@ -91,7 +92,7 @@ export function createReply(options: Options): Reply {
       if (isFlushDue) queueWaiting()
       const batch = queue
       queue = []
-      const told = feed.tell(place, { count, textLength: text.length }, batch)
+      const told = tellFeed({ count, textLength: text.length }, batch)
       if (told instanceof Promise)
         return told.then(
           (told) => (took(batch, told) ? tellAll() : undefined),

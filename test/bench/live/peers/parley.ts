@@ -7,10 +7,10 @@ import { startApp } from '../../../../src/app.ts'
 import { loadConfig } from '../../../../src/config.ts'
 import { createLog } from '../../../../src/telemetry/log.ts'
 import { type Opened, type Publisher, type Statements, serveControl } from '../control.ts'
-import { createBenchProvider } from './provider.ts'
+import { createBenchProvider, type Speech } from './provider.ts'
 
 const statements = countStatements()
-const { provider, say, end, reading } = createBenchProvider()
+const { provider, reading } = createBenchProvider()
 const config = loadConfig()
 const app = await startApp(config, { log: createLog(config.log, false), providers: [provider] })
 process.on('SIGTERM', () => void app.stop(0).then(() => process.exit(0)))
@@ -23,7 +23,7 @@ const startTimeoutMs = 20_000
 
 function createPublisher(): Publisher {
   let generation = 0
-  let names: string[] = []
+  let speeches: Speech[] = []
   return {
     async open({ streams, followers, isIdle }) {
       generation += 1
@@ -46,25 +46,25 @@ function createPublisher(): Publisher {
         for (let owner = waiting.shift(); owner !== undefined; owner = waiting.shift()) await openOwned(owner)
       }
       await Promise.all(Array.from({ length: usersAtOnce }, work))
-      names = isIdle ? [] : all
-      await within(startTimeoutMs, Promise.all(names.map(reading)), 'Not every run was started')
+      const begun = Promise.all(isIdle ? [] : all.map(reading))
+      speeches = await within(startTimeoutMs, begun, 'Not every run was started')
       return { streams: opened }
     },
-    publish: (stream, text) => say(names[stream] ?? '', text),
+    publish: (stream, text) => speeches[stream]?.say(text),
     async close() {
-      for (const name of names.splice(0)) end(name)
+      for (const speech of speeches.splice(0)) speech.end()
       await untilRunsEnded()
     },
     statements,
   }
 }
 
-async function within(timeoutMs: number, work: Promise<unknown>, failure: string): Promise<void> {
+async function within<T>(timeoutMs: number, work: Promise<T>, failure: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`${failure} within ${timeoutMs} ms.`)), timeoutMs)
   })
-  await Promise.race([work, late]).finally(() => clearTimeout(timer))
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
 async function openStream(name: string, owner: string, followers: number, isIdle: boolean) {

@@ -7,22 +7,20 @@ import { type Tell, toldParts } from '../../../../src/llm/told-parts.ts'
  */
 export type BenchProvider = {
   provider: Provider
-  say(name: string, text: string): void
-  end(name: string): void
   /** Resolves when the run of this name reads. */
-  reading(name: string): Promise<void>
+  reading(name: string): Promise<Speech>
 }
 
-type Speech = { tell: Tell; end: () => void; begun: PromiseWithResolvers<void> }
+export type Speech = { say(text: string): void; end(): void }
 
 const usage = { inputTokens: 1, outputTokens: 1, cachedInputTokens: 0 }
 
 export function createBenchProvider(): BenchProvider {
-  const speeches = new Map<string, Speech>()
+  const speeches = new Map<string, PromiseWithResolvers<Speech>>()
   const speechOf = (name: string) => {
     const known = speeches.get(name)
     if (known) return known
-    const speech: Speech = { tell: () => {}, end: () => {}, begun: Promise.withResolvers<void>() }
+    const speech = Promise.withResolvers<Speech>()
     speeches.set(name, speech)
     return speech
   }
@@ -44,21 +42,15 @@ export function createBenchProvider(): BenchProvider {
       return toldParts(signal, answer, (error) => error as ProviderError)
     },
   }
-  return {
-    provider,
-    say: (name, text) => speechOf(name).tell({ type: 'text-delta', text }),
-    end: (name) => speechOf(name).end(),
-    reading: (name) => speechOf(name).begun.promise,
-  }
+  return { provider, reading: (name) => speechOf(name).promise }
 }
 
 const questionOf = ({ messages }: ModelRequest) =>
   messages.findLast(({ role }) => role === 'user')?.content ?? ''
 
 /** Resolves when it is ended. */
-const speak = (speech: Speech, tell: Tell, signal: AbortSignal) =>
+const speak = (speech: PromiseWithResolvers<Speech>, tell: Tell, signal: AbortSignal) =>
   new Promise<void>((resolve) => {
-    Object.assign(speech, { tell, end: resolve })
     signal.addEventListener('abort', () => resolve(), { once: true })
-    speech.begun.resolve()
+    speech.resolve({ say: (text) => tell({ type: 'text-delta', text }), end: resolve })
   })
