@@ -126,8 +126,8 @@ export const controls: Control[] = [
     mutants: [
       {
         file: feed,
-        from: '{ name: names.count, min: count, max: count, to:',
-        to: '{ name: names.count, to:',
+        from: '{ name: countName, min: count, max: count, to:',
+        to: '{ name: countName, to:',
       },
     ],
     found: /units of text, the next are at/,
@@ -138,8 +138,8 @@ export const controls: Control[] = [
     mutants: [
       {
         file: 'src/realtime/feed-deliveries.ts',
-        from: '(event.fence ?? 0) > revision ||',
-        to: 'false &&',
+        from: "'fence' in event",
+        to: 'false',
       },
       {
         file: 'src/features/sessions/lost-changes.ts',
