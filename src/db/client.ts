@@ -1,6 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg'
 import { LRUCache } from 'lru-cache'
-import pg from 'pg'
+import type pg from 'pg'
+import { createTellFailure, type TellFailure } from './failures.ts'
 import type { Prisma } from './generated/prisma/client.ts'
 import { PrismaClient, Prisma as prismaValues } from './generated/prisma/client.ts'
 import { GuardedPool, returning } from './guarded-pool.ts'
@@ -39,6 +40,8 @@ export type DatabaseOptions = {
   pooler?: 'none' | 'transaction'
   /** Faults of connections that nobody was using at the time. */
   onError: (error: Error) => void
+  /** Told what took longer than a statement may. */
+  onSlow?: (what: string) => void
   vectors?: VectorExtension | null
 }
 
@@ -100,18 +103,23 @@ export function createDatabase(options: DatabaseOptions): Database {
       pool,
       options.pooler === 'transaction' ? {} : { statementNameGenerator: createStatementNames() },
     ),
-    transactionOptions: { maxWait: options.poolWaitMs, timeout: options.statementTimeoutMs * 2 },
+    // The pool's own limits come first, for the line and for a new connection: they say that it may be tried again.
+    transactionOptions: {
+      maxWait: options.poolWaitMs * 2 + options.statementTimeoutMs,
+      timeout: options.statementTimeoutMs * 2,
+    },
   })
   const bound = new LRUCache<string, TenantDatabase>({ max: 10_000 })
+  const told = createTellFailure(options.onSlow ?? (() => {}))
   const system: SystemDatabase = {
-    sql: sqlBy((queries) => sendBy(systemPool, queries)),
-    transaction: (work) => inTransaction(systemPool, work),
+    sql: sqlBy((queries) => sendBy(systemPool, queries), told),
+    transaction: (work) => inTransaction(systemPool, told, work),
   }
   return {
     forTenant(tenantId) {
       const known = bound.get(tenantId)
       if (known) return known
-      const made = bindTenant(prisma, pool, tenantId)
+      const made = bindTenant({ prisma, pool, told }, tenantId)
       bound.set(tenantId, made)
       return made
     },
@@ -154,41 +162,58 @@ const nothing: Statement = { name: 'ping', text: 'SELECT' }
 /** Until the end of the transaction. */
 const passRowSecurity: Statement = { name: 'role-system', text: 'SET LOCAL ROLE parley_system' }
 
-function bindTenant(prisma: PrismaClient, pool: TenantPool, tenantId: string): TenantDatabase {
-  const findUnique = createUniqueReads(prisma, tenantId, (read) => pool.within(tenantId, read))
+type Shared = { prisma: PrismaClient; pool: TenantPool; told: TellFailure }
+
+function bindTenant({ prisma, pool, told }: Shared, tenantId: string): TenantDatabase {
+  /** Work of Prisma as this tenant. */
+  const within = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await pool.within(tenantId, work)
+    } catch (error) {
+      throw told(error, what)
+    }
+  }
+  const findUnique = createUniqueReads(prisma, tenantId, (model, read) => within(`${model}.findUnique`, read))
   const bound = prisma.$extends({
     query: {
       $allOperations: ({ model, operation, args, query }) =>
         model !== undefined && (operation === 'findUnique' || operation === 'findUniqueOrThrow')
           ? findUnique(model, operation, args)
-          : pool.within(tenantId, () => query(args)),
+          : within(`${model}.${operation}`, () => query(args)),
     },
     client: {
       $transaction: (work: never, settings?: never) =>
-        pool.within(tenantId, () => prisma.$transaction(work, settings)),
+        within('$transaction', () => prisma.$transaction(work, settings)),
     },
   }) as unknown as PrismaClient
   return {
     tenantId,
     prisma: bound,
-    sql: sqlBy((queries) => pool.send(tenantId, queries)),
+    sql: sqlBy((queries) => pool.send(tenantId, queries), told),
     searchSql: (statement, values) =>
       pool.within(tenantId, () =>
-        inTransaction(pool, async (sql) => {
+        inTransaction(pool, told, async (sql) => {
           await sql(passRowSecurity, [])
           return sql(statement, [tenantId, ...values])
         }),
       ),
-    transaction: (work) => pool.within(tenantId, () => inTransaction(pool, work)),
+    transaction: (work) => pool.within(tenantId, () => inTransaction(pool, told, work)),
     snapshot: (work) => bound.$transaction(work, { isolationLevel: 'RepeatableRead' }),
   }
 }
 
 /** `send` has the queries run in one round trip, and gives their results. */
-function sqlBy(send: (queries: readonly pg.QueryConfig[]) => Promise<pg.QueryResult[]>): Sql {
+function sqlBy(
+  send: (queries: readonly pg.QueryConfig[]) => Promise<pg.QueryResult[]>,
+  told: TellFailure,
+): Sql {
   const one: RunStatement = async (statement, values) => {
-    const [result] = await send([queryOf(statement, values)])
-    return result?.rows ?? []
+    try {
+      const [result] = await send([queryOf(statement, values)])
+      return result?.rows ?? []
+    } catch (error) {
+      throw told(error, statement.name)
+    }
   }
   const pipeline: Pipeline = async <Results extends readonly unknown[] | []>(
     steps: {
@@ -196,7 +221,10 @@ function sqlBy(send: (queries: readonly pg.QueryConfig[]) => Promise<pg.QueryRes
     },
   ) => {
     const asked = steps as readonly Step<unknown>[]
-    const results = await send(asked.map(({ statement, values }) => queryOf(statement, values)))
+    const queries = asked.map(({ statement, values }) => queryOf(statement, values))
+    const results = await send(queries).catch((error) => {
+      throw told(error, queries.map(({ name }) => name).join(' '))
+    })
     return asked.map(({ read }, at) => read((results[at]?.rows ?? []) as never[])) as unknown as Results
   }
   return Object.assign(one, { pipeline })
@@ -213,8 +241,14 @@ async function sendBy(pool: GuardedPool, queries: readonly pg.QueryConfig[]): Pr
   return returning(client, () => sendOver(client, queries))
 }
 
-async function inTransaction<T>(pool: GuardedPool, work: (sql: Sql) => Promise<T>): Promise<T> {
-  const client = await pool.connect()
+async function inTransaction<T>(
+  pool: GuardedPool,
+  told: TellFailure,
+  work: (sql: Sql) => Promise<T>,
+): Promise<T> {
+  const client = await pool.connect().catch((error) => {
+    throw told(error, 'BEGIN')
+  })
   let broken: Error | undefined
   let isOver = false
   // Whatever of the work still runs when it has ended must not reach a connection that is another tenant's by then.
@@ -224,7 +258,7 @@ async function inTransaction<T>(pool: GuardedPool, work: (sql: Sql) => Promise<T
   }
   try {
     await client.query('BEGIN')
-    const result = await work(sqlBy(send))
+    const result = await work(sqlBy(send, told))
     isOver = true
     await client.query('COMMIT')
     return result
@@ -251,30 +285,6 @@ function createStatementNames() {
     return name
   }
 }
-
-/** Whether a statement failed because a unique key is taken (SQLSTATE 23505). */
-export const isUniqueViolation = (error: unknown): boolean =>
-  error instanceof pg.DatabaseError && error.code === '23505'
-
-/** Whether a statement failed because a row is not there, or is still needed, that `constraint` is about (SQLSTATE 23503). */
-export const isForeignKeyViolation = (error: unknown, constraint?: string): boolean =>
-  error instanceof pg.DatabaseError &&
-  error.code === '23503' &&
-  (constraint === undefined || error.constraint === constraint)
-
-/**
- * Whether a statement failed, and nothing of it is stored, for what one of its rows holds or meets: its values, a constraint,
- * a limit of its size, a deadlock. Other rows might do without it.
- */
-export const isFaultOfRow = (error: unknown): boolean =>
-  error instanceof pg.DatabaseError && /^(22|23|40|54)/.test(error.code ?? '')
-
-/** Whether a statement failed because it has no value for a column that needs one (SQLSTATE 23502). */
-export const isMissing = (error: unknown, table: string, column: string): boolean =>
-  error instanceof pg.DatabaseError &&
-  error.code === '23502' &&
-  error.table === table &&
-  error.column === column
 
 /** What Prisma takes for no value in a JSON column, where null would be JSON's. */
 export const noJson = prismaValues.DbNull

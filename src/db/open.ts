@@ -27,8 +27,9 @@ export async function openDatabase(
   if (await setSearchLanguage({ url, language }))
     log.info({ language }, 'messages were indexed anew for search')
   const onError = (error: Error) => log.warn({ err: error }, 'a database connection was lost')
+  const onSlow = (statement: string) => log.warn({ statement }, 'a statement took longer than it may')
   const vectors = config.database.usesPgvector ? await openVectorExtension({ url, log }) : null
-  const database = createDatabase({ ...settings, url, onError, vectors })
+  const database = createDatabase({ ...settings, url, onError, onSlow, vectors })
   opened.push(() => database.close())
   // The embedded database is locked for this process: nobody else can be answering anything in it.
   return { database, url, isOnlyNode: embedded !== undefined }

@@ -19,7 +19,7 @@ const maxKinds = 1_000
 export function createUniqueReads(
   prisma: PrismaClient,
   tenantId: string,
-  within: <T>(read: () => Promise<T>) => Promise<T>,
+  within: <T>(model: string, read: () => Promise<T>) => Promise<T>,
 ) {
   const kinds = new LRUCache<string, Kind>({ max: maxKinds })
 
@@ -28,7 +28,7 @@ export function createUniqueReads(
 
   const readTogether = createBatch<Kind, string, { id: string }>(async ({ model, args, where }, ids) => {
     const wanted = { ...where, tenantId, id: { in: [...ids] } }
-    const rows = await within(() => delegateOf(model).findMany({ ...args, where: wanted }))
+    const rows = await within(model, () => delegateOf(model).findMany({ ...args, where: wanted }))
     return new Map(rows.map((row) => [row.id, row]))
   })
 
@@ -39,7 +39,7 @@ export function createUniqueReads(
       /^\w+_\w+$/.test(key) ? (value as object) : { [key]: value },
     )
     const find = operation === 'findUnique' ? delegate.findFirst : delegate.findFirstOrThrow
-    return within(() => find({ ...args, where: Object.assign({}, ...parts) }))
+    return within(model, () => find({ ...args, where: Object.assign({}, ...parts) }))
   }
 
   return async (model: string, operation: Operation, args: Args): Promise<unknown> => {

@@ -12,7 +12,6 @@ import {
   RunInProgressError,
   ValidationError,
 } from '../lib/errors.ts'
-import { noConnection } from '../lib/turns.ts'
 import { builder } from './builder.ts'
 
 const ErrorCodeEnum = builder.enumType('ErrorCode', {
@@ -119,8 +118,6 @@ export function presentError(
   if (cause instanceof ParleyError) return known(cause, graphqlError)
   // The row was there when what points at it was read, and was deleted since.
   if (codeIn(cause) === 'P2025') return known(new NotFoundError('object'), graphqlError)
-  // Prisma puts an error of its own around that of the pool, and takes its code over.
-  if (codeIn(cause) === 'RATE_LIMITED') return known(noConnection(), graphqlError)
   // Without an original error it was raised by parsing, validation or the coercion of variables.
   if (graphqlError && (cause === null || cause === undefined || cause instanceof GraphQLError))
     return known(faultOf(graphqlError, hidesNames), graphqlError)

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { ForbiddenError, invalid, ParleyError, UnauthenticatedError } from '../lib/errors.ts'
+import { ForbiddenError, invalid, UnauthenticatedError } from '../lib/errors.ts'
 import type { Admission } from './admission.ts'
 import { cookieOriginKind, corsHeaders } from './origins.ts'
 
@@ -70,7 +70,7 @@ export function createCookieSignIn(options: Options): CookieSignIn {
   async function signOut(request: IncomingMessage): Promise<string> {
     const token = authorizationOf(request)?.slice('Bearer '.length)
     // One that is refused already has nothing left to end.
-    if (token) await options.signOut(token).catch(unlessKnown)
+    if (token) await options.signOut(token).catch(unlessRefused)
     return `${cookieName}=; ${attributes}; Max-Age=0`
   }
 
@@ -122,6 +122,6 @@ function tokenIn({ headers }: IncomingMessage): string {
   return ''
 }
 
-function unlessKnown(error: unknown): void {
-  if (!(error instanceof ParleyError)) throw error
+function unlessRefused(error: unknown): void {
+  if (!(error instanceof UnauthenticatedError)) throw error
 }

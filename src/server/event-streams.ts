@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { GraphQLError } from 'graphql'
-import { LimitError, RateLimitedError } from '../lib/errors.ts'
+import { LimitError, RateLimitedError, UnauthenticatedError } from '../lib/errors.ts'
 import { bearerToken } from '../lib/token-header.ts'
 import type { TurnEnd } from '../lib/turn.ts'
 import type { Admission, Caller } from './admission.ts'
@@ -107,11 +107,11 @@ export function createEventStreams({
     stalled: ({ stream }) => stream.destroy(),
   })
 
-  /** Counts it as a connection of its user; without one, whatever there is to say the operation says. */
+  /** Counts it as a connection of its user; where the token proves nobody, the operation says so. */
   async function admit(stream: EventStream, { authorization }: OperationOrigin) {
     if (isDraining) throw new LimitError('The server restarts: connect again.', 0)
     const token = bearerToken(authorization)
-    const viewer = token ? await signIn(token).catch(() => null) : null
+    const viewer = token ? await signIn(token).catch(nobodyIfRefused) : null
     if (!viewer || stream.isOver) return
     await limits.claim(viewer)
     if (stream.isOver) return limits.unclaim(viewer)
@@ -161,7 +161,7 @@ export function createEventStreams({
       } catch (error) {
         const isTooFast = error instanceof RateLimitedError
         if (isTooFast) response.setHeader('retry-after', error.retryAfterSeconds)
-        const status = isTooFast || (stream && !isDraining) ? 429 : 503
+        const status = isTooFast || (error instanceof LimitError && stream && !isDraining) ? 429 : 503
         return refuse(response, status, [present(error, origin.requestId)])
       }
       await run(stream, operation, origin)
@@ -178,6 +178,12 @@ export function createEventStreams({
       watch.stop()
     },
   }
+}
+
+/** Nobody would end a stream whose token could not be checked when it was opened. */
+function nobodyIfRefused(error: unknown): null {
+  if (error instanceof UnauthenticatedError) return null
+  throw error
 }
 
 /** What the reader has not taken yet is still sent, unless it takes nothing. */

@@ -1,12 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
-import { ParleyError } from '../lib/errors.ts'
+import { ParleyError, RateLimitedError } from '../lib/errors.ts'
 import type { Admission } from './admission.ts'
 
 /** A file that is made while it is sent. */
 export type Download = { filename: string; contentType: string; chunks: AsyncIterable<string> }
 
-/** Finds what the last part of a path leads to; fails with a `ParleyError` where that is nothing. */
+/**
+ * Finds what the last part of a path leads to; fails with a `RateLimitedError` where that cannot be told now, and with
+ * another `ParleyError` where it is nothing.
+ */
 export type OpenDownload = (token: string) => Promise<Download>
 
 /** Answers a request for a download; false for every other path, with nothing sent. */
@@ -58,7 +61,7 @@ export function createExportDoor(
 }
 
 function unlessKnown(error: unknown): null {
-  if (error instanceof ParleyError) return null
+  if (error instanceof ParleyError && !(error instanceof RateLimitedError)) return null
   throw error
 }
 

@@ -13,6 +13,8 @@ export type Writer = {
 
 type Options = { token: string; nextPort: () => number; giveUpAfterMs?: number }
 
+const passingCodes = new Set(['LIMIT_EXCEEDED', 'RATE_LIMITED', 'MODEL_UNAVAILABLE'])
+
 const sendMessage = `mutation ($input: SendMessageInput!) { sendMessage(input: $input) {
   __typename ... on SendMessagePayload { userMessage { id } assistantMessage { id } run { id } }
   ... on Error { code message } } }`
@@ -50,12 +52,12 @@ export function createWriter({ token, nextPort, giveUpAfterMs = 60_000 }: Option
     async send(sessionId, clientId, content, copies = 1) {
       const input = { sessionId, clientId, content }
       const startedAtMs = performance.now()
-      /** A line that is full is waited for, and a model that a server which was halted has lost from sight. */
+      /** A line that is full is waited for, a database that is busy, and a model that a halted server has lost from sight. */
       const sendOnce = async () => {
         for (;;) {
           const { sendMessage: answer } = await run(sendMessage, { input })
           const isOver = performance.now() - startedAtMs > giveUpAfterMs
-          if (isOver || !['LIMIT_EXCEEDED', 'MODEL_UNAVAILABLE'].includes(answer.code)) return answer
+          if (isOver || !passingCodes.has(answer.code)) return answer
           await sleep(200)
         }
       }

@@ -41,7 +41,7 @@ it('a session may take longer to be forked and purged than other statements', as
       __typename } }`,
     { id: sessionId },
   )
-  expect(errors?.[0]?.extensions.code).toBe('INTERNAL_SERVER_ERROR')
+  expect(errors?.[0]?.extensions.code).toBe('RATE_LIMITED')
   const fork = await api.mutate(
     'forkSession',
     { sessionId, atMessageId: messageId },

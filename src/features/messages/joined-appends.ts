@@ -1,7 +1,8 @@
 import { actsForTenant, isEditorSql } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
-import { isFaultOfRow, type Sql, type Statement } from '../../db/client.ts'
+import type { Sql, Statement } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
+import { isFaultOfRow } from '../../db/failures.ts'
 import { type Draft, insertDrafts, type Numbered, type Place, placed, raised } from './append.ts'
 
 // Much of what a message by itself costs the database is not the message but the statement, the commit and the wait for the

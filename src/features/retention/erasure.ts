@@ -1,5 +1,6 @@
 import type { Viewer } from '../../auth/viewer.ts'
-import { isForeignKeyViolation, type Session } from '../../db/client.ts'
+import type { Session } from '../../db/client.ts'
+import { isForeignKeyViolation } from '../../db/failures.ts'
 import { allowLongStatements } from '../../db/long-statements.ts'
 import { invalid } from '../../lib/errors.ts'
 import { encodeId, newId } from '../../lib/ids.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../config.ts'
 import type { Database, Run, Statement, TenantDatabase } from '../../db/client.ts'
-import { ModelUnavailableError, ParleyError, QuotaError } from '../../lib/errors.ts'
+import { ModelUnavailableError, ParleyError, QuotaError, RateLimitedError } from '../../lib/errors.ts'
 import type { TurnEnd } from '../../lib/turn.ts'
 import type { ModelPart } from '../../llm/provider.ts'
 import type { Models } from '../../llm/registry.ts'
@@ -229,7 +229,9 @@ async function persist<Result>(work: () => Promise<Result>): Promise<Result> {
     try {
       return await work()
     } catch (error) {
-      if (attempt === 6 || error instanceof ParleyError) throw error
+      // A database that has too much to do says so as others do.
+      const isLasting = error instanceof ParleyError && !(error instanceof RateLimitedError)
+      if (attempt === 6 || isLasting) throw error
       await sleep(100 * 2 ** attempt)
     }
   }

@@ -1,5 +1,6 @@
 import type { Config } from '../../config.ts'
-import { type Database, isMissing, type Run, type Sql, type Statement, type Step } from '../../db/client.ts'
+import type { Database, Run, Sql, Statement, Step } from '../../db/client.ts'
+import { isMissing } from '../../db/failures.ts'
 import { rowsOf } from '../../db/steps.ts'
 import { LimitError } from '../../lib/errors.ts'
 import type { Changes } from '../sessions/changes.ts'

@@ -1,5 +1,6 @@
 import type { Viewer } from '../../auth/viewer.ts'
-import { isUniqueViolation, type Session, type Statement } from '../../db/client.ts'
+import type { Session, Statement } from '../../db/client.ts'
+import { isUniqueViolation } from '../../db/failures.ts'
 import { ConflictError, LimitError } from '../../lib/errors.ts'
 import { sessionColumns } from './rows.ts'
 

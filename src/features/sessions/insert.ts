@@ -1,4 +1,5 @@
-import { isForeignKeyViolation, type Session, type Sql, type Statement } from '../../db/client.ts'
+import type { Session, Sql, Statement } from '../../db/client.ts'
+import { isForeignKeyViolation } from '../../db/failures.ts'
 import { NotFoundError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import { sessionColumns } from './rows.ts'

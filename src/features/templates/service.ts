@@ -2,14 +2,9 @@ import { z } from 'zod'
 import { actsForTenant } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
-import {
-  type Agent,
-  isForeignKeyViolation,
-  isUniqueViolation,
-  type Statement,
-  type Template,
-} from '../../db/client.ts'
+import type { Agent, Statement, Template } from '../../db/client.ts'
 import { columnsOf } from '../../db/columns.ts'
+import { isForeignKeyViolation, isUniqueViolation } from '../../db/failures.ts'
 import { check, jsonObject, modelId, modelParameters, text } from '../../lib/checks.ts'
 import { contextPolicy } from '../../lib/context-policy.ts'
 import { ForbiddenError, invalid, NotFoundError } from '../../lib/errors.ts'
