@@ -130,9 +130,10 @@ function eventsOf(path: string) {
 /** Until the reader has gone. */
 async function flood(response: ServerResponse): Promise<void> {
   const chunk = Buffer.alloc(1_048_576, 'x')
+  const closed = new Promise((resolve) => response.once('close', resolve))
   response.write('data: ')
   while (!response.closed) {
-    if (!response.write(chunk)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+    if (!response.write(chunk)) await Promise.race([once(response, 'drain'), closed])
   }
 }
 
