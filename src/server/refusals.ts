@@ -8,7 +8,6 @@ const statusOf: Partial<Record<ErrorCode, number>> = {
   FORBIDDEN: 403,
   RATE_LIMITED: 429,
 }
-const contentType = { 'content-type': 'application/json' }
 
 /** `more` goes beside the code. */
 export const errorText = (code: ErrorCode, message: string, more: object = {}): string =>
@@ -19,13 +18,14 @@ export function refusalFor(error: unknown): Refusal {
   if (!(error instanceof ParleyError)) throw error
   const { code, message } = error
   const status = statusOf[code] ?? 400
-  if (!(error instanceof RateLimitedError))
-    return { status, headers: contentType, text: errorText(code, message) }
+  // Of this refusal alone: Yoga writes the length of the answer into them.
+  const headers = { 'content-type': 'application/json' }
+  if (!(error instanceof RateLimitedError)) return { status, headers, text: errorText(code, message) }
   const { retryAfterSeconds } = error
   return {
     status,
     headers: {
-      ...contentType,
+      ...headers,
       'access-control-expose-headers': 'retry-after',
       'retry-after': String(retryAfterSeconds),
     },

@@ -224,6 +224,11 @@ describe('an answer over HTTP', () => {
     await expect.poll(() => ask(more)).toEqual(fits)
     const tooLarge = { status: 400, code: 'LIMIT_EXCEEDED', retryAfter: null }
     for (const yoga of doors) expect(await ask(query('a: content b: content', 80), yoga)).toEqual(tooLarge)
+    // Nothing of such a refusal is in those that follow.
+    const nobody = await fetch(`${url}/graphql?query={__typename}`, {
+      headers: { authorization: 'Bearer nonsense' },
+    })
+    expect(await nobody.json()).toMatchObject({ errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] })
   })
 
   it('that is taken slowly is sent whole, unless that is slower than HTTP_ANSWER_MIN_BYTES_PER_SECOND', async () => {
