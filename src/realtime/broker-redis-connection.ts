@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { Redis, type RedisOptions } from 'ioredis'
 import { faultOf } from '../lib/old-servers.ts'
 
@@ -228,7 +227,8 @@ async function readRun(redis: Redis, log: RedisLog): Promise<string> {
 
 async function quit(redis: Redis) {
   const isReady = redis.status === 'ready'
-  const ended = once(redis, 'end')
+  // Not `once` of Node, which fails with an error event: one may come while nobody waits for this.
+  const ended = new Promise((resolve) => redis.once('end', resolve))
   try {
     await redis.quit()
     await ended
