@@ -220,7 +220,7 @@ describe('a run that waits for results', () => {
   })
 
   it('goes on or fails, whatever is first at whatever node: 12 times', async () => {
-    const env = { RUN_ACTION_TIMEOUT_MS: '600', RUNS_PER_USER: '100', MAX_SESSIONS_PER_AGENT: '100' }
+    const env = { RUN_ACTION_TIMEOUT_MS: '1500', RUNS_PER_USER: '100', MAX_SESSIONS_PER_AGENT: '100' }
     const one = await startTestApp({ env })
     const other = await startTestApp({ env, databaseUrl: one.databaseUrl })
     await makeTraveller(one)
@@ -234,7 +234,7 @@ describe('a run that waits for results', () => {
         .toMatch(/REQUIRES_ACTION|FAILED/)
       const [call] = (await pending()).pendingToolCalls
       // Round the moment at which the time for it is over.
-      const inMs = call ? Date.parse(call.expiresAt) - Date.now() + (index - 6) * 100 : 0
+      const inMs = call ? Date.parse(call.expiresAt) - Date.now() + (index - 6) * 250 : 0
       await sleep(Math.max(inMs, 0))
       const results = [{ toolCallId: call?.toolCallId ?? 'call', content: 'Rain.' }]
       const given = await submit(apis[index % 2 === 0 ? 0 : 1], run.id, results)
