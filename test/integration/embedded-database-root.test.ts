@@ -14,6 +14,8 @@ const isOpen =
     cwd: '/',
   }).status === 0
 
+// Only root becomes somebody else, and gives files away. `.ci/run` is root, tests a copy that others may enter where the clone
+// is not one, and fails on whatever was skipped.
 describe.skipIf(process.getuid?.() !== 0)('the embedded database, started by root', () => {
   it.skipIf(!isOpen)('runs for an ordinary user as that user', async () => {
     const folder = await createFolder()
