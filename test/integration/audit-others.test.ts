@@ -1,6 +1,7 @@
 import { beforeAll, expect, it } from 'vitest'
 import type { Api } from '../support/api.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { runEnd, watchRuns } from '../support/runs.ts'
 
 let app: TestApp
 beforeAll(async () => {
@@ -163,16 +164,20 @@ it('nor is what somebody was not allowed to change or delete', async () => {
   expect(await entriesOf('guarded')).toEqual([])
 })
 
-it('what an owner takes back of a guest is', async () => {
+it('what an owner takes back of a guest is, once, and not what they take back of their own', async () => {
   const [alice, bob] = [app.api({ tenant: 'hasty' }), app.api({ tenant: 'hasty', user: 'bob' })]
   const sessionId = await alice.createSession()
   await alice.change('addParticipant', { sessionId, externalUserId: 'bob', role: 'EDITOR' })
-  const urgent = { onBusy: 'ROLLBACK', sessionId }
-  const slow = '/stall Mine'
-  const { userMessage } = await bob.sendMessage({ sessionId, content: slow })
-  const own = await alice.sendMessage({ ...urgent, content: slow })
-  await alice.change('sendMessage', { ...urgent, content: 'Mine, too' })
-  expect(own.run.id).toBeDefined()
+  const watch = await watchRuns(app, sessionId, { tenant: 'hasty' })
+  const urgent = { onBusy: 'ROLLBACK', sessionId, content: '/stall' }
+  const { userMessage } = await bob.sendMessage({ sessionId, content: '/stall' })
+  // All but the first find a reply that has been taken back and has not ended.
+  const own = await Promise.all([1, 2, 3].map(() => alice.sendMessage(urgent)))
+  const { run } = await watch.until(
+    ({ __typename, run }) => __typename === 'RunStarted' && own.some((sent) => sent.run.id === run.id),
+  )
+  await alice.sendMessage(urgent)
+  await watch.until(runEnd(run.id))
   expect(await entriesOf('hasty')).toEqual([
     expect.objectContaining({
       action: 'sendMessage',

@@ -25,8 +25,12 @@ export async function cancelRun(api: Api, runId: string): Promise<any> {
 }
 
 /** The feed of a session, attached: its snapshot has been told. */
-export async function watchRuns(app: TestApp, sessionId: string): Promise<Watch> {
-  const watch = app.socket().watch(
+export async function watchRuns(
+  app: TestApp,
+  sessionId: string,
+  ...identity: Parameters<TestApp['socket']>
+): Promise<Watch> {
+  const watch = app.socket(...identity).watch(
     `subscription ($sessionId: ID!) { sessionEvents(sessionId: $sessionId) {
       __typename cursor
       ... on RunQueued { run { id status } } ... on RunStarted { run { id status } }

@@ -102,10 +102,12 @@ export function createSending({
     // One that waits to go on with the results of its tools has begun, too.
     const active = open.find(({ status, startedAt }) => status !== 'QUEUED' || startedAt !== null)
     const isRolledBack = policy === 'ROLLBACK'
-    if (active && isRolledBack && active.authorId !== viewer.userId && !isOwner)
+    // One that is still ending was taken back by somebody else before: it is not taken from its author twice.
+    const takenFrom = active && isRolledBack && !active.isRolledBack ? active.authorId : viewer.userId
+    if (takenFrom !== viewer.userId && !isOwner)
       throw new ForbiddenError('Only its author and the owner of the session can take a question back.')
     const { result, events } = await turns.store(sql, viewer, session, { ...turn, isFirst: true })
-    if (active && isRolledBack && active.authorId !== viewer.userId)
+    if (active && takenFrom !== viewer.userId)
       await recordAction(sql, viewer, {
         action: 'sendMessage',
         target: encodeId('Message', active.userMessageId),
