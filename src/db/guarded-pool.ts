@@ -1,7 +1,12 @@
 import pg from 'pg'
+import { Connection } from './connection.ts'
 
 /** A pool that takes back no connection that somebody left in the middle of something, or lost. */
 export class GuardedPool extends pg.Pool {
+  constructor(config: pg.PoolConfig) {
+    super({ Client: Connection, ...config })
+  }
+
   override async connect(): Promise<pg.PoolClient> {
     const client = await super.connect()
     const release = client.release.bind(client)

@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { Connection } from './connection.ts'
 import { PipelinedQuery, sendTogether } from './pipeline.ts'
 
 /** As whom statements are run, and how long each may take. */
@@ -16,7 +17,7 @@ type Binding = Terms & { tenantId: string }
  *
  * Statements go unnamed: a name would stay with a connection that others get.
  */
-export abstract class PooledClient extends pg.Client {
+export abstract class PooledClient extends Connection {
   /** Whose rows statements see from now on; empty for nobody's. */
   tenantId = ''
   protected abstract readonly terms: Terms

@@ -17,6 +17,7 @@ import { ForbiddenError, ValidationError } from '../lib/errors.ts'
 import { decodeId, encodeId, type IdType } from '../lib/ids.ts'
 import { tooComplex } from './complexity.ts'
 import { type Context, viewerOf } from './context.ts'
+import SignedInPlugin from './signed-in.ts'
 
 type Scalar<Output, Input = Output> = { Input: Input; Output: Output }
 
@@ -24,7 +25,7 @@ type SchemaTypes = {
   PrismaTypes: PrismaTypes
   Context: Context
   DefaultFieldNullability: false
-  AuthScopes: { signedIn: boolean; admin: boolean }
+  AuthScopes: { admin: boolean }
   /** Enums of one slice that the inputs of another name by string. */
   Inputs: {
     MessageRole: Message['role']
@@ -62,6 +63,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   // Errors come before validation, so that faults of the input are caught as data like any other failure.
   plugins: [
     ErrorsPlugin,
+    SignedInPlugin,
     ScopeAuthPlugin,
     ComplexityPlugin,
     PrismaPlugin,
@@ -81,9 +83,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   scopeAuth: {
     authorizeOnSubscribe: true,
     treatErrorsAsUnauthorized: false,
-    // `viewerOf` throws for a caller who is not signed in, which tells it apart from one who may not.
     authScopes: (context) => ({
-      signedIn: () => viewerOf(context) !== null,
       admin: () => actsForTenant(viewerOf(context)),
     }),
     unauthorizedError: () => new ForbiddenError('This is for admins of the tenant.'),
@@ -140,6 +140,6 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   },
 })
 
-builder.queryType({ description: 'Everything that can be read.', authScopes: { signedIn: true } })
-builder.mutationType({ description: 'Everything that can be changed.', authScopes: { signedIn: true } })
-builder.subscriptionType({ description: 'Everything that is told live.', authScopes: { signedIn: true } })
+builder.queryType({ description: 'Everything that can be read.' })
+builder.mutationType({ description: 'Everything that can be changed.' })
+builder.subscriptionType({ description: 'Everything that is told live.' })

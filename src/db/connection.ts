@@ -1,0 +1,19 @@
+import pg from 'pg'
+
+/**
+ * A connection whose queries are promises made here. Those of pg get their callback when the query exists already, and
+ * for a reason inside of V8 all that they hold, rows included, then outlives collections of young objects: a third of what
+ * was made moved on to the old ones, and collecting took 14 % of the time instead of 3.
+ */
+export class Connection extends pg.Client {
+  // biome-ignore lint/suspicious/noExplicitAny: pg gives this many forms
+  override query(config: any, values?: any, callback?: any): any {
+    if (typeof config?.submit === 'function' || typeof values === 'function' || callback)
+      return super.query(config, values, callback)
+    return new Promise((resolve, reject) => {
+      super.query(config, values, (error: Error | null, result: pg.QueryResult) =>
+        error ? reject(error) : resolve(result),
+      )
+    })
+  }
+}
