@@ -33,4 +33,4 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
     CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 4000) + '/health').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 # Needs DATABASE_URL, and JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS_URL.
 # The flag is that of `npm start`.
-CMD ["node", "--max-semi-space-size=8", "src/main.ts", "start"]
+CMD ["node", "--max-semi-space-size=32", "src/main.ts", "start"]

@@ -15,6 +15,11 @@ export type ServerProcess = {
   stop(): Promise<void>
 }
 
+const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+
+/** What `npm start` gives Node, in `NODE_OPTIONS` for a process that is Parley. */
+export const startOptions: string = scripts.start.match(/--max-semi-space-size=\d+/)[0]
+
 const canPin = platform() === 'linux' && cpus().length > 1
 const ticksPerSecond = 100
 const startTimeoutMs = 60_000

@@ -4,7 +4,7 @@ import { loadConfig } from '../../../src/config.ts'
 import { freePort } from '../../support/free-port.ts'
 import { loadHttp } from '../load-http.ts'
 import type { Row } from '../report.ts'
-import { type ServerProcess, startServer } from '../server.ts'
+import { type ServerProcess, startOptions, startServer } from '../server.ts'
 import type { Request, Sample, Work } from './requests.ts'
 
 export type Server = ServerProcess & { name: string; port: number }
@@ -68,6 +68,7 @@ export async function startHttpServer(name: string, { url, tenant }: Data): Prom
       SENDS_PER_MINUTE: '60000000',
       SENDS_PER_MINUTE_PER_TENANT: '0',
       OLLAMA_BASE_URL: 'http://127.0.0.1:9',
+      ...(isParley ? { NODE_OPTIONS: startOptions } : {}),
     },
   })
   return { ...server, name, port }

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import { freePort } from '../../support/free-port.ts'
 import { noRates } from '../../support/no-rates.ts'
 import type { BenchDatabases } from '../database.ts'
-import { type ServerProcess, startServer } from '../server.ts'
+import { type ServerProcess, startOptions, startServer } from '../server.ts'
 import { type Control, openControl } from './control.ts'
 import { type Dialect, dialects } from './dialects.ts'
 
@@ -31,8 +31,7 @@ export type Peer = { name: string; start(settings?: Settings): Promise<Running> 
  * and room for the readers and the runs of a whole city in one tenant. The environment overrules each.
  */
 const parleySettings: Settings = {
-  // As `npm start` does it.
-  NODE_OPTIONS: '--max-semi-space-size=8',
+  NODE_OPTIONS: startOptions,
   NODE_ENV: 'production',
   AUTO_CREATE_TENANTS: 'true',
   LOG_LEVEL: 'error',

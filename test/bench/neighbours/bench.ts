@@ -6,7 +6,7 @@ import { freePort } from '../../support/free-port.ts'
 import { openDatabases } from '../database.ts'
 import type { Options } from '../options.ts'
 import { printCase, progress, type Row } from '../report.ts'
-import { startServer } from '../server.ts'
+import { startOptions, startServer } from '../server.ts'
 
 const caseName = 'a tenant beside a flood'
 /** One request of the quiet tenant each so many milliseconds, whatever becomes of those before it. */
@@ -34,7 +34,12 @@ export async function benchNeighbours({ rounds, seconds, connections, only }: Op
   const databases = await openDatabases()
   const port = await freePort()
   const env = {
-    ...{ PORT: String(port), DATABASE_URL: await databases.create(), LOG_LEVEL: 'error' },
+    ...{
+      PORT: String(port),
+      DATABASE_URL: await databases.create(),
+      LOG_LEVEL: 'error',
+      NODE_OPTIONS: startOptions,
+    },
     // All callers come from one address here.
     NEW_CONNECTIONS_BURST: '1000',
   }
