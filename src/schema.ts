@@ -45,6 +45,7 @@ import './features/system/schema-limits.ts'
 import './features/transfer/schema.ts'
 import './features/retention/schema.ts'
 import { builder } from './graphql/builder.ts'
+import { withLateFailures } from './graphql/late-failures.ts'
 
 /** The contents page of the API: each slice adds its part by being imported. */
-export const schema = builder.toSchema()
+export const schema = withLateFailures(builder.toSchema())

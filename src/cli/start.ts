@@ -7,6 +7,8 @@ import { createLog } from '../telemetry/log.ts'
 export async function run(): Promise<void> {
   const config = loadConfig()
   const log = createLog(config.log, process.stdout.isTTY)
+  // Whoever should have waited for it had gone: nothing is left half done by that, and all others go on.
+  process.on('unhandledRejection', (reason) => log.error({ err: reason }, 'a failure that nobody waited for'))
   const app = await startApp(config, { log })
   console.log(welcome(app.url, config.server, developmentToken(config, app.tokens)))
 

@@ -17,6 +17,7 @@ const inside =
 /** Ways for a socket to end that are the fault of who sent something. */
 const fairCloseCodes = new Set([1002, 1005, 1007, 1009, 1013, 4400, 4401, 4403, 4409, 4429])
 const answeredWithinMs = 20_000
+const keptOperations = 500
 /** Undefined is what clients send that say nothing. */
 const accepts = [
   'application/json',
@@ -38,8 +39,21 @@ const identities = [
 
 /** Asks until the time is over, and tells whatever must not be: faults of the server, words of the inside, canaries. */
 export async function fuzz({ app, random, ids, canary, seconds }: Options): Promise<Outcome> {
-  const operation = createOperations(schema, random, ids)
+  const make = createOperations(schema, random, ids)
+  const latest: Operation[] = []
+  const operation = () => {
+    const made = make()
+    latest.push(made)
+    if (latest.length > keptOperations) latest.shift()
+    return made
+  }
   const findings: Finding[] = []
+  // Of an operation it knows the path, whose first alias is in that one alone.
+  const hear = (failure: Error & { path?: readonly string[] }) => {
+    const [alias = ''] = failure.path ?? []
+    const sent = latest.filter(({ query }) => query.includes(alias))
+    findings.push({ door: 'process', what: 'a failure that nobody waited for', sent, got: String(failure) })
+  }
   let asked = 0
   let answered = 0
   const endsAt = performance.now() + seconds * 1_000
@@ -139,6 +153,7 @@ export async function fuzz({ app, random, ids, canary, seconds }: Options): Prom
     answered += frames.received.filter(({ type, payload }) => type === 'next' && payload?.data).length
   }
 
+  process.on('unhandledRejection', hear)
   while (performance.now() < endsAt && findings.length < 5) {
     // A new token each time: one of the operations revokes them.
     const token = app.token(random.pick(identities))
@@ -149,6 +164,7 @@ export async function fuzz({ app, random, ids, canary, seconds }: Options): Prom
       overSocket(token).catch(unlessRefused),
     ])
   }
+  process.off('unhandledRejection', hear)
   return { asked, answered, findings }
 }
 

@@ -7,14 +7,26 @@ import { complete, user } from './stateless.harness.ts'
 // Servers start and stop here, on whatever machine.
 vi.setConfig({ testTimeout: 60_000 })
 
+const failUnheard = `process.on('SIGUSR2', () => void Promise.reject(new Error('Nobody waits for this.')))`
+
 let server: ServerProcess
 beforeAll(async () => {
   server = await createServerProcess({
     RUN_CHECKPOINT_MS: '100',
     RUNS_PER_USER: '20',
     SHUTDOWN_TIMEOUT_MS: '1000',
+    NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(failUnheard)}`,
   })
   await server.start()
+})
+
+it('a failure that nobody waits for does not end a server', async () => {
+  const sessionId = await server.api().createSession()
+  server.tell('SIGUSR2')
+  // It comes on another way than requests do.
+  for (let asked = 0; asked < 20; asked += 1) await server.api().run('{ viewer { role } }')
+  const { run } = await server.api().sendMessage({ sessionId, content: 'x', wait: true })
+  expect(run.status).toBe('COMPLETED')
 })
 
 /** A session in the middle of a reply that would take a minute; the reader has seen some of it. */

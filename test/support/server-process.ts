@@ -19,6 +19,8 @@ export type ServerProcess = {
   start(): Promise<void>
   /** Sends the signal and waits for the end; null where the signal ended it. */
   end(signal: NodeJS.Signals): Promise<number | null>
+  /** Sends the signal and waits for nothing. */
+  tell(signal: NodeJS.Signals): void
   api(): Api
   address(): { url: string; token: string | null }
   /** A stock graphql-ws client. */
@@ -75,6 +77,7 @@ export async function createServerProcess(env: Record<string, string> = {}): Pro
       child.stdout?.resume()
     },
     end,
+    tell: (signal) => void child?.kill(signal),
     api: () => createApi(url, token ?? null),
     address: () => ({ url, token: token ?? null }),
     socket() {
