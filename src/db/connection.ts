@@ -14,6 +14,10 @@ export class Connection extends pg.Client {
       super.query(config, values, (error: Error | null, result: pg.QueryResult) =>
         error ? reject(error) : resolve(result),
       )
+    }).catch((error: Error) => {
+      // Where it was asked for says more than the socket that the fault came from.
+      Error.captureStackTrace(error)
+      throw error
     })
   }
 }
