@@ -229,8 +229,13 @@ export const controls: Control[] = [
     mutants: [
       {
         file: 'src/features/live/service.ts',
-        from: "await requireRight(viewer, sessionId, 'VIEWER')\n      return state",
-        to: 'void requireRight\n      return state',
+        from: "const { revision } = await requireRight(viewer, sessionId, 'VIEWER')",
+        to: 'const revision = null; void requireRight',
+      },
+      {
+        file: 'src/features/live/service.ts',
+        from: 'if (state.revision !== revision) await requireRight',
+        to: 'if (revision !== null) await requireRight',
       },
     ],
     found: /the feed of whom was removed goes on/,
