@@ -170,6 +170,19 @@ describe.each(doorNames)('over %s', (name) => {
     }
   })
 
+  it('a subscription is refused for what its events would cost', async () => {
+    const id = await app.api().createSession()
+    const events = (last: number) => `subscription ($id: ID!) { sessionEvents(sessionId: $id) {
+      ... on SessionSnapshot { session { messages(last: ${last}) { nodes { session { messages(last: ${last}) { nodes { id } } } } } } }
+    } }`
+    expect(await door(events(2), { id })).toMatchObject({
+      data: { sessionEvents: { session: { messages: {} } } },
+    })
+    expect(await door(events(200), { id })).toMatchObject({
+      errors: [{ message: expect.stringContaining('costs'), extensions: { code: 'BAD_USER_INPUT' } }],
+    })
+  })
+
   it('the places of a hundred feeds are asked once, and not ten times over', async () => {
     const names = 'abcdefghij'.split('')
     const cursors = (count: number) =>
