@@ -7,7 +7,7 @@ import { createLog } from '../telemetry/log.ts'
 export async function run(): Promise<void> {
   const config = loadConfig()
   const log = createLog(config.log, process.stdout.isTTY)
-  // Whoever should have waited for it had gone: nothing is left half done by that, and all others go on.
+  // By itself Node would end, and with it what everybody else is doing.
   process.on('unhandledRejection', (reason) => log.error({ err: reason }, 'a failure that nobody waited for'))
   const app = await startApp(config, { log })
   console.log(welcome(app.url, config.server, developmentToken(config, app.tokens)))

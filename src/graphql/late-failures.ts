@@ -1,7 +1,7 @@
 import { type GraphQLSchema, isObjectType } from 'graphql'
 
 /**
- * Has what resolvers throw come as a promise that is rejected. The executor (@graphql-tools/executor 2, and graphql-js 16) leaves
+ * Has what resolvers throw come as a promise that is rejected. The executor (@graphql-tools/executor 2) leaves
  * a list as soon as an item throws, and forgets the items before it that it waits for: when one of these fails, too, nobody
  * hears of it, which ends the process.
  */
