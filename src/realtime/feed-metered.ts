@@ -12,8 +12,8 @@ export const metered = (feed: Feed, meter: Meter): Feed => ({
     }
     return feed.publish(sessionId, events)
   },
-  teller(place) {
-    const tell = feed.teller(place)
+  teller(place, onLogLost) {
+    const tell = feed.teller(place, onLogLost)
     return (reply, events) => {
       for (const { type } of events) meter.feedEvents(type, 1)
       return tell(reply, events)

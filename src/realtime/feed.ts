@@ -54,8 +54,11 @@ export type Feed = {
    * for a second at most. Rejects where the log cannot be reached.
    */
   publish(sessionId: string, events: readonly ChangeEvent[]): Promise<void>
-  /** For what a reply says; made once for it. */
-  teller(place: ReplyPlace): TellReply
+  /**
+   * For what a reply says; made once for it. `onLogLost`: what was told so far is kept by nobody now, as far as this call
+   * can tell, since the log began anew or cannot be reached.
+   */
+  teller(place: ReplyPlace, onLogLost?: () => void): TellReply
   /** Tells who is present or types, unless that or a later version was told already. */
   show(sessionId: string, event: PresenceEvent, version: number): Promise<void>
   /**
@@ -186,22 +189,33 @@ export function createFeed(broker: Broker, { maxEntries, patienceMs = 1_000 }: F
         await sleep(waitMs)
       }
     },
-    teller({ sessionId, messageId, fence }) {
+    teller({ sessionId, messageId, fence }, onLogLost = () => {}) {
       const channel = channelOf(sessionId)
       const [countName, textName] = [countMark(messageId), textMark(messageId)]
       const fenceMet = { name: fenceMark, max: fence, to: fence }
+      /** That of the log that has what was told; undefined where none is known to have it. */
+      let epoch: string | undefined
+      const standIn = (epochNow: string | undefined) => {
+        if (epoch !== undefined && epoch !== epochNow) onLogLost()
+        epoch = epochNow
+      }
       return ({ count, textLength }, events) => {
         const marks: Mark[] = [
           fenceMet,
           { name: countName, min: count, max: count, to: count + events.length },
           { name: textName, to: textLength },
         ]
-        const toldBy = ({ isAppended, marks: [fenceNow = 0, countNow = count] }: Appended) => {
+        const toldBy = ({ isAppended, position, marks: [fenceNow = 0, countNow = count] }: Appended) => {
+          standIn(position.epoch)
           if (isAppended) return count + events.length
           return fenceNow > fence ? 'overtaken' : countNow
         }
         const appended = broker.append(channel, events, marks)
-        return appended instanceof Promise ? appended.then(toldBy) : toldBy(appended)
+        if (!(appended instanceof Promise)) return toldBy(appended)
+        return appended.then(toldBy, (error) => {
+          standIn(undefined)
+          throw error
+        })
       }
     },
     async show(sessionId, event, version) {

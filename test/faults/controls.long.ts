@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { requireRedis } from '../support/redis.ts'
 import { createRandom } from '../support/session-reader.ts'
-import { type Control, controls, type Scenario, scenarios } from './controls.ts'
+import { type Control, controls } from './controls.ts'
 import { createMutant } from './mutants.ts'
+import { type Scenario, scenarios } from './scenarios.ts'
 import { createWorld } from './world.ts'
 
 const timeout = 240_000

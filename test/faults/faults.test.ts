@@ -5,6 +5,7 @@ import {
   cutConnections,
   cutRedis,
   emptyRedis,
+  emptyRedisAndKillNode,
   freezeNode,
   freezeRedis,
   killNode,
@@ -67,7 +68,10 @@ describe(`two nodes, a database and a Redis (FAULT_SEED=${seed})`, () => {
   )
   it(
     'hold under all of it at once',
-    holds([cutConnections, cutConnections, killNode, freezeNode, emptyRedis, killRedis, killPostgres], 400),
+    holds(
+      [cutConnections, cutConnections, emptyRedisAndKillNode, killNode, freezeNode, killRedis, killPostgres],
+      400,
+    ),
     timeoutMs,
   )
 })

@@ -42,6 +42,13 @@ export const emptyRedis: Fault = async ({ redis }) => {
   await redis.admin.flushall()
 }
 
+/** What was told is in neither the log nor the row, unless it is stored before the node dies. */
+export const emptyRedisAndKillNode: Fault = async (world, random) => {
+  await emptyRedis(world, random)
+  await sleep(500)
+  await killNode(world, random)
+}
+
 export const killRedis: Fault = async ({ redis }, random) => {
   await redis.kill()
   await sleep(random() * 2_000)

@@ -1,7 +1,8 @@
 import { access, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { type Control, controls, type Scenario, scenarios } from '../faults/controls.ts'
+import { type Control, controls } from '../faults/controls.ts'
+import { type Scenario, scenarios } from '../faults/scenarios.ts'
 
 const root = join(import.meta.dirname, '../..')
 

@@ -18,6 +18,7 @@ function startReply(maxTextBytes: number) {
     atTurnEnd: createTurnEnd(),
     onFull,
     onOvertaken: () => {},
+    onLogLost: () => {},
   })
   const told = async () => {
     await reply.flush()

@@ -74,6 +74,7 @@ export async function answer(
     atTurnEnd,
     onFull: () => stop('full'),
     onOvertaken: () => stop('lost'),
+    onLogLost: () => keeping.hasten(),
   })
   const clock = createClock(config, stop)
   const keeping = beats.keep({ run, reply, clock, stop })

@@ -28,6 +28,8 @@ export type Keeping = {
    * from the database past its end asks there, and has the lease anew where nobody took the run over.
    */
   isHeld(): boolean | Promise<boolean>
+  /** Has the text stored at once, or nearly: with that of all others who ask within a moment. */
+  hasten(): void
   leave(): void
 }
 
@@ -171,6 +173,9 @@ export function createBeats({ config, database, log }: Options): Beats {
       looking ??= setInterval(look, everyMs / sharesOfInterval)
       return {
         isHeld: () => Date.now() < each.heldUntil || beatAlone(each),
+        hasten() {
+          each.dueAtMs = 0
+        },
         leave() {
           kept.delete(each)
           if (kept.size > 0) return

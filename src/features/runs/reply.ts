@@ -43,12 +43,14 @@ type Options = {
   onFull: () => void
   /** Another node has the run, or it was ended. */
   onOvertaken: () => void
+  /** The log may have lost what was told: until it is stored, it is in this process alone. */
+  onLogLost: () => void
 }
 
 export function createReply(options: Options): Reply {
-  const { feed, place, coalesceMs, maxTextBytes, atTurnEnd, onFull, onOvertaken } = options
+  const { feed, place, coalesceMs, maxTextBytes, atTurnEnd, onFull, onOvertaken, onLogLost } = options
   const { messageId, fence } = place
-  const tellFeed = feed.teller(place)
+  const tellFeed = feed.teller(place, onLogLost)
   let text = ''
   let waiting = ''
   /** Arguments that wait to be told; then no text does. */
