@@ -12,11 +12,13 @@ import type { Viewer } from '../auth/viewer.ts'
 import type { Message } from '../db/client.ts'
 import type PrismaTypes from '../db/generated/pothos.ts'
 import { getDatamodel } from '../db/generated/pothos.ts'
+import { faultsOf } from '../lib/checks.ts'
 import type { ContextPolicy } from '../lib/context-policy.ts'
 import { ForbiddenError, ValidationError } from '../lib/errors.ts'
 import { decodeId, encodeId, type IdType } from '../lib/ids.ts'
 import { tooComplex } from './complexity.ts'
 import { type Context, viewerOf } from './context.ts'
+import { anyId } from './ids.ts'
 import SignedInPlugin from './signed-in.ts'
 
 type Scalar<Output, Input = Output> = { Input: Input; Output: Output }
@@ -120,7 +122,10 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       args: {
         ids: {
           description: 'At most 100 ids.',
-          validate: z.array(z.unknown()).max(100, 'has too many entries; at most 100 ids are allowed'),
+          validate: z
+            .array(z.string())
+            .max(100, 'has too many entries; at most 100 ids are allowed')
+            .pipe(z.array(anyId)),
         },
       },
     },
@@ -129,7 +134,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   validation: {
     validationError: (failure) =>
       new ValidationError(
-        failure.issues.map(({ path, message }) => ({
+        faultsOf(failure.issues, ({ path, message }) => ({
           path: (path ?? [])
             .map((step) => String(typeof step === 'object' ? step.key : step))
             .filter((step, index) => !(index === 0 && step === 'input'))

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { ValidationError } from '../lib/errors.ts'
-import { decodeIdOf, encodeId, type IdType } from '../lib/ids.ts'
+import { decodeId, decodeIdOf, encodeId, type IdType } from '../lib/ids.ts'
 import { sameForAll } from './shared.ts'
 
 /** Reads a global id of one type as the UUID in it; for `.validate` of an input field. */
@@ -14,6 +14,23 @@ export const idOf = (type: IdType) =>
       return z.NEVER
     }
   })
+
+/** The same for a list; how long it is is looked at first, for what is wrong with an id takes longer to tell than to send. */
+export const idsOf = (type: IdType, max = 100) =>
+  z
+    .array(z.string())
+    .max(max, `has more than ${max} entries`)
+    .pipe(z.array(idOf(type)))
+
+/** Whether it is an id of any type; what it names is found out later. */
+export const anyId = z.string().superRefine((id, context) => {
+  try {
+    decodeId(id)
+  } catch (error) {
+    if (!(error instanceof ValidationError)) throw error
+    for (const { message } of error.fields) context.addIssue(message)
+  }
+})
 
 /** For the compiler of operations: where the UUID stands that a field shows as a global id. */
 export type GlobalIdField = { property: string; type: IdType }

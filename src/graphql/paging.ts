@@ -1,6 +1,7 @@
 import type { ObjectRef } from '@pothos/core'
 import type { Page, PageArgs } from '../lib/paging.ts'
 import { builder } from './builder.ts'
+import type { Context } from './context.ts'
 import type { Path } from './selection.ts'
 
 type Types = typeof builder extends PothosSchemaTypes.SchemaBuilder<infer Inferred> ? Inferred : never
@@ -88,8 +89,15 @@ export const pageArgs = (arg: ArgBuilder, sizes: { default: number | string; max
   }),
 })
 
-/** Counts the selection under a paged field once for each row that may come. */
-export const pageComplexity = (defaultSize: number) => (args: PageArgs) => ({
-  field: 1,
-  multiplier: Math.max(1, args.first ?? args.last ?? defaultSize),
-})
+type Sizes = { default: number; max: number | ((context: Context) => number) }
+
+/**
+ * Counts the selection under a paged field once for each row that may come. Of a page that is too large none does: the
+ * list says so, and that tells more than what the page would cost.
+ */
+export const pageComplexity = (sizes: Sizes) => (args: PageArgs, context: Context) => {
+  const max = typeof sizes.max === 'number' ? sizes.max : sizes.max(context)
+  const asked = args.first ?? args.last
+  const rows = (asked ?? 0) > max ? 0 : (asked ?? sizes.default)
+  return { field: 1, multiplier: Math.max(1, rows) }
+}

@@ -1,15 +1,25 @@
 import { z } from 'zod'
-import { ValidationError } from './errors.ts'
+import { type FieldFault, ValidationError } from './errors.ts'
 
 /** Checks of input values that every feature shares. Messages say the value's fault and what is allowed. */
 
-/** Throws a `ValidationError` that lists every fault; gives the value as the schema reads it. */
+/** Throws a `ValidationError` that lists the faults; gives the value as the schema reads it. */
 export function check<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   throw new ValidationError(
-    parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })),
+    faultsOf(parsed.error.issues, ({ path, message }) => ({ path: path.join('.'), message })),
   )
+}
+
+/** An input can have as many faults as it has values; the first tell enough. */
+const toldFaults = 20
+
+/** The first faults, and how many more there are. */
+export function faultsOf<Issue>(issues: readonly Issue[], told: (issue: Issue) => FieldFault): FieldFault[] {
+  const faults = issues.slice(0, toldFaults).map(told)
+  const untold = issues.length - faults.length
+  return untold > 0 ? [...faults, { path: '', message: `and ${untold} more faults` }] : faults
 }
 
 /** Whether PostgreSQL can hold the text. */

@@ -31,7 +31,7 @@ export class ParleyError extends Error {
 /** One fault of one input value; `path` is dotted, from the input's root: `messages.0.content`. */
 export type FieldFault = { path: string; message: string }
 
-/** The input is malformed or outside its limits; lists every fault found, not only the first. */
+/** The input is malformed or outside its limits; lists the faults found, not only the first. */
 export class ValidationError extends ParleyError {
   readonly fields: readonly FieldFault[]
   constructor(fields: readonly FieldFault[]) {

@@ -50,7 +50,7 @@ describe.each(doorNames)('over %s', (door) => {
   it('page sizes out of range', async () => {
     const sizes = (operation: string, max: number): [string, Record<string, unknown>, string][] => [
       ...['first', 'last'].flatMap((name) =>
-        [0, -1, max + 1].map(
+        [0, -1, max + 1, 10_000, 2 ** 31 - 1].map(
           (size) =>
             [
               operation,
@@ -59,7 +59,6 @@ describe.each(doorNames)('over %s', (door) => {
             ] as [string, Record<string, unknown>, string],
         ),
       ),
-      [operation, { id: sessionId, first: 2 ** 31 - 1 }, 'costs'],
       [operation, { id: sessionId, first: 2 ** 31 }, 'first'],
       [operation, { id: sessionId, first: '2' }, 'first'],
       [operation, { id: sessionId, first: 1.5 }, 'first'],

@@ -10,7 +10,7 @@ builder.queryField('users', (t) =>
     type: connectionOf('User', User, 'user'),
     authScopes: { admin: true },
     description: 'The users of the tenant, for admins; those who came last stand first.',
-    complexity: pageComplexity(userPageSizes.default),
+    complexity: pageComplexity(userPageSizes),
     args: {
       ...pageArgs(t.arg, userPageSizes),
       search: t.arg.string({ description: 'Whose name, email or external id contains this, in any case.' }),

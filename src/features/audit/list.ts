@@ -11,7 +11,9 @@ export const auditPageSizes = { default: 50, max: 200 }
 /** As they were written, the newest first: ids rise with time. */
 const newestFirst: readonly OrderKey[] = [{ field: 'id', direction: 'desc', type: 'uuid' }]
 
-const input = z.object({ action: text({ max: 100 }).nullish(), actorId: z.uuid().nullish() })
+const input = z.object({
+  filter: z.object({ action: text({ max: 100 }).nullish(), actorId: z.uuid().nullish() }),
+})
 
 /** A page of what was done in the viewer's tenant; that it is for admins is settled by the schema. */
 export function readAuditPage(
@@ -19,7 +21,7 @@ export function readAuditPage(
   args: PageArgs,
   asked: AuditFilter,
 ): Promise<Page<AuditEntry>> {
-  const { action, actorId } = check(input, asked)
+  const { action, actorId } = check(input, { filter: asked }).filter
   const where = { tenantId, ...(action ? { action } : {}), ...(actorId ? { actorId } : {}) }
   return readPage({
     args,

@@ -44,7 +44,7 @@ builder.queryField('auditLog', (t) =>
       'What was done in the tenant that others must be able to ask about (people let in and out, exports, erasures, ' +
       "changes of agents and models, tokens revoked, what was changed or deleted of another's), for admins; the newest first. " +
       'Entries are kept for 365 days (AUDIT_DAYS).',
-    complexity: pageComplexity(auditPageSizes.default),
+    complexity: pageComplexity(auditPageSizes),
     args: {
       ...pageArgs(t.arg, auditPageSizes),
       filter: t.arg({ type: AuditFilter, description: 'Which entries to list; all by default.' }),

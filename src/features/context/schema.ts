@@ -1,6 +1,6 @@
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
-import { idOf } from '../../graphql/ids.ts'
+import { idsOf } from '../../graphql/ids.ts'
 import { sameForAll } from '../../graphql/shared.ts'
 import { type ContextPolicy, contextPolicyKinds } from '../../lib/context-policy.ts'
 import type { Preview, PreviewPart } from './service.ts'
@@ -200,7 +200,7 @@ builder.prismaObjectFields('Session', (t) => ({
       contextPolicy: t.arg({ type: 'ContextPolicyInput', description: 'As `sendMessage` takes it.' }),
       documentIds: t.arg
         .idList({ description: 'As `sendMessage` takes them.' })
-        .validate(idOf('Document').array().nullish()),
+        .validate(idsOf('Document').nullish()),
     },
     resolve: ({ id }, args, context) => context.services.previews.preview(viewerOf(context), id, args),
   }),

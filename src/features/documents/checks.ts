@@ -66,7 +66,7 @@ export function createDocumentChecks(config: Config) {
     update: (value: unknown) => check(update, value),
     contentOf,
     query: (value: unknown) => check(query, value),
-    list: (value: unknown) => check(z.object({ title: title.nullish() }), value),
+    list: (value: unknown) => check(z.object({ filter: z.object({ title: title.nullish() }) }), value),
   }
 }
 

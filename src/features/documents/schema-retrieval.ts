@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Citation as CitationRow, Message as MessageRow } from '../../db/client.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
-import { idOf } from '../../graphql/ids.ts'
+import { idsOf } from '../../graphql/ids.ts'
 import { refersTo } from './citations.ts'
 import type { Hit } from './retrieval.ts'
 import { Document } from './schema.ts'
@@ -95,7 +95,7 @@ builder.queryField('retrieve', (t) =>
     type: [RetrievedPassage],
     description:
       'The passages that fit a query best, best first, by the words in them and, where EMBEDDING_MODEL is set, by their meaning.',
-    complexity: ({ limit }) => ({ field: 5, multiplier: Math.max(1, limit ?? 8) }),
+    complexity: ({ limit }) => ({ field: 5, multiplier: Math.max(1, (limit ?? 0) > 50 ? 1 : (limit ?? 8)) }),
     args: {
       query: t.arg.string({
         required: true,
@@ -104,12 +104,12 @@ builder.queryField('retrieve', (t) =>
       }),
       documentIds: t.arg
         .idList({ description: 'In these documents, at most 100.' })
-        .validate(idOf('Document').array().nullish()),
+        .validate(idsOf('Document').nullish()),
       sessionIds: t.arg
         .idList({
           description: 'In the documents of these sessions, at most 100, and in those of `documentIds`.',
         })
-        .validate(idOf('Session').array().nullish()),
+        .validate(idsOf('Session').nullish()),
       limit: t.arg.int({ description: 'How many at most; 8 by default, at most 50.' }),
     },
     resolve: (_root, args, context) => context.services.retrieval.retrieve(viewerOf(context), args),

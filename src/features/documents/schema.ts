@@ -99,7 +99,7 @@ builder.queryField('documents', (t) =>
     type: DocumentConnection,
     description:
       'The documents of the viewer and those of the sessions that it sees, the newest first; for admins, those of the tenant.',
-    complexity: pageComplexity(documentPageSizes.default),
+    complexity: pageComplexity(documentPageSizes),
     args: {
       ...pageArgs(t.arg, documentPageSizes),
       filter: t.arg({ type: DocumentFilterInput, description: 'Which ones; all by default.' }),

@@ -126,7 +126,7 @@ export function createDocuments({ checks, perUser, indexing, news }: Dependencie
     find,
     ofSession: async (viewer, sessionId) => (await ofSessions(viewer, sessionId)) ?? [],
     async page(viewer, { filter, ...args }, query) {
-      checks.list({ title: filter?.title })
+      checks.list({ filter: { title: filter?.title } })
       const ids = filter?.title && actsForTenant(viewer) ? await findTitled(viewer, filter.title) : null
       const where = {
         tenantId: viewer.tenantId,

@@ -64,7 +64,7 @@ builder.queryField('memories', (t) =>
   t.field({
     type: MemoryConnection,
     description: 'The memories of a user, by default the viewer, or of a session; by key.',
-    complexity: pageComplexity(memoryPageSizes.default),
+    complexity: pageComplexity(memoryPageSizes),
     args: {
       scope: t.arg({
         type: MemoryScope,
@@ -93,7 +93,7 @@ builder.prismaObjectFields('Session', (t) => ({
   memories: t.field({
     type: MemoryConnection,
     description: 'What is remembered in this session; by key. A fork begins without any.',
-    complexity: pageComplexity(memoryPageSizes.default),
+    complexity: pageComplexity(memoryPageSizes),
     args: { ...filterArgs(t.arg), ...pageArgs(t.arg, memoryPageSizes) },
     resolve: ({ id }, { keys, prefix, ...page }, context) =>
       context.services.memories.pageOfSession(viewerOf(context), id, { keys, prefix }, page),

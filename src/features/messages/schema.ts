@@ -141,7 +141,7 @@ builder.prismaObjectFields('Session', (t) => ({
   messages: t.field({
     type: MessageConnection,
     description: 'The messages of the conversation, oldest first; `last: 50` gives the latest.',
-    complexity: pageComplexity(messagePageSizes.default),
+    complexity: pageComplexity(messagePageSizes),
     args: {
       ...pageArgs(t.arg, messagePageSizes),
       role: t.arg({ type: MessageRole, description: 'Only of this role.' }),

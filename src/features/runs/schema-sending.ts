@@ -2,7 +2,7 @@ import type { Viewer } from '../../auth/viewer.ts'
 import { actingFields } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
 import { type Context, viewerOf } from '../../graphql/context.ts'
-import { idOf } from '../../graphql/ids.ts'
+import { idOf, idsOf } from '../../graphql/ids.ts'
 import {
   ConflictError,
   ForbiddenError,
@@ -135,7 +135,7 @@ builder.mutationField('sendMessage', (t) =>
           description:
             'The documents that this reply may draw on, at most 100 that you see; by default those of the session, with an empty list none.',
         })
-        .validate(idOf('Document').array().nullish()),
+        .validate(idsOf('Document').nullish()),
       onBusy: t.input.field({
         type: OnBusy,
         defaultValue: 'ENQUEUE',

@@ -1,7 +1,7 @@
 import { queryFromInfo } from '@pothos/plugin-prisma'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
-import { idOf } from '../../graphql/ids.ts'
+import { idOf, idsOf } from '../../graphql/ids.ts'
 import { connectionOf, pageArgs, pageComplexity } from '../../graphql/paging.ts'
 import { commonAbove, maxMatches } from './places.ts'
 import { type SearchHit as Hit, searchPageSizes } from './service.ts'
@@ -57,7 +57,7 @@ const SearchFilter = builder.inputType('SearchFilter', {
   fields: (t) => ({
     sessionIds: t
       .idList({ description: 'In these sessions; at most 100.' })
-      .validate(idOf('Session').array().nullish()),
+      .validate(idsOf('Session').nullish()),
     userId: t.id({ description: 'In sessions of this owner.' }).validate(idOf('User').nullish()),
     agent: t.string({ description: 'In sessions answered by this agent; its key or id.' }),
     tags: t.stringList({ description: 'In sessions that carry all of these tags.' }),
@@ -76,7 +76,7 @@ builder.queryField('search', (t) =>
   t.field({
     type: SearchHitConnection,
     description: `Finds words in the messages and titles of the sessions that the viewer sees, best first. Deleted sessions, replaced messages and replies that are being written are left out. Of a message the first 50,000 characters count. The newest ${maxMatches} matches are ranked and counted, older ones are not. Words in more than ${commonAbove.toLocaleString('en')} messages of the tenant are looked for in its latest conversations alone.`,
-    complexity: pageComplexity(searchPageSizes.default),
+    complexity: pageComplexity(searchPageSizes),
     args: {
       query: t.arg.string({
         required: true,

@@ -1,7 +1,7 @@
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { pageArgs, pageComplexity } from '../../graphql/paging.ts'
-import { listSelection, Session, SessionConnection } from './schema.ts'
+import { listSelection, Session, SessionConnection, sessionPages } from './schema.ts'
 
 const ForkPoint = builder.objectRef<{ parentId: string; seq: number }>('ForkPoint').implement({
   description: 'Where a fork leaves the session that it copies.',
@@ -34,7 +34,7 @@ builder.prismaObjectFields('Session', (t) => ({
   forks: t.field({
     type: SessionConnection,
     description: 'The sessions forked from it that the viewer may see, the newest first.',
-    complexity: pageComplexity(10),
+    complexity: pageComplexity(sessionPages),
     args: pageArgs(t.arg, { default: '10 (CHAT_DEFAULT_PAGE_SIZE)', max: '100 (CHAT_MAX_PAGE_SIZE)' }),
     resolve: (session, args, context, info) =>
       context.services.sessions.forksOf(viewerOf(context), session, args, listSelection(context, info)),

@@ -1,7 +1,7 @@
 import { actingFields, actorOf, ownerFields } from '../../graphql/acting.ts'
 import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
-import { idOf } from '../../graphql/ids.ts'
+import { idOf, idsOf } from '../../graphql/ids.ts'
 import {
   ConflictError,
   ForbiddenError,
@@ -42,7 +42,7 @@ const settings = (t: InputFields) => ({
       description:
         'The documents that its answers draw on, at most 100 that you see; in an update all of them anew. Whoever sees the session sees them.',
     })
-    .validate(idOf('Document').array().nullish()),
+    .validate(idsOf('Document').nullish()),
 })
 
 /** Whose a new session is, and what it is made from. */

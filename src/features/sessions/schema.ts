@@ -183,6 +183,11 @@ const SessionOrder = builder.inputType('SessionOrder', {
 
 export const SessionConnection = connectionOf('Session', Session, 'session')
 
+export const sessionPages = {
+  default: 10,
+  max: ({ services }: Context) => services.limits.sessionPageSizeMax,
+}
+
 const agentPaths = rowPaths.map((path) => [...path, 'agent'])
 
 /** By the nodes of a field; kept where nothing of it depends on variables. */
@@ -216,7 +221,7 @@ builder.queryField('sessions', (t) =>
     type: SessionConnection,
     description:
       'The sessions of the viewer and those that it takes part in; for admins, those of the tenant.',
-    complexity: pageComplexity(10),
+    complexity: pageComplexity(sessionPages),
     args: {
       ...pageArgs(t.arg, { default: '10 (CHAT_DEFAULT_PAGE_SIZE)', max: '100 (CHAT_MAX_PAGE_SIZE)' }),
       filter: t.arg({

@@ -80,7 +80,7 @@ builder.queryField('templates', (t) =>
   t.field({
     type: TemplateConnection,
     description: 'The templates of the tenant, by name.',
-    complexity: pageComplexity(templatePageSizes.default),
+    complexity: pageComplexity(templatePageSizes),
     args: pageArgs(t.arg, templatePageSizes),
     resolve: (_root, args, context, info) => {
       const paths = [['nodes'], ['edges', 'node']]

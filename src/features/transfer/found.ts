@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { faultsOf } from '../../lib/checks.ts'
 import { ValidationError } from '../../lib/errors.ts'
 import type { UncheckedMessage } from './document.ts'
 
@@ -12,9 +13,6 @@ export type Found = {
   pathOf(index: number): string
 }
 
-/** A file can have as many faults as it has values; the first tell enough. */
-const toldFaults = 20
-
 /** Reads a value; throws a `ValidationError` that names the first faults by their place below `at`. */
 export function parse<Schema extends z.ZodType>(
   schema: Schema,
@@ -24,11 +22,9 @@ export function parse<Schema extends z.ZodType>(
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   const placeOf = typeof at === 'string' ? (path: readonly PropertyKey[]) => [at, ...path].join('.') : at
-  const { issues } = parsed.error
-  const faults = issues.slice(0, toldFaults).map(({ path, message }) => ({ path: placeOf(path), message }))
-  const untold = issues.length - faults.length
-  if (untold > 0) faults.push({ path: '', message: `and ${untold} more faults` })
-  throw new ValidationError(faults)
+  throw new ValidationError(
+    faultsOf(parsed.error.issues, ({ path, message }) => ({ path: placeOf(path), message })),
+  )
 }
 
 /** Tools are called with an object, as JSON, or with plain text, such as code to run. */
