@@ -27,8 +27,18 @@ builder.addScalarType(
 )
 builder.addScalarType('JSON', JSONResolver)
 builder.addScalarType('JSONObject', JSONObjectResolver)
-builder.addScalarType('PositiveInt', PositiveIntResolver)
-builder.addScalarType('NonNegativeInt', NonNegativeIntResolver)
+
+/** The library reads what it is given as text, up to the first character that is no digit: 1e21 would be 1. */
+const wholeOnly = (scalar: GraphQLScalarType<number, number>) =>
+  new GraphQLScalarType<number, number>({
+    ...scalar.toConfig(),
+    parseValue: (value) => {
+      if (!Number.isSafeInteger(value)) throw new GraphQLError(`${scalar.name} is a whole number below 2^53`)
+      return scalar.parseValue(value)
+    },
+  })
+builder.addScalarType('PositiveInt', wholeOnly(PositiveIntResolver))
+builder.addScalarType('NonNegativeInt', wholeOnly(NonNegativeIntResolver))
 
 /** Without an exponent and without zeros at its end, whether Prisma read the number or PostgreSQL wrote it. */
 function decimalText(value: { toString(): string; toFixed?(): string }): string {
