@@ -111,3 +111,24 @@ export async function fillForAlice(app: TestApp): Promise<Ids> {
     Document: document.id,
   }
 }
+
+/** Gives every row of a tenant, as text. */
+export async function rowReader(app: TestApp): Promise<(tenantId: string) => Promise<string[]>> {
+  const tables = await query<{ name: string }>(
+    app.databaseUrl,
+    `SELECT relname AS name FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+     AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND attname = 'tenant_id')`,
+  )
+  expect(tables.length).toBeGreaterThan(5)
+  const every = tables
+    .map(({ name }) => `SELECT '${name}' AS name, tenant_id, to_jsonb(t)::text AS row FROM ${name} t`)
+    .join(' UNION ALL ')
+  return async (tenantId) => {
+    const rows = await query<{ row: string }>(
+      app.databaseUrl,
+      `SELECT name || row AS row FROM (${every}) every WHERE tenant_id = $1 ORDER BY 1`,
+      { values: [decodeId(tenantId).uuid] },
+    )
+    return rows.map(({ row }) => row)
+  }
+}

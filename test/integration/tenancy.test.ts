@@ -7,7 +7,7 @@ import {
   isObjectType,
 } from 'graphql'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { decodeId, encodeId } from '../../src/lib/ids.ts'
+import { encodeId } from '../../src/lib/ids.ts'
 import { createDemoProvider } from '../../src/llm/demo.ts'
 import type { ModelRequest } from '../../src/llm/provider.ts'
 import { schema } from '../../src/schema.ts'
@@ -18,12 +18,12 @@ import { keepLog } from '../support/kept-log.ts'
 import { besideNeighbour } from '../support/neighbour.ts'
 import { query } from '../support/postgres.ts'
 import { type Ids as WayIds, waysFromQuery } from '../support/ways.ts'
-import { alice, canary, fillForAlice, tenantCanary } from './tenancy.harness.ts'
+import { alice, canary, fillForAlice, rowReader, tenantCanary } from './tenancy.harness.ts'
 import { type Ids, matrix, ofEachType } from './tenancy.matrix.ts'
 
 let app: TestApp
 let alices: Ids
-let table: string
+let rowsOf: Awaited<ReturnType<typeof rowReader>>
 let metricsUrl: string
 const { log, lines } = keepLog()
 /** All that models were asked. */
@@ -46,27 +46,9 @@ beforeAll(async () => {
     log,
   })
   alices = await fillForAlice(app)
-  const rows = await query<{ name: string }>(
-    app.databaseUrl,
-    `SELECT relname AS name FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
-     AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND attname = 'tenant_id')`,
-  )
-  expect(rows.length).toBeGreaterThan(5)
-  table = rows
-    .map(({ name }) => `SELECT '${name}' AS name, tenant_id, to_jsonb(t)::text AS row FROM ${name} t`)
-    .join(' UNION ALL ')
+  rowsOf = await rowReader(app)
 })
 besideNeighbour(() => app)
-
-/** Every row of a tenant, as text. */
-async function rowsOf(tenantId: string): Promise<string[]> {
-  const rows = await query<{ row: string }>(
-    app.databaseUrl,
-    `SELECT name || row AS row FROM (${table}) every WHERE tenant_id = $1 ORDER BY 1`,
-    { values: [decodeId(tenantId).uuid] },
-  )
-  return rows.map(({ row }) => row)
-}
 
 const strangers: [string, Identity][] = [
   ['a user of another tenant', { user: 'bob', tenant: 'globex', role: 'USER' }],
