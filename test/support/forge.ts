@@ -1,4 +1,5 @@
 import {
+  constants,
   createHmac,
   createSecretKey,
   generateKeyPairSync,
@@ -33,9 +34,14 @@ export function forge(
   const signature =
     Buffer.isBuffer(key) || key.type === 'secret'
       ? createHmac(hash, key).update(signed).digest()
-      : signWith(hash, Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' })
+      : signWith(hash, Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363', ...paddingOf(header.alg) })
   return `${signed}.${signature.toString('base64url')}`
 }
+
+const paddingOf = (alg: string) =>
+  alg.startsWith('PS')
+    ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+    : {}
 
 /** One element of DER. */
 function der(tag: number, ...parts: readonly Uint8Array[]): Buffer {
