@@ -18,7 +18,7 @@ import { keepLog } from '../support/kept-log.ts'
 import { besideNeighbour } from '../support/neighbour.ts'
 import { query } from '../support/postgres.ts'
 import { type Ids as WayIds, waysFromQuery } from '../support/ways.ts'
-import { alice, canary, fillForAlice, rowReader, tenantCanary } from './tenancy.harness.ts'
+import { alice, canary, fillForAlice, rowReader, shareForAWhile, tenantCanary } from './tenancy.harness.ts'
 import { type Ids, matrix, ofEachType } from './tenancy.matrix.ts'
 
 let app: TestApp
@@ -46,6 +46,7 @@ beforeAll(async () => {
     log,
   })
   alices = await fillForAlice(app)
+  await shareForAWhile(app, alices.Session, { user: 'rory', tenant: alice.tenant })
   rowsOf = await rowReader(app)
 })
 besideNeighbour(() => app)
@@ -55,6 +56,7 @@ const strangers: [string, Identity][] = [
   ['an admin of another tenant', { user: 'root', tenant: 'globex', role: 'ADMIN' }],
   ['a service of another tenant', { user: 'robot', tenant: 'globex', role: 'SERVICE' }],
   ['another user of the tenant', { user: 'carol', tenant: alice.tenant, role: 'USER' }],
+  ['a participant who was removed', { user: 'rory', tenant: alice.tenant, role: 'USER' }],
 ]
 
 const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]
