@@ -49,6 +49,15 @@ const clockToleranceSeconds = 30
 /** A token that was proven just now need not be proven again. */
 const trustedForMs = 5_000
 
+/**
+ * Milliseconds for which a connection may stand on this token, which was accepted now: until its end, and where that is
+ * past by the clock of this server, until it is by any.
+ */
+export function holdsForMs({ expiresAt }: Pick<Claims, 'expiresAt'>): number {
+  const leftMs = expiresAt.getTime() - Date.now()
+  return leftMs > 0 ? leftMs : leftMs + clockToleranceSeconds * 1_000
+}
+
 /** Throws a `ConfigError` where the configured key cannot be used. */
 export function createTokens(auth: Config['auth']): Tokens {
   const proven = new LRUCache<string, Claims>({ max: 10_000, ttl: trustedForMs })

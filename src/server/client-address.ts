@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { isIPv6 } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 
 /** Names where a request comes from, for counting. */
 export type ClientAddress = (request: IncomingMessage) => string
@@ -23,13 +23,20 @@ export function createClientAddress(trustedProxyHops: number, onUntrusted: () =>
       .split(',')
       .map((entry) => entry.trim())
       .filter(Boolean)
-    return networkOf(forwarded.at(-trustedProxyHops) ?? forwarded[0] ?? seen)
+    return networkOf(addressIn(forwarded.at(-trustedProxyHops) ?? forwarded[0] ?? '') ?? seen)
   }
+}
+
+/** Some proxies write the port behind it, which differs by connection. Null where it is no address: that names nobody. */
+function addressIn(entry: string): string | null {
+  const inBrackets = /^\[([^\]]*)\](?::\d+)?$/.exec(entry)?.[1]
+  const plain = inBrackets ?? (isIP(entry) ? entry : entry.replace(/:\d+$/, ''))
+  return isIP(plain) ? plain : null
 }
 
 /** Who has one IPv6 address has 2^64 of them: the first half stands for all. */
 export function networkOf(address: string): string {
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').slice(0, 45)
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*/, '')
   if (!isIPv6(plain)) return plain
   const [head = '', tail] = plain.split('::')
   const first = head.split(':').filter(Boolean)

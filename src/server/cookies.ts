@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { holdsForMs } from '../auth/jwt.ts'
 import { ForbiddenError, invalid, UnauthenticatedError } from '../lib/errors.ts'
 import type { Admission } from './admission.ts'
 import { cookieOriginKind, corsHeaders } from './origins.ts'
@@ -62,8 +63,7 @@ export function createCookieSignIn(options: Options): CookieSignIn {
         'authorization',
         `has a token of ${token.length} bytes; a cookie holds at most ${tokenMaxBytes}`,
       )
-    const { expiresAt } = await options.signIn(token)
-    const seconds = Math.max(0, Math.floor((expiresAt.getTime() - Date.now()) / 1_000))
+    const seconds = Math.floor(holdsForMs(await options.signIn(token)) / 1_000)
     return `${cookieName}=${token}; ${attributes}; Max-Age=${seconds}`
   }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { GraphQLError } from 'graphql'
+import { holdsForMs } from '../auth/jwt.ts'
 import { LimitError, RateLimitedError, UnauthenticatedError } from '../lib/errors.ts'
 import { bearerToken } from '../lib/token-header.ts'
 import type { TurnEnd } from '../lib/turn.ts'
@@ -117,8 +118,7 @@ export function createEventStreams({
     if (stream.isOver) return limits.unclaim(viewer)
     stream.caller = viewer
     stream.token = token
-    const provenForMs = viewer.expiresAt.getTime() - Date.now()
-    stream.dueAtMs = Math.min(stream.dueAtMs, performance.now() + provenForMs)
+    stream.dueAtMs = Math.min(stream.dueAtMs, performance.now() + holdsForMs(viewer))
   }
 
   function begin(response: ServerResponse, socket: Socket): EventStream {

@@ -5,7 +5,7 @@ import {
   parseMessage,
   type SubscribeMessage,
 } from 'graphql-ws'
-import { ExpiredTokenError, RevokedTokenError } from '../auth/jwt.ts'
+import { ExpiredTokenError, holdsForMs, RevokedTokenError } from '../auth/jwt.ts'
 import { LimitError, RateLimitedError, UnauthenticatedError } from '../lib/errors.ts'
 import type { Rate } from '../lib/rates.ts'
 import { bearerToken } from '../lib/token-header.ts'
@@ -71,14 +71,15 @@ export function createSocketProtocol(
     const token = tokenOf(payload ?? undefined) ?? connection.cookieToken
     connection.cookieToken = ''
     try {
-      const { tenantId, userId, role, expiresAt } = await signIn(token)
+      const proven = await signIn(token)
       if (connection.isClosing) return
+      const { tenantId, userId, role } = proven
       const caller = { tenantId, userId, role }
       await limits.claim(caller)
       if (connection.isClosing) return limits.unclaim(caller)
       connection.caller = caller
       connection.authorization = `Bearer ${token}`
-      connection.dueAtMs = performance.now() + expiresAt.getTime() - Date.now()
+      connection.dueAtMs = performance.now() + holdsForMs(proven)
       connection.isReady = true
       sender.message(connection, { type: MessageType.ConnectionAck })
     } catch (error) {

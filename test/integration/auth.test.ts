@@ -5,6 +5,7 @@ import { alice, encode, forge, hs256, now, rsa } from '../support/forge.ts'
 import { openFrames } from '../support/frames.ts'
 import { besideNeighbour } from '../support/neighbour.ts'
 import { query } from '../support/postgres.ts'
+import { openEventStream } from '../support/sse.ts'
 
 let app: TestApp
 beforeAll(async () => {
@@ -199,5 +200,18 @@ describe('the expiry of a token', () => {
       code: 4403,
       reason: 'The token has expired: connect again with a fresh one',
     })
+  })
+
+  it('that is over by one clock alone leaves live connections standing until it is by any', async () => {
+    const demo = await startTestApp()
+    // Clocks may differ by half a minute.
+    const token = demo.token({ expiresInSeconds: -26 })
+    const stream = openEventStream(demo.url, token, 'subscription { sessionChanged { __typename } }')
+    const frames = await openFrames(demo.url, { params: { token } })
+    const openedAtMs = performance.now()
+    const lasted = (end: Promise<unknown>) => end.then(() => performance.now() - openedAtMs)
+    const lastedMs = await Promise.all([lasted(frames.closed), lasted(stream.ended)])
+    expect(Math.min(...lastedMs)).toBeGreaterThan(2_000)
+    expect(await frames.closed).toMatchObject({ code: 4403 })
   })
 })

@@ -104,6 +104,18 @@ describe('the requests of a user', () => {
     await untilRefused({ headers: { 'x-forwarded-for': '2001:db8:0:7::1' } })
     expect((await ask({ headers: { 'x-forwarded-for': '2001:db8:0:7:ffff::2' } })).status).toBe(429)
     expect((await ask({ headers: { 'x-forwarded-for': '2001:db8:0:8::1' } })).status).toBe(401)
+    // A port makes no other caller, and what is no address is nobody's: it counts for whoever called here.
+    for (const same of [
+      '203.0.113.9:1234',
+      '[203.0.113.9]',
+      '[2001:db8:0:7::3]:443',
+      '2001:db8:0:7::1%a:b:c:d:e:f',
+    ])
+      expect((await ask({ headers: { 'x-forwarded-for': same } })).status, same).toBe(429)
+    const made = await Promise.all(
+      Array.from({ length: 41 }, (_, index) => ask({ headers: { 'x-forwarded-for': `nobody-${index}` } })),
+    )
+    expect(made.map(({ status }) => status)).toContain(429)
   })
 
   it('may be many more of a service, which speaks for many', async () => {
