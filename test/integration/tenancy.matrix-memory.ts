@@ -1,4 +1,5 @@
 import { expect } from 'vitest'
+import { alice } from './tenancy.harness.ts'
 import type { Case } from './tenancy.matrix.ts'
 
 const failed = (field: string, code = 'NOT_FOUND') => ({
@@ -41,6 +42,13 @@ export const memory: Record<string, Case[]> = {
     {
       operation: `query ($id: ID!) { memories(userId: $id) { totalCount nodes { key value } } }`,
       variables: (ids) => ({ id: ids.User }),
+      refused: refusedWith('NOT_FOUND'),
+      exceptFor: { role: 'USER', refused: refusedWith('FORBIDDEN') },
+    },
+    {
+      operation: `query ($name: String!) { memories(externalUserId: $name) { totalCount nodes { key value } } }`,
+      variables: () => ({ name: alice.user }),
+      isForAdmins: true,
       refused: refusedWith('NOT_FOUND'),
       exceptFor: { role: 'USER', refused: refusedWith('FORBIDDEN') },
     },

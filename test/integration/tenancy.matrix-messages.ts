@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
-import type { Case } from './tenancy.matrix.ts'
+import { alice } from './tenancy.harness.ts'
+import type { Case, Ids } from './tenancy.matrix.ts'
 import { acting } from './tenancy.matrix-acting.ts'
 import { withDocuments } from './tenancy.matrix-documents.ts'
 
@@ -82,17 +83,18 @@ export const messagesAndFeeds: Record<string, Case[]> = {
       refused: failedAtOnce,
     },
   ],
-  'Subscription.sessionChanged': [
-    {
-      operation: `subscription ($filter: SessionFilter) { sessionChanged(filter: $filter) {
-        kind sessionId session { title } } }`,
-      variables: (ids) => ({
-        filter: { userId: ids.User, participant: ids.User, parentId: ids.Session, agent: ids.Agent },
-      }),
-      // What it tells of later is for session-changed.test.ts.
-      refused: { data: { sessionChanged: { kind: 'RESET', sessionId: null, session: null } } },
-    },
-  ],
+  // What it tells of later is for session-changed.test.ts.
+  'Subscription.sessionChanged': (
+    [
+      (ids) => ({ userId: ids.User, participant: ids.User, parentId: ids.Session, agent: ids.Agent }),
+      () => ({ externalUserId: alice.user }),
+    ] satisfies ((ids: Ids) => object)[]
+  ).map((filter) => ({
+    operation: `subscription ($filter: SessionFilter) { sessionChanged(filter: $filter) {
+      kind sessionId session { title } } }`,
+    variables: (ids) => ({ filter: filter(ids) }),
+    refused: { data: { sessionChanged: { kind: 'RESET', sessionId: null, session: null } } },
+  })),
   'Subscription.tokenStream': [
     {
       operation: 'subscription ($id: ID!) { tokenStream(messageId: $id) { text } }',

@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import type { Identity } from '../support/app.ts'
+import { alice } from './tenancy.harness.ts'
 import { acted } from './tenancy.matrix-acting.ts'
 import { auditAndTokens } from './tenancy.matrix-audit.ts'
 import { documents, withDocuments } from './tenancy.matrix-documents.ts'
@@ -32,6 +33,8 @@ export type Case = {
   variables?: (ids: Ids, ownSession: string) => Record<string, unknown>
   /** What somebody gets who may not see what the ids name. */
   refused: unknown
+  /** Not even the owner may ask in this way. */
+  isForAdmins?: boolean
   /** What the ids name is open to everybody of the tenant. */
   isSharedInTenant?: boolean
   /** Callers for whom it is refused otherwise. */
@@ -158,6 +161,11 @@ export const matrix: Record<string, Case[]> = {
     {
       operation: `query ($filter: SessionFilter) { sessions(filter: $filter) { ${page} } }`,
       variables: (ids) => ({ filter: { userId: ids.User } }),
+      refused: emptyPage,
+    },
+    {
+      operation: `query ($filter: SessionFilter) { sessions(filter: $filter) { ${page} } }`,
+      variables: () => ({ filter: { externalUserId: alice.user } }),
       refused: emptyPage,
     },
     {
