@@ -99,7 +99,7 @@ export function createSessions({ config, agents, models, templates, changes }: D
           const values = [viewer.tenantId, sessionId, ...Object.values(assignments)]
           const [session] = await sql<Session>(updateOf(Object.keys(assignments)), values)
           if (!session) throw new NotFoundError('session')
-          await attachDocuments(sql, viewer, sessionId, input.documentIds)
+          await attachDocuments(sql, viewer, sessionId, orEmpty(input.documentIds, []))
           await recordUnlessOwn(sql, viewer, owned.userId, done)
           return { result: { session, deactivated }, events: [sessionUpdated(session)] }
         })
@@ -130,13 +130,16 @@ function assignmentsOf(input: UpdateSession, agentId: string | null): Record<str
   if (input.agent !== undefined) set('agent_id', agentId)
   set('model', input.model)
   set('system_prompt', input.systemPrompt)
-  set('parameters', input.parameters ?? undefined)
+  set('parameters', orEmpty(input.parameters, {}))
   set('context_policy', input.contextPolicy)
-  set('metadata', input.metadata ?? undefined)
-  set('tags', input.tags ?? undefined)
+  set('metadata', orEmpty(input.metadata, {}))
+  set('tags', orEmpty(input.tags, []))
   set('is_active', input.isActive ?? undefined)
   return assignments
 }
+
+/** What null clears where a session always has a value. */
+const orEmpty = <Value>(value: Value, empty: NonNullable<Value>) => (value === null ? empty : value)
 
 /** One statement per set of columns; the columns are named in this file, never by a caller. */
 function updateOf(columns: readonly string[]): Statement {
