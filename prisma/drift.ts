@@ -31,6 +31,7 @@ const byHand = [
   'function title_parts(text)',
   'trigger keep_changed_title',
   'trigger keep_new_title',
+  'function note_usage_change(uuid,timestamp with time zone)',
   'function usage_changed()',
   'function usage_changed_with_session()',
   'trigger usage_changed_by_insert',

@@ -23,7 +23,19 @@ beforeAll(async () => {
        SELECT s.tenant_id, s.id, d.id FROM sessions s JOIN documents d ON d.user_id = s.user_id;
      INSERT INTO audit_entries (tenant_id, id, action, actor_id, actor_role)
        SELECT tenant_id, gen_random_uuid(), CASE external_id WHEN 'id-77' THEN 'eraseUser' ELSE 'loadModel' END, id, 'ADMIN'
-       FROM users;`,
+       FROM users;
+     INSERT INTO templates (tenant_id, id, name, author_id) SELECT tenant_id, gen_random_uuid(), external_id, id FROM users;
+     INSERT INTO memories (tenant_id, id, user_id, key, value, source)
+       SELECT tenant_id, gen_random_uuid(), id, 'tea', '"green"', 'MODEL' FROM users;
+     INSERT INTO sessions (tenant_id, id, user_id, is_stateless) SELECT tenant_id, gen_random_uuid(), id, true FROM users;
+     INSERT INTO messages (tenant_id, id, session_id, seq, role, content, author_id)
+       SELECT tenant_id, gen_random_uuid(), id, 1, 'USER', 'Hi', user_id FROM sessions;
+     INSERT INTO usage_records (tenant_id, run_id, user_id, session_id, model, status, input_tokens, output_tokens,
+         cached_input_tokens, cost)
+       SELECT tenant_id, gen_random_uuid(), user_id, id, 'demo:chat', 'COMPLETED', 1, 1, 0, 0 FROM sessions;
+     INSERT INTO usage_rollups (tenant_id, "interval", group_by, start, key, sessions, messages, runs, failures, input_tokens,
+         output_tokens, cached_input_tokens, cost)
+       SELECT tenant_id, 'DAY', 'USER', '2024-05-01', id, 1, 1, 1, 0, 1, 1, 0, 0 FROM users;`,
   )
   await query(app.databaseUrl, 'VACUUM (ANALYZE)')
 })
@@ -50,5 +62,23 @@ it.each([
     const role = isForSearch(read) ? 'parley_system' : 'parley_app'
     const { mostRows } = await costOf(app.databaseUrl, { role, tenantId }, read)
     expect(mostRows, read.text).toBeLessThan(1_000)
+  }
+})
+
+const erase = `mutation ($userId: ID!) {
+  eraseUser(input: { userId: $userId }) { ... on EraseUserPayload { sessions templates documents } }
+}`
+
+it('eraseUser reads few rows of others', async () => {
+  const root = app.api(admin)
+  const { users } = await root.run('{ users(search: "id-2999") { nodes { id } } }')
+  const userId = users.nodes[0].id
+  const asked = await askedBy('erasure-', async () => {
+    expect((await root.run(erase, { userId })).eraseUser).toEqual({ sessions: 1, templates: 1, documents: 1 })
+  })
+  expect(asked.length).toBeGreaterThan(15)
+  for (const statement of asked) {
+    const { mostRows } = await costOf(app.databaseUrl, { role: 'parley_app', tenantId }, statement)
+    expect(mostRows, statement.text).toBeLessThan(1_000)
   }
 })
