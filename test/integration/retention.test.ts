@@ -113,6 +113,14 @@ it('erases what was deleted long ago with all that hangs on it, and no others', 
     expect(await count(table, [old, foreign])).toBe(0)
     expect(await count(table, [recent])).toBeGreaterThan(0)
   }
+  const { sessions } = await app
+    .api()
+    .run('{ sessions(filter: { deleted: true }, first: 100) { nodes { id } } }')
+  const listed = sessions.nodes.map(({ id }: { id: string }) => id)
+  expect(listed).toContain(recent)
+  expect(listed).not.toContain(old)
+  for (const name of ['restoreSession', 'purgeSession'])
+    expect(await app.api().mutate(name, { sessionId: old })).toMatchObject({ code: 'NOT_FOUND' })
 })
 
 it('lets forks live', async () => {
