@@ -127,6 +127,9 @@ export const fine: Record<string, RegExp> = {
   // Of any type.
   'Query.node(id)': /^"tenant_/,
   'Query.nodes(ids.0)': /^"tenant_/,
+  'Query.nodes(ids)': /^\[\]$/,
+  // What names no word finds nothing.
+  'Query.search(query)': /^"( \\n )?"$/,
 }
 
 /** Of these one is given, not several. */

@@ -19,7 +19,7 @@ import { alternatives, soundEntries } from './bad-arguments.cases.ts'
 export type Place = { name: string; root: string; field: GraphQLField<unknown, unknown> }
 
 /** A value somewhere in the arguments of a place; `path` goes through inputs and lists, with 0 for an entry. */
-export type Spot = { path: string[]; type: GraphQLNamedInputType; isList: boolean }
+export type Spot = { path: string[]; type: GraphQLNamedInputType; isList: boolean; isRequired: boolean }
 
 const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]
 
@@ -40,13 +40,14 @@ export const spotsOf = ({ field }: Place): Spot[] =>
   field.args.flatMap(({ name, type }) => spotsBelow([name], type))
 
 function spotsBelow(path: string[], type: GraphQLInputType): Spot[] {
-  const nullable = isNonNullType(type) ? type.ofType : type
+  const isRequired = isNonNullType(type)
+  const nullable = isRequired ? type.ofType : type
   if (isListType(nullable))
     return [
-      { path, type: getNamedType(nullable), isList: true },
+      { path, type: getNamedType(nullable), isList: true, isRequired },
       ...spotsBelow([...path, '0'], nullable.ofType),
     ]
-  if (!isInputObjectType(nullable)) return [{ path, type: getNamedType(nullable), isList: false }]
+  if (!isInputObjectType(nullable)) return [{ path, type: getNamedType(nullable), isList: false, isRequired }]
   return Object.values(nullable.getFields()).flatMap((field) => spotsBelow([...path, field.name], field.type))
 }
 
@@ -93,15 +94,16 @@ const wrongOf: Record<string, unknown[]> = {
 }
 
 /** `anId` is of a type that nothing but `node` takes. Of a list that is too long, the entries may be sound or not. */
-export function wrongValues({ type, isList, path }: Spot, anId: string): unknown[] {
+export function wrongValues({ type, isList, isRequired, path }: Spot, anId: string): unknown[] {
   const name = path.at(-1) ?? ''
-  if (isList) return [Array(1_001).fill(soundEntries[type.name] ?? anId), Array(2_000).fill('')]
+  const none = isRequired ? [[]] : []
+  if (isList) return [...none, Array(1_001).fill(soundEntries[type.name] ?? anId), Array(2_000).fill('')]
   if (isEnumType(type)) return ['NONSENSE', '', 1]
   if (type.name === 'ID') return ['garbage', '', anId, 7]
   if (name === 'first' || name === 'last') return [-1, 0, 10_000, 1.5, '1']
   const values = wrongOf[type.name]
   if (!values) throw new Error(`No wrong value is known of ${type.name}.`)
-  return values
+  return type.name === 'String' && isRequired ? [...values, '', ' \n '] : values
 }
 
 const isAtOrIn = (path: string, dotted: string) => path === dotted || path.startsWith(`${dotted}.`)

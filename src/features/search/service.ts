@@ -44,7 +44,7 @@ const args = z.object({
       agent: text({ min: 1, max: 100 }).nullish(),
       sessionIds: z.array(z.uuid()).max(100, 'has more than 100 entries').nullish(),
       tags: z
-        .array(text({ max: 64 }))
+        .array(text({ min: 1, max: 64 }))
         .max(20, 'has more than 20 entries')
         .nullish(),
     })
