@@ -12,7 +12,6 @@ import type { Viewer } from '../auth/viewer.ts'
 import type { Message } from '../db/client.ts'
 import type PrismaTypes from '../db/generated/pothos.ts'
 import { getDatamodel } from '../db/generated/pothos.ts'
-import { faultsOf } from '../lib/checks.ts'
 import type { ContextPolicy } from '../lib/context-policy.ts'
 import { ForbiddenError, ValidationError } from '../lib/errors.ts'
 import { decodeId, encodeId, type IdType } from '../lib/ids.ts'
@@ -134,7 +133,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   validation: {
     validationError: (failure) =>
       new ValidationError(
-        faultsOf(failure.issues, ({ path, message }) => ({
+        failure.issues.map(({ path, message }) => ({
           path: (path ?? [])
             .map((step) => String(typeof step === 'object' ? step.key : step))
             .filter((step, index) => !(index === 0 && step === 'input'))

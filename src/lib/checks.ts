@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type FieldFault, ValidationError } from './errors.ts'
+import { ValidationError } from './errors.ts'
 
 /** Checks of input values that every feature shares. Messages say the value's fault and what is allowed. */
 
@@ -8,18 +8,8 @@ export function check<Schema extends z.ZodType>(schema: Schema, value: unknown):
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   throw new ValidationError(
-    faultsOf(parsed.error.issues, ({ path, message }) => ({ path: path.join('.'), message })),
+    parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })),
   )
-}
-
-/** An input can have as many faults as it has values; the first tell enough. */
-const toldFaults = 20
-
-/** The first faults, and how many more there are. */
-export function faultsOf<Issue>(issues: readonly Issue[], told: (issue: Issue) => FieldFault): FieldFault[] {
-  const faults = issues.slice(0, toldFaults).map(told)
-  const untold = issues.length - faults.length
-  return untold > 0 ? [...faults, { path: '', message: `and ${untold} more faults` }] : faults
 }
 
 /** Whether PostgreSQL can hold the text. */
@@ -97,6 +87,10 @@ function isStorableJson(value: unknown): boolean {
   return Object.entries(value).every(([key, inner]) => isStorable(key) && isStorableJson(inner))
 }
 
+/** The first names, so that what is told of them stays short. */
+export const firstOf = (names: readonly string[]): string =>
+  names.length > 20 ? `${names.slice(0, 20).join(', ')} and ${names.length - 20} more` : names.join(', ')
+
 /** Model parameters; see `ModelParameters` for what they mean. */
 export const modelParameters = z.strictObject(
   {
@@ -118,7 +112,7 @@ export const modelParameters = z.strictObject(
   {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
-        ? `has unknown parameters (${issue.keys.join(', ')}); allowed are temperature, topP, topK, maxOutputTokens, stop, seed`
+        ? `has unknown parameters (${firstOf(issue.keys)}); allowed are temperature, topP, topK, maxOutputTokens, stop, seed`
         : undefined,
   },
 )

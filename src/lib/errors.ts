@@ -31,10 +31,20 @@ export class ParleyError extends Error {
 /** One fault of one input value; `path` is dotted, from the input's root: `messages.0.content`. */
 export type FieldFault = { path: string; message: string }
 
-/** The input is malformed or outside its limits; lists the faults found, not only the first. */
+/** An input can have as many faults as it has values; the first tell enough. */
+const toldFaults = 20
+
+function firstOf(faults: readonly FieldFault[]): readonly FieldFault[] {
+  const untold = faults.length - toldFaults
+  if (untold <= 0) return faults
+  return [...faults.slice(0, toldFaults), { path: '', message: `and ${untold} more faults` }]
+}
+
+/** The input is malformed or outside its limits; lists the first faults found, not only one. */
 export class ValidationError extends ParleyError {
   readonly fields: readonly FieldFault[]
-  constructor(fields: readonly FieldFault[]) {
+  constructor(faults: readonly FieldFault[]) {
+    const fields = firstOf(faults)
     super(
       'BAD_USER_INPUT',
       fields.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join('; '),

@@ -78,7 +78,13 @@ const megabyte = 'x'.repeat(1_000_000)
 /** Twice of what the longest message may have. */
 const tooLong = 'x'.repeat(20_001)
 const unstorable = ['a\0b', '\ud800']
-const wrongJson = [{ text: megabyte }, deep(100), ...unstorable.map((text) => ({ list: [{ [text]: text }] }))]
+const manyKeys = Object.fromEntries(Array.from({ length: 8_000 }, (_, index) => [`key${index}`, 1]))
+const wrongJson = [
+  { text: megabyte },
+  manyKeys,
+  deep(100),
+  ...unstorable.map((text) => ({ list: [{ [text]: text }] })),
+]
 
 /** Values that nothing of this type takes. */
 const wrongOf: Record<string, unknown[]> = {

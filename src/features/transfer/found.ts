@@ -1,5 +1,4 @@
 import type { z } from 'zod'
-import { faultsOf } from '../../lib/checks.ts'
 import { ValidationError } from '../../lib/errors.ts'
 import type { UncheckedMessage } from './document.ts'
 
@@ -23,7 +22,7 @@ export function parse<Schema extends z.ZodType>(
   if (parsed.success) return parsed.data
   const placeOf = typeof at === 'string' ? (path: readonly PropertyKey[]) => [at, ...path].join('.') : at
   throw new ValidationError(
-    faultsOf(parsed.error.issues, ({ path, message }) => ({ path: placeOf(path), message })),
+    parsed.error.issues.map(({ path, message }) => ({ path: placeOf(path), message })),
   )
 }
 
