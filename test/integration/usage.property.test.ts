@@ -80,6 +80,9 @@ const moment = fc.oneof(
     .integer({ min: Date.parse('2024-02-27') / 1_000, max: Date.parse('2025-01-03') / 1_000 })
     .map((at) => at * 1_000),
 )
+const wholeEdge = fc
+  .constantFrom('2024-01-01', '2024-02-29', '2024-03-01', '2025-01-01', '2025-02-01')
+  .map(Date.parse)
 const which = (max: number) => fc.integer({ min: 0, max })
 const model = fc.constantFrom('demo:chat', 'openai:gpt-5')
 const tokens = fc.oneof(which(100), which(2 ** 31 - 1))
@@ -103,9 +106,10 @@ const message: fc.Arbitrary<Message> = fc.record({
   agent: fc.option(which(1)),
   model: fc.option(model),
 })
-/** At times longer than hours can tell. */
+/** At times longer than hours can tell; often of whole intervals, which may be read from what is rolled up. */
 const between = fc
   .oneof(
+    fc.tuple(wholeEdge, wholeEdge),
     fc.tuple(moment, moment),
     fc.tuple(moment, which(40 * 86_400_000)).map(([at, ms]) => [at, at + ms]),
   )
@@ -123,6 +127,12 @@ const asked: fc.Arbitrary<Asked> = fc.record({
   agent: seldom(which(1)),
   model: seldom(model),
 })
+/** Most often once, so that much changes behind it. */
+const rolls = fc.oneof(
+  fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }),
+  fc.constant([true, false, false]),
+  fc.constant([false, true, false]),
+)
 /** What is there, comes late, goes, changes hands or agents, and at which times of that it is rolled up. */
 const history = fc.record({
   runs: fc.array(run, { maxLength: 30 }),
@@ -133,18 +143,18 @@ const history = fc.record({
   goneMessages: fc.array(which(30), { maxLength: 3 }),
   isErased: seldom(fc.constant(true)),
   agent: seldom(which(1)),
-  rolls: fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }),
+  rolls,
 })
 type History = typeof history extends fc.Arbitrary<infer T> ? T : never
 
 it('counts what a count by hand counts, whatever was rolled up before it changed', async () => {
   await fc.assert(
-    fc.asyncProperty(history, fc.array(asked, { minLength: 1, maxLength: 3 }), async (past, questions) => {
+    fc.asyncProperty(history, fc.array(asked, { minLength: 3, maxLength: 6 }), async (past, questions) => {
       const { runs, messages } = await live(past)
       for (const question of questions)
         expect(await ask(question)).toEqual(countByHand(world, { runs, messages }, question))
     }),
-    { numRuns: 25 },
+    { numRuns: 80 },
   )
 })
 
