@@ -50,13 +50,14 @@ const eraseSessions: Statement = {
   text: `DELETE FROM sessions WHERE ${named.replace('%', 'id')}`,
 }
 
-// Skips what is still being answered, and what is locked.
+// Skips what is still being answered, and what is locked. OFFSET 0: looked up for each, where PostgreSQL would compare each
+// with all runs.
 const eraseStateless: Statement = {
   name: 'retention-erase-stateless',
   text: `DELETE FROM sessions WHERE (tenant_id, id) IN (
       SELECT s.tenant_id, s.id FROM sessions s
       WHERE s.is_stateless AND s.updated_at < now() - make_interval(hours => $1) AND NOT EXISTS (SELECT FROM runs r
-        WHERE r.tenant_id = s.tenant_id AND r.session_id = s.id AND r.finished_at IS NULL)
+        WHERE r.tenant_id = s.tenant_id AND r.session_id = s.id AND r.status IN ('QUEUED', 'RUNNING', 'REQUIRES_ACTION') OFFSET 0)
       ORDER BY s.updated_at LIMIT ${batchSize} FOR UPDATE SKIP LOCKED)
     RETURNING id`,
 }
