@@ -45,11 +45,14 @@ describe('a conversation', () => {
       expect(message).toMatchObject({ status: 'COMPLETE', finishReason: 'STOP' })
     }
     const { session } = await alice.run(
-      'query ($id: ID!) { session(id: $id) { title messageCount messages { nodes { seq role content } } } }',
+      'query ($id: ID!) { session(id: $id) { title messageCount messages { nodes { seq role content agent { key } author { externalId } } } } }',
       { id: sessionId },
     )
     expect(session).toMatchObject({ title: 'Tell me about tides', messageCount: 2 })
-    expect(session.messages.nodes.map(({ role }: { role: string }) => role)).toEqual(['USER', 'ASSISTANT'])
+    expect(session.messages.nodes).toMatchObject([
+      { seq: 1, role: 'USER', agent: null, author: { externalId: 'alice' } },
+      { seq: 2, role: 'ASSISTANT', agent: { key: 'primary' }, author: null },
+    ])
   })
 
   it('is answered in the context of its earlier turns', async () => {
