@@ -154,7 +154,7 @@ async function openPostgres(opened: (() => Promise<unknown>)[]) {
   }
 }
 
-async function readStored(rows: World['rows'], sessionId: string): Promise<StoredSession> {
+export async function readStored(rows: World['rows'], sessionId: string): Promise<StoredSession> {
   const { uuid } = decodeId(sessionId)
   type MessageRow = {
     id: string
