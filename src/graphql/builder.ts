@@ -19,6 +19,7 @@ import { tooComplex } from './complexity.ts'
 import { type Context, viewerOf } from './context.ts'
 import { anyId } from './ids.ts'
 import SignedInPlugin from './signed-in.ts'
+import VanishedPlugin from './vanished.ts'
 
 type Scalar<Output, Input = Output> = { Input: Input; Output: Output }
 
@@ -65,6 +66,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   plugins: [
     ErrorsPlugin,
     SignedInPlugin,
+    VanishedPlugin,
     ScopeAuthPlugin,
     ComplexityPlugin,
     PrismaPlugin,
