@@ -20,6 +20,9 @@ describe('a conversation', () => {
   it('begins with the first words, and its reply comes word by word', async () => {
     const chat = await open('ada')
     await chat.page.getByText('Nothing here yet').waitFor()
+    // Nothing of the list moves the menu of the user from its place at the end.
+    const menu = await chat.page.getByRole('button', { name: 'Account' }).boundingBox()
+    expect(menu?.y).toBeGreaterThan((chat.page.viewportSize()?.height ?? 0) - 60)
     await chat.say('/pace 20 /long 120 Why are there tides?')
     const sessionId = await chat.sessionId()
     const seen = new Set<string>()

@@ -42,7 +42,8 @@ export function useVersion(messageId: string, details: MessageDetails | null): V
   const shownId = earlier?.id ?? messageId
   const versions = details?.versions ?? []
   const index = versions.findIndex(({ id }) => id === shownId)
-  if (versions.length < 2 || index < 0) return { earlier: null, steps: null }
+  // While the details are asked for anew, what is looked at stays.
+  if (versions.length < 2 || index < 0) return { earlier: details ? null : earlier, steps: null }
 
   async function show(id: string) {
     if (id === messageId) return setEarlier(null)
