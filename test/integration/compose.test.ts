@@ -122,6 +122,7 @@ it('each node is replaced in its turn, and nobody loses a word', async () => {
     }
   })()
   for (const node of nodes) {
+    // A reply has begun.
     await sleep(1_500)
     expect(await node.terminate()).toBe(0)
     await node.start()

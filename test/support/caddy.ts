@@ -1,22 +1,15 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { beforeEach } from 'vitest'
 import { atEndOfFile } from './at-end.ts'
+import { findProgram } from './programs.ts'
 
-const missing = 'There is no caddy on the PATH. Install it (Debian: apt-get install caddy).'
-const isInstalled = spawnSync('caddy', ['version']).status === 0
+const program = findProgram('caddy', 'version')
 
-/** For a file whose tests need Caddy: they are skipped with a note where none is installed; in CI they fail. */
-export function requireCaddy() {
-  beforeEach(({ skip }) => {
-    if (!isInstalled && process.env.CI === 'true') throw new Error(missing)
-    skip(!isInstalled, missing)
-  })
-  return isInstalled
-}
+/** For a file whose tests need it; see `Program.require`. */
+export const requireCaddy = program.require
 
 /** A Caddy of a test's own with these sites; it neither listens for commands nor fetches certificates. */
 export async function startCaddy(sites: string): Promise<void> {

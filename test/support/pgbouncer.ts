@@ -1,32 +1,25 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { beforeEach } from 'vitest'
 import { atEndOfFile } from './at-end.ts'
 import { freePort } from './free-port.ts'
 import { withParts } from './postgres.ts'
+import { findProgram } from './programs.ts'
 
-const missing = 'There is no pgbouncer on the PATH. Install it (Debian: apt-get install pgbouncer).'
-const isInstalled = spawnSync('pgbouncer', ['--version']).status === 0
+const program = findProgram('pgbouncer', '--version')
 
-/** For a file whose tests need PgBouncer: they are skipped with a note where none is installed; in CI they fail. */
-export function requirePgBouncer() {
-  beforeEach(({ skip }) => {
-    if (!isInstalled && process.env.CI === 'true') throw new Error(missing)
-    skip(!isInstalled, missing)
-  })
-  return isInstalled
-}
+/** For a file whose tests need it; see `Program.require`. */
+export const requirePgBouncer = program.require
 
 /**
  * A PgBouncer of a test's own that hands connections on after each transaction, before the server of this address; gives
  * the address through it. `poolSize`: connections to the server, which all clients share.
  */
 export async function startPgBouncer(url: string, { poolSize }: { poolSize: number }): Promise<string> {
-  if (!isInstalled) throw new Error(missing)
+  if (!program.isInstalled) throw new Error(program.missing)
   const { hostname, port: serverPort, username, password } = new URL(url)
   const folder = await mkdtemp(join(tmpdir(), 'parley-pgbouncer-'))
   const port = await freePort()

@@ -1,13 +1,13 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Redis } from 'ioredis'
-import { beforeEach } from 'vitest'
 import { atEndOfFile } from './at-end.ts'
 import { freePort } from './free-port.ts'
+import { findProgram } from './programs.ts'
 
 /** A Redis of a test's own, which keeps nothing unless told to (`SAVE`); stopped when the file's tests are over. */
 export type TestRedis = {
@@ -27,20 +27,13 @@ export type TestRedis = {
   stop(): Promise<void>
 }
 
-const missing = 'There is no redis-server on the PATH. Install it (Debian: apt-get install redis-server).'
-const isInstalled = spawnSync('redis-server', ['--version']).status === 0
+const program = findProgram('redis-server', '--version')
 
-/** For a file whose tests need a Redis: they are skipped with a note where none is installed; in CI they fail. */
-export function requireRedis() {
-  beforeEach(({ skip }) => {
-    if (!isInstalled && process.env.CI === 'true') throw new Error(missing)
-    skip(!isInstalled, missing)
-  })
-  return isInstalled
-}
+/** For a file whose tests need it; see `Program.require`. */
+export const requireRedis = program.require
 
 export async function startRedis(options: { port?: number; args?: string[] } = {}): Promise<TestRedis> {
-  if (!isInstalled) throw new Error(missing)
+  if (!program.isInstalled) throw new Error(program.missing)
   const port = options.port ?? (await freePort())
   const folder = await mkdtemp(join(tmpdir(), 'parley-redis-'))
   const url = `redis://127.0.0.1:${port}`
