@@ -88,7 +88,7 @@ function isStorableJson(value: unknown): boolean {
 }
 
 /** The first names, so that what is told of them stays short. */
-export const firstOf = (names: readonly string[]): string =>
+export const firstNames = (names: readonly string[]): string =>
   names.length > 20 ? `${names.slice(0, 20).join(', ')} and ${names.length - 20} more` : names.join(', ')
 
 /** Model parameters; see `ModelParameters` for what they mean. */
@@ -112,7 +112,7 @@ export const modelParameters = z.strictObject(
   {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
-        ? `has unknown parameters (${firstOf(issue.keys)}); allowed are temperature, topP, topK, maxOutputTokens, stop, seed`
+        ? `has unknown parameters (${firstNames(issue.keys)}); allowed are temperature, topP, topK, maxOutputTokens, stop, seed`
         : undefined,
   },
 )

@@ -34,7 +34,7 @@ export type FieldFault = { path: string; message: string }
 /** An input can have as many faults as it has values; the first tell enough. */
 const toldFaults = 20
 
-function firstOf(faults: readonly FieldFault[]): readonly FieldFault[] {
+function toldOf(faults: readonly FieldFault[]): readonly FieldFault[] {
   const untold = faults.length - toldFaults
   if (untold <= 0) return faults
   return [...faults.slice(0, toldFaults), { path: '', message: `and ${untold} more faults` }]
@@ -44,7 +44,7 @@ function firstOf(faults: readonly FieldFault[]): readonly FieldFault[] {
 export class ValidationError extends ParleyError {
   readonly fields: readonly FieldFault[]
   constructor(faults: readonly FieldFault[]) {
-    const fields = firstOf(faults)
+    const fields = toldOf(faults)
     super(
       'BAD_USER_INPUT',
       fields.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join('; '),
