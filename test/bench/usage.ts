@@ -43,15 +43,24 @@ const processorMs = () =>
   Number(readFileSync(`/proc/${backend?.pid}/schedstat`, 'utf8').split(' ')[0]) / 1_000_000
 
 const stats = createStats()
+const [{ model } = { model: '' }] = await system.sql<{ model: string }>(
+  statement('model', 'SELECT u.model FROM usage_records u WHERE u.tenant_id = $1 LIMIT 1'),
+  [user.tenantId],
+)
+const questions = [
+  ...(['NONE', 'MODEL', 'AGENT', 'SESSION', 'USER'] as const).map((groupBy) => ({ groupBy, filter: {} })),
+  ...(['AGENT', 'USER'] as const).map((groupBy) => ({ groupBy, filter: { model } })),
+  ...(['NONE', 'AGENT'] as const).map((groupBy) => ({ groupBy, filter: { userId: user.userId } })),
+]
 for (const interval of ['HOUR', 'DAY', 'MONTH'] as const)
-  for (const groupBy of ['NONE', 'MODEL', 'AGENT', 'SESSION', 'USER'] as const) {
+  for (const { groupBy, filter } of questions) {
     const days = Math.min(Number(options.days), interval === 'HOUR' ? 41 : Number.POSITIVE_INFINITY)
     const from = new Date(now.getTime() - days * 86_400_000)
     const least = { cpu: Number.POSITIVE_INFINITY, wall: Number.POSITIVE_INFINITY }
     let answer = ''
     for (let round = 0; round < 3; round += 1) {
       const [cpu, wall] = [processorMs(), performance.now()]
-      const asked = stats.usage(viewer, { from, to: now, interval, groupBy })
+      const asked = stats.usage(viewer, { from, to: now, interval, groupBy, filter })
       answer = await asked.then(
         ({ length }) => `${length} buckets`,
         (error: Error) => `refused: ${error.message}`,
@@ -60,6 +69,9 @@ for (const interval of ['HOUR', 'DAY', 'MONTH'] as const)
       least.wall = Math.min(least.wall, performance.now() - wall)
     }
     const [cpu, wall] = [least.cpu, least.wall].map((ms) => `${ms.toFixed(0)} ms`.padStart(9))
-    console.log(`${interval.padEnd(6)}${groupBy.padEnd(8)} processor ${cpu}  answer ${wall}  ${answer}`)
+    const of = Object.keys(filter).join()
+    console.log(
+      `${interval.padEnd(6)}${groupBy.padEnd(8)} ${of.padEnd(7)} processor ${cpu}  answer ${wall}  ${answer}`,
+    )
   }
 await database.close()

@@ -33,9 +33,9 @@ beforeAll(async () => {
      INSERT INTO usage_records (tenant_id, run_id, user_id, session_id, model, status, input_tokens, output_tokens,
          cached_input_tokens, cost)
        SELECT tenant_id, gen_random_uuid(), user_id, id, 'demo:chat', 'COMPLETED', 1, 1, 0, 0 FROM sessions;
-     INSERT INTO usage_rollups (tenant_id, "interval", group_by, start, key, sessions, messages, runs, failures, input_tokens,
+     INSERT INTO usage_rollups (tenant_id, "interval", group_by, start, model, agent_id, user_id, sessions, messages, runs, failures, input_tokens,
          output_tokens, cached_input_tokens, cost)
-       SELECT tenant_id, 'DAY', 'USER', '2024-05-01', id, 1, 1, 1, 0, 1, 1, 0, 0 FROM users;`,
+       SELECT tenant_id, 'DAY', 'USER', '2024-05-01', '', '', id, 1, 1, 1, 0, 1, 1, 0, 0 FROM users;`,
   )
   await query(app.databaseUrl, 'VACUUM (ANALYZE)')
 })

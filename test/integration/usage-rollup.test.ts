@@ -2,6 +2,7 @@ import { Client } from 'pg'
 import { expect, it, onTestFinished } from 'vitest'
 import { decodeId } from '../../src/lib/ids.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
+import { askedBy, costOf } from '../support/plans.ts'
 import { query as sql } from '../support/postgres.ts'
 import { openRollups } from '../support/rollups.ts'
 
@@ -100,8 +101,86 @@ it('follows a session that changes its agent, is erased, and its user', async ()
   await root.change('eraseUser', { userId })
   const [{ key: nobody }] = await count('USER')
   expect(nobody).not.toBe(userId)
-  const find = 'SELECT FROM usage_rollups WHERE key = $1'
+  const find = 'SELECT FROM usage_rollups WHERE user_id = $1'
   expect(await sql(app.databaseUrl, find, { values: [decodeId(userId).uuid] })).toEqual([])
   await rollups.roll()
   expect(await count('USER')).toEqual([{ key: nobody, messages: 0, runs: 1 }])
 })
+
+it.each([
+  ['of parts of months', { interval: 'MONTH', groupBy: 'NONE' }],
+  ['of parts of months by user', { interval: 'MONTH', groupBy: 'USER' }],
+  ['of days by agent, of one model', { interval: 'DAY', groupBy: 'AGENT', filter: { model: 'demo:chat' } }],
+  ['of months by model, of one agent', { interval: 'MONTH', groupBy: 'MODEL', filter: { agent: 'primary' } }],
+  ['of days by user, of one model', { interval: 'DAY', groupBy: 'USER', filter: { model: 'demo:chat' } }],
+  [
+    'of parts of months by user, of one agent',
+    { interval: 'MONTH', groupBy: 'USER', filter: { agent: 'primary' } },
+  ],
+])('reads few rows for usage %s', async (_, question) => {
+  const { app, root, sessionId, rollups } = await startWithPast()
+  await app.api().change('updateSession', { sessionId, agent: 'primary' })
+  const moment = `'2024-05-05T06:00Z'::timestamptz + n * interval '15 minutes'`
+  await sql(
+    app.databaseUrl,
+    `INSERT INTO sessions (tenant_id, id, user_id, agent_id) SELECT tenant_id, gen_random_uuid(), user_id, agent_id
+       FROM sessions, generate_series(1, 40) WHERE id = '${decodeId(sessionId).uuid}';
+     CREATE TEMP TABLE numbered AS SELECT s.*, n FROM generate_series(1, 4000) AS n
+       JOIN (SELECT *, row_number() OVER () AS place FROM sessions) AS s ON s.place = 1 + n % 40;
+     INSERT INTO messages (tenant_id, id, session_id, seq, role, content, model, created_at)
+       SELECT tenant_id, gen_random_uuid(), id, 1000 + n, 'ASSISTANT', 'Hi', 'demo:chat', ${moment} FROM numbered;
+     INSERT INTO usage_records SELECT tenant_id, gen_random_uuid(), user_id, id, agent_id, 'demo:chat', 'COMPLETED', 1, 1, 0, 0,
+       n % 5, ${moment} FROM numbered`,
+  )
+  await rollups.rollToHorizon()
+  await sql(app.databaseUrl, 'VACUUM (ANALYZE)')
+  const variables = { from: '2024-05-08T12:00:00Z', to: '2024-06-12T12:00:00Z', ...question }
+  const asked = await askedBy('usage-', async () => {
+    const { usage } = await root.run(counting, variables)
+    expect(usage.reduce((sum: number, { runs }: { runs: number }) => sum + runs, 0)).toBeGreaterThanOrEqual(
+      35 * 96,
+    )
+  })
+  expect(asked.length).toBeGreaterThan(2)
+  const [tenant] = await sql<{ id: string }>(app.databaseUrl, `SELECT id FROM tenants WHERE slug = 'demo'`)
+  const as = { role: 'parley_app' as const, tenantId: tenant?.id ?? '' }
+  for (const statement of asked) {
+    const { mostRows } = await costOf(app.databaseUrl, as, statement)
+    expect(mostRows, statement.text).toBeLessThan(1_000)
+  }
+})
+
+it('tells by their days that hours of users of a model are too many, as long as those are there', async () => {
+  const { app, root, rollups } = await startWithPast()
+  await sql(
+    app.databaseUrl,
+    `INSERT INTO users (tenant_id, id, external_id)
+       SELECT id, gen_random_uuid(), 'user-' || n FROM tenants, generate_series(1, 200) AS n WHERE slug = 'demo';
+     INSERT INTO usage_records SELECT u.tenant_id, gen_random_uuid(), u.id, NULL, NULL, 'openai:gpt-5', 'COMPLETED', 1, 1, 0, 0, 1,
+         '2024-05-01T00:30Z'::timestamptz + day * interval '1 day' + hour * interval '1 hour'
+       FROM users AS u, generate_series(0, 29) AS day, generate_series(0, 4) AS hour WHERE u.external_id LIKE 'user-%'`,
+  )
+  await rollups.rollToHorizon()
+  await sql(app.databaseUrl, 'VACUUM (ANALYZE)')
+  const from = '2024-05-01T00:00:00Z'
+  const variables = { from, to: '2024-06-01T00:00:00Z', interval: 'HOUR', groupBy: 'USER' }
+  const ask = (model: string) => root.send(counting, { ...variables, filter: { model } })
+  const asked = await askedBy('usage-', async () => {
+    const { errors } = await ask('openai:gpt-5')
+    expect(errors?.[0]?.message).toContain('gives more than 5000 buckets')
+  })
+  const [tenant] = await sql<{ id: string }>(app.databaseUrl, `SELECT id FROM tenants WHERE slug = 'demo'`)
+  const as = { role: 'parley_app' as const, tenantId: tenant?.id ?? '' }
+  for (const statement of asked)
+    expect((await costOf(app.databaseUrl, as, statement)).mostRows, statement.text).toBeLessThan(10_000)
+  expect((await ask('demo:chat')).data.usage).toHaveLength(1)
+  await sql(
+    app.databaseUrl,
+    `DELETE FROM usage_records WHERE model = 'openai:gpt-5' AND created_at > '2024-05-02'`,
+  )
+  expect((await ask('openai:gpt-5')).data.usage).toHaveLength(5 * 200)
+})
+
+const counting = `query ($from: DateTime!, $to: DateTime!, $interval: UsageInterval!, $groupBy: UsageGroup!, $filter: UsageFilter) {
+  usage(from: $from, to: $to, interval: $interval, groupBy: $groupBy, filter: $filter) { start key sessions messages runs }
+}`

@@ -102,7 +102,7 @@ export function countByHand(
     return {
       start,
       key,
-      sessions: new Set(inside.map(({ SESSION }) => SESSION)).size,
+      sessions: new Set(inside.flatMap(({ SESSION }) => SESSION ?? [])).size,
       messages: inside.filter(({ message: text }) => text).length,
       runs: ended.length,
       failures: ended.filter(({ status }) => status === 'FAILED' || status === 'INTERRUPTED').length,

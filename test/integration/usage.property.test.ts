@@ -87,85 +87,121 @@ const which = (max: number) => fc.integer({ min: 0, max })
 const model = fc.constantFrom('demo:chat', 'openai:gpt-5')
 const tokens = fc.oneof(which(100), which(2 ** 31 - 1))
 
-const run: fc.Arbitrary<Run> = fc.record({
-  at: moment,
-  session: which(3),
-  user: which(1),
-  agent: fc.option(which(1)),
-  model,
-  status: fc.constantFrom('COMPLETED', 'FAILED', 'CANCELLED', 'INTERRUPTED'),
-  input: tokens,
-  output: tokens,
-  cached: tokens,
-  nanodollars: fc.bigInt({ min: 0n, max: 999_999_999_999_999_999n }),
-  firstTokenMs: fc.option(which(20)),
-})
-const message: fc.Arbitrary<Message> = fc.record({
-  at: moment,
-  session: which(2),
-  agent: fc.option(which(1)),
-  model: fc.option(model),
-})
+const runOf = (at: typeof moment): fc.Arbitrary<Run> =>
+  fc.record({
+    at,
+    // The last is none: what is asked for without a session.
+    session: which(4),
+    user: which(1),
+    agent: fc.option(which(1)),
+    model,
+    status: fc.constantFrom('COMPLETED', 'FAILED', 'CANCELLED', 'INTERRUPTED'),
+    input: tokens,
+    output: tokens,
+    cached: tokens,
+    nanodollars: fc.bigInt({ min: 0n, max: 999_999_999_999_999_999n }),
+    firstTokenMs: fc.option(which(20)),
+  })
+const messageOf = (at: typeof moment): fc.Arbitrary<Message> =>
+  fc.record({
+    at,
+    session: which(2),
+    agent: fc.option(which(1)),
+    model: fc.option(model),
+  })
 /** At times longer than hours can tell; often of whole intervals, which may be read from what is rolled up. */
-const between = fc
-  .oneof(
-    fc.tuple(wholeEdge, wholeEdge),
-    fc.tuple(moment, moment),
-    fc.tuple(moment, which(40 * 86_400_000)).map(([at, ms]) => [at, at + ms]),
-  )
-  .filter(([a, b]) => a !== b)
+const anyBetween = fc.oneof(
+  fc.tuple(wholeEdge, wholeEdge),
+  fc.tuple(moment, moment),
+  fc.tuple(moment, which(40 * 86_400_000)).map(([at, ms]) => [at, at + ms]),
+)
 /** Each condition leaves less to count. */
 const seldom = <T>(value: fc.Arbitrary<T>) =>
-  fc.oneof({ weight: 4, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: value })
-const asked: fc.Arbitrary<Asked> = fc.record({
-  between,
-  interval: fc.constantFrom('HOUR', 'DAY', 'MONTH'),
-  groupBy: fc.constantFrom('NONE', 'MODEL', 'AGENT', 'SESSION', 'USER'),
-  isAdmin: fc.boolean(),
-  userId: seldom(which(1)),
-  sessionId: seldom(which(3)),
-  agent: seldom(which(1)),
-  model: seldom(model),
-})
+  fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: value })
+const askedOf = (
+  between: fc.Arbitrary<number[]>,
+  interval: fc.Arbitrary<Asked['interval']>,
+): fc.Arbitrary<Asked> =>
+  fc.record({
+    between: between.filter(([a, b]) => a !== b),
+    interval,
+    groupBy: fc.constantFrom('NONE', 'MODEL', 'AGENT', 'SESSION', 'USER'),
+    isAdmin: fc.boolean(),
+    userId: seldom(which(1)),
+    sessionId: seldom(which(3)),
+    agent: seldom(which(1)),
+    model: seldom(model),
+  })
 /** Most often once, so that much changes behind it. */
 const rolls = fc.oneof(
   fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }),
   fc.constant([true, false, false]),
   fc.constant([false, true, false]),
+  fc.constant([true, true, false]),
 )
-/** What is there, comes late, goes, changes hands or agents, and at which times of that it is rolled up. */
-const history = fc.record({
-  runs: fc.array(run, { maxLength: 30 }),
-  messages: fc.array(message, { maxLength: 30 }),
-  lateRuns: fc.array(run, { maxLength: 5 }),
-  lateMessages: fc.array(message, { maxLength: 5 }),
-  goneRuns: fc.array(which(30), { maxLength: 3 }),
-  goneMessages: fc.array(which(30), { maxLength: 3 }),
-  isErased: seldom(fc.constant(true)),
-  agent: seldom(which(1)),
-  rolls,
-})
-type History = typeof history extends fc.Arbitrary<infer T> ? T : never
+/**
+ * What is there, comes late, goes, changes hands or agents, at which times of that it is rolled up, and how far it was before
+ * the first of them.
+ */
+const historyOf = (at: typeof moment) =>
+  fc.record({
+    runs: fc.array(runOf(at), { maxLength: 30 }),
+    messages: fc.array(messageOf(at), { maxLength: 30 }),
+    lateRuns: fc.array(runOf(at), { maxLength: 5 }),
+    lateMessages: fc.array(messageOf(at), { maxLength: 5 }),
+    goneRuns: fc.array(which(30), { maxLength: 3 }),
+    goneMessages: fc.array(which(30), { maxLength: 3 }),
+    isErased: seldom(fc.constant(true)),
+    agent: seldom(which(1)),
+    rolls,
+    until: fc.option(at),
+  })
+type History = ReturnType<typeof historyOf> extends fc.Arbitrary<infer T> ? T : never
 
-it('counts what a count by hand counts, whatever was rolled up before it changed', async () => {
-  await fc.assert(
-    fc.asyncProperty(history, fc.array(asked, { minLength: 3, maxLength: 6 }), async (past, questions) => {
-      const { runs, messages } = await live(past)
-      for (const question of questions)
-        expect(await ask(question)).toEqual(countByHand(world, { runs, messages }, question))
-    }),
-    { numRuns: 80 },
-  )
-})
+/** Some days around the end of a month, in which the same sessions are active again and again. */
+const day = fc
+  .integer({ min: Date.parse('2024-02-26') / 3_600_000, max: Date.parse('2024-03-06') / 3_600_000 })
+  .map((hours) => hours * 3_600_000)
+
+/** Of one session or user there is little to count. */
+const byUser = askedOf(fc.tuple(day, day), fc.constantFrom('HOUR', 'DAY', 'MONTH')).map(
+  (asked): Asked => ({ ...asked, groupBy: 'USER', isAdmin: true, userId: null, sessionId: null }),
+)
+
+it.each([
+  ['a year', moment, askedOf(anyBetween, fc.constantFrom('HOUR', 'DAY', 'MONTH'))],
+  ['parts of months', day, askedOf(fc.tuple(day, day), fc.constant('MONTH'))],
+  ['users of a model, an agent or both', day, byUser],
+])(
+  'counts what a count by hand counts of %s, whatever was rolled up before it changed',
+  async (_, at, asked) => {
+    await fc.assert(
+      fc.asyncProperty(
+        historyOf(at),
+        fc.array(asked, { minLength: 3, maxLength: 6 }),
+        async (past, questions) => {
+          const { runs, messages } = await live(past)
+          for (const question of questions)
+            expect(await ask(question)).toEqual(countByHand(world, { runs, messages }, question))
+        },
+      ),
+      { numRuns: 150 },
+    )
+  },
+)
 
 /** Stores and changes it all; gives what is there at the end. */
-async function live({ rolls, ...past }: History): Promise<{ runs: Run[]; messages: Message[] }> {
+async function live({ rolls, until, ...past }: History): Promise<{ runs: Run[]; messages: Message[] }> {
   const [, bob, nobody] = world.users
   const [session] = world.sessions
   if (!session) throw new Error('There is no session.')
   await database.query('DELETE FROM usage_records; DELETE FROM messages')
   await setAgent(session, null)
   const stored = await store(past.runs, past.messages)
+  if (until !== null)
+    await database.query(`UPDATE usage_horizons SET until = date_trunc('hour', $1::timestamptz)`, [
+      new Date(until),
+    ])
   if (rolls[0]) await rollups.roll()
   const late = await store(past.lateRuns, past.lateMessages)
   if (rolls[1]) await rollups.roll()

@@ -146,7 +146,7 @@ export const renameUsage: Statement = {
 export const eraseUserRow: Statement = {
   name: 'erasure-erase-user',
   text: `WITH days AS (DELETE FROM usage_days WHERE tenant_id = $1 AND subject_id = $2),
-      rollups AS (DELETE FROM usage_rollups WHERE tenant_id = $1 AND group_by = 'USER' AND key = $2::uuid::text),
+      rollups AS (DELETE FROM usage_rollups WHERE tenant_id = $1 AND user_id = $2::uuid::text),
       quota AS (DELETE FROM quotas WHERE tenant_id = $1 AND subject_id = $2)
     DELETE FROM users WHERE tenant_id = $1 AND id = $2`,
 }

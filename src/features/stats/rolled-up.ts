@@ -1,11 +1,21 @@
 import type { Sql, Statement } from '../../db/client.ts'
-import { type Bucket, type Conditions, countBuckets, type GroupBy } from './buckets.ts'
-import { after, type Interval, type Span, startOf } from './intervals.ts'
+import { type Bucket, countBuckets } from './buckets.ts'
+import type { Conditions, GroupBy } from './entries.ts'
+import {
+  after,
+  clip,
+  earlier,
+  firstWhole,
+  type Interval,
+  isBefore,
+  type Span,
+  startOf,
+  without,
+} from './intervals.ts'
+import { type MonthPart, partOf, readPart } from './month-parts.ts'
+import { type Rollups, rollupsFor } from './rollup-rows.ts'
 
 export type Question = Span & { interval: Interval; groupBy: GroupBy }
-
-/** The rollups that answer a question: of a group, and where `key` is given, of that alone. */
-type Source = { group: Exclude<GroupBy, 'SESSION'>; key: { sql: string; value: string } | null }
 
 const findHorizon: Statement = {
   name: 'usage-horizon',
@@ -29,106 +39,124 @@ export async function readBuckets(
   conditions: Conditions,
   limit: number,
 ): Promise<Bucket[] | null> {
-  const source = sourceOf(question.groupBy, conditions)
-  const { whole, open } = source
-    ? await divide(sql, tenantId, question)
-    : { whole: null, open: [question] as Span[] }
   const { interval, groupBy } = question
-  const kept: Bucket[] = []
-  if (source && whole) {
-    const rollups = { tenantId, interval, source, whole }
-    if (groupBy === 'SESSION') {
-      // Each session of a bucket is a bucket of its own.
-      if ((await countSessions(sql, rollups)) > limit) return null
-    } else kept.push(...(await findRollups(sql, rollups, groupBy, limit)))
+  const rollups = rollupsFor(interval, groupBy, conditions)
+  const count = (spans: readonly Span[], isRest: boolean) => {
+    const { statement, values } = countBuckets(tenantId, { spans, isRest }, question, conditions, limit + 1)
+    return sql<Bucket>(statement, values)
   }
-  if (kept.length > limit) return null
-  const spans = groupBy === 'SESSION' ? [question] : open
-  if (spans.length === 0) return kept
-  const isRest = whole !== null && groupBy !== 'SESSION'
-  const { statement, values } = countBuckets(tenantId, { spans, isRest }, question, conditions, limit + 1)
-  const buckets = [...kept, ...(await sql<Bucket>(statement, values))]
-  if (buckets.length > limit) return null
-  return buckets.sort((a, b) => a.start.getTime() - b.start.getTime())
+  const sorted = (buckets: Bucket[]) =>
+    buckets.length > limit ? null : buckets.sort((a, b) => a.start.getTime() - b.start.getTime())
+  if (!rollups) {
+    if (groupBy === 'USER' && (await countDays(sql, tenantId, question, conditions)) > limit) return null
+    return sorted(await count([question], false))
+  }
+  const { whole, parts, open } = await divide(sql, tenantId, question)
+  if (groupBy === 'SESSION') {
+    // Each session of a bucket is a bucket of its own.
+    const sessions = whole ? await countSessions(sql, tenantId, question, rollups, whole) : 0
+    return sessions > limit ? null : sorted(await count([question], false))
+  }
+  const buckets = whole ? await findRollups(sql, tenantId, question, rollups, whole, limit) : []
+  const partQuestion = { groupBy, conditions, rollups, limit: limit + 1 }
+  for (const part of parts) buckets.push(...(await readPart(sql, tenantId, part, partQuestion)))
+  if (open.length > 0 && buckets.length <= limit) buckets.push(...(await count(open, whole !== null)))
+  return sorted(buckets)
 }
 
-/** Null where it asks for two things at once, which no rollup tells together. */
-function sourceOf(groupBy: GroupBy, conditions: Conditions): Source | null {
-  const { userId, sessionId, agentId, agentKey, model } = conditions
-  const agent = 'SELECT a.id::text FROM agents a WHERE a.tenant_id = $1 AND a.key = $5'
-  const keys = [
-    userId == null ? [] : { group: 'USER', sql: '$5', value: userId },
-    agentId == null ? [] : { group: 'AGENT', sql: '$5', value: agentId },
-    agentKey == null ? [] : { group: 'AGENT', sql: `(${agent})`, value: agentKey },
-    model == null ? [] : { group: 'MODEL', sql: '$5', value: model },
-  ].flat() as ({ group: Source['group'] } & NonNullable<Source['key']>)[]
-  const [only, ...others] = keys
-  if (sessionId != null || others.length > 0) return null
-  if (!only) return { group: groupBy === 'SESSION' ? 'NONE' : groupBy, key: null }
-  const { group, ...key } = only
-  return groupBy === 'NONE' || groupBy === 'SESSION' || groupBy === group ? { group, key } : null
-}
+type Whole = { span: Span; changed: Date[] }
 
-type Division = { whole: { span: Span; changed: Date[] } | null; open: Span[] }
+/** What is read from rollups: whole intervals but for those that changed, and parts of months; and what is left to count. */
+type Division = { whole: Whole | null; parts: MonthPart[]; open: Span[] }
 
-/** What of the span is whole intervals before the horizon, those within it that changed since, and what is left to count. */
 async function divide(sql: Sql, tenantId: string, { since, until, interval }: Question): Promise<Division> {
-  const none = { whole: null, open: [{ since, until }] }
+  const asked = { since, until }
   const [horizon] = await sql<{ until: Date }>(findHorizon, [tenantId, since])
-  if (!horizon) return none
-  const touched = startOf(since, interval)
-  const from = touched < since ? after(touched, interval) : touched
-  const to = startOf(horizon.until < until ? horizon.until : until, interval)
-  if (to <= from) return none
-  const rows = await sql<{ start: Date }>(findChanged, [tenantId, from, to, interval])
-  const changed = rows.map(({ start }) => start)
-  const open = [
-    { since, until: from },
-    ...changed.map((start) => ({ since: start, until: after(start, interval) })),
-    { since: to, until },
-  ]
+  if (!horizon) return { whole: null, parts: [], open: [asked] }
+  const unit = interval === 'MONTH' ? 'DAY' : interval
+  const rows = await sql<{ start: Date }>(findChanged, [tenantId, startOf(since, unit), until, unit])
+  const changes = rows.map(({ start }) => start)
+  const span = {
+    since: firstWhole(since, interval),
+    until: startOf(earlier(horizon.until, until), interval),
+  }
+  const isIn = (start: Date) => !isBefore(start, span.since) && isBefore(start, span.until)
+  const changed = distinct(changes.map((start) => startOf(start, interval))).filter(isIn)
+  const edges = distinct([startOf(since, interval), span.until]).filter((start) => !isIn(start))
+  const parts = (interval === 'MONTH' ? edges : []).flatMap(
+    (month) => partOf(month, clip(asked, month, interval), horizon.until, changes) ?? [],
+  )
+  const whole = isBefore(span.since, span.until) ? { span, changed } : null
   return {
-    whole: { span: { since: from, until: to }, changed },
-    open: open.filter((span) => span.since < span.until),
+    whole,
+    parts,
+    open: [
+      ...without(asked, [...(whole ? [span] : []), ...parts.map((part) => part.span)]),
+      ...changed.map((start) => ({ since: start, until: after(start, interval) })),
+    ],
   }
 }
 
-type Rollups = {
-  tenantId: string
-  interval: Interval
-  source: Source
-  whole: NonNullable<Division['whole']>
-}
+const distinct = (moments: readonly Date[]) =>
+  [...new Set(moments.map((moment) => moment.getTime()))].map((time) => new Date(time))
 
-const whereOf = ({ interval, source: { group, key } }: Rollups) =>
-  `r.tenant_id = $1 AND r.interval = '${interval}' AND r.group_by = '${group}' AND r.start >= $2 AND r.start < $3
-      AND r.start <> ALL($4::timestamptz[])${key ? ` AND r.key = ${key.sql}` : ''}`
+const placesOf = (tenantId: string, { span, changed }: Whole) => [tenantId, span.since, span.until, changed]
 
-const valuesOf = ({ tenantId, source: { key }, whole: { span, changed } }: Rollups) => [
-  ...[tenantId, span.since, span.until, changed],
-  ...(key ? [key.value] : []),
-]
+const isWhole = `r.start >= $2 AND r.start < $3 AND r.start <> ALL($4::timestamptz[])`
 
-const nameOf = ({ interval, source: { group, key } }: Rollups) =>
-  [interval, group, ...(key ? ['of', key.sql === '$5' ? 'id' : 'key'] : [])].join('-')
-
-function findRollups(sql: Sql, rollups: Rollups, groupBy: GroupBy, limit: number): Promise<Bucket[]> {
+function findRollups(
+  sql: Sql,
+  tenantId: string,
+  { interval, groupBy }: Question,
+  { where, keyOf, nameOf }: Rollups,
+  whole: Whole,
+  limit: number,
+): Promise<Bucket[]> {
+  const values = placesOf(tenantId, whole)
   const statement = {
-    name: `usage-rollups-${groupBy}-${nameOf(rollups)}`,
-    text: `SELECT r.start, ${groupBy === 'NONE' ? 'NULL' : `nullif(r.key, '')`} AS key, r.sessions, r.messages, r.runs,
+    name: `usage-rollups-${groupBy}-${nameOf(interval)}`,
+    text: `SELECT r.start, nullif(${keyOf(groupBy)}, '') AS key, r.sessions, r.messages, r.runs,
         r.failures, r.input_tokens AS "inputTokens", r.output_tokens AS "outputTokens",
         r.cached_input_tokens AS "cachedInputTokens", r.cost, r.time_to_first_token_p50_ms AS "timeToFirstTokenP50Ms",
         r.time_to_first_token_p95_ms AS "timeToFirstTokenP95Ms"
-      FROM usage_rollups r WHERE ${whereOf(rollups)} ORDER BY r.start, r.key LIMIT ${limit + 1}`,
+      FROM usage_rollups r WHERE ${where(interval, values)} AND ${isWhole}
+      ORDER BY r.start, ${keyOf(groupBy)} LIMIT ${limit + 1}`,
   }
-  return sql<Bucket>(statement, valuesOf(rollups))
+  return sql<Bucket>(statement, values)
 }
 
-async function countSessions(sql: Sql, rollups: Rollups): Promise<number> {
+/** In how many days how many users had what is asked for, as far as they are rolled up; there are as many hours at least. */
+async function countDays(
+  sql: Sql,
+  tenantId: string,
+  question: Question,
+  conditions: Conditions,
+): Promise<number> {
+  const rollups = rollupsFor('DAY', question.groupBy, conditions)
+  const { whole } = await divide(sql, tenantId, { ...question, interval: 'DAY' })
+  if (!rollups || !whole) return 0
+  const values = placesOf(tenantId, whole)
   const statement = {
-    name: `usage-rollups-sessions-${nameOf(rollups)}`,
-    text: `SELECT coalesce(sum(r.sessions), 0)::float8 AS sessions FROM usage_rollups r WHERE ${whereOf(rollups)}`,
+    name: `usage-rollups-days-${rollups.nameOf('DAY')}`,
+    text: `SELECT count(*)::int AS days FROM usage_rollups r WHERE ${rollups.where('DAY', values)} AND ${isWhole}`,
   }
-  const [row] = await sql<{ sessions: number }>(statement, valuesOf(rollups))
+  const [row] = await sql<{ days: number }>(statement, values)
+  return row?.days ?? 0
+}
+
+async function countSessions(
+  sql: Sql,
+  tenantId: string,
+  { interval }: Question,
+  { where, nameOf }: Rollups,
+  whole: Whole,
+): Promise<number> {
+  const values = placesOf(tenantId, whole)
+  const statement = {
+    name: `usage-rollups-sessions-${nameOf(interval)}`,
+    text: `SELECT coalesce(sum(r.sessions), 0)::float8 AS sessions
+      FROM usage_rollups r WHERE ${where(interval, values)} AND ${isWhole}`,
+  }
+  const [row] = await sql<{ sessions: number }>(statement, values)
   return row?.sessions ?? 0
 }

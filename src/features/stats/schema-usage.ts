@@ -2,7 +2,8 @@ import { builder } from '../../graphql/builder.ts'
 import { viewerOf } from '../../graphql/context.ts'
 import { idOf } from '../../graphql/ids.ts'
 import { encodeId, type IdType } from '../../lib/ids.ts'
-import type { Bucket, GroupBy } from './buckets.ts'
+import type { Bucket } from './buckets.ts'
+import type { GroupBy } from './entries.ts'
 import { maxBuckets, maxIntervals } from './service.ts'
 
 const UsageInterval = builder.enumType('UsageInterval', {

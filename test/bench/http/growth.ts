@@ -65,7 +65,8 @@ async function measure(
   return rows
 }
 
-async function seed(url: string, sessions: number): Promise<void> {
+/** A tenant of so many sessions, as autovacuum leaves it after a while. */
+export async function seed(url: string, sessions: number): Promise<void> {
   const main = fileURLToPath(new URL('../../../src/main.ts', import.meta.url))
   const size = {
     sessions,
@@ -77,6 +78,5 @@ async function seed(url: string, sessions: number): Promise<void> {
   await promisify(execFile)(process.execPath, [main, 'seed', ...args], {
     env: { ...process.env, DATABASE_URL: url },
   })
-  // As autovacuum leaves it after a while.
   await query(url, 'VACUUM ANALYZE sessions, messages')
 }
