@@ -86,6 +86,40 @@ describe('the cache', () => {
   })
 })
 
+describe('a late answer', () => {
+  it('takes back no call of a tool and nothing that was null when it was read', () => {
+    const { cache } = connect('gil')
+    const fragment = gql`fragment Told on Message {
+      id status finishReason outputTokens toolCalls { id name arguments }
+    }`
+    const message = { __typename: 'Message', id: 'told', status: 'STREAMING', finishReason: null }
+    const call = (id: string, args: object | null) => ({
+      __typename: 'ToolCall',
+      id,
+      name: 'tide_at',
+      arguments: args,
+    })
+    const told = {
+      ...message,
+      outputTokens: 2,
+      toolCalls: [call('one', { place: 'Brest' }), call('two', null)],
+    }
+    cache.writeFragment({ fragment, data: told })
+    expect(cache.readFragment({ fragment, id: 'Message:told' })).toEqual(told)
+    cache.writeFragment({ fragment, data: { ...message, outputTokens: null, toolCalls: [] } })
+    // One that was still being written may not have come to its end.
+    const kept = { ...told, toolCalls: [told.toolCalls[0]] }
+    expect(cache.readFragment({ fragment, id: 'Message:told' })).toEqual(kept)
+    const done = { ...told, status: 'COMPLETE', finishReason: 'TOOL_CALLS', outputTokens: 9 }
+    cache.writeFragment({ fragment, data: done })
+    cache.writeFragment({ fragment, data: { ...message, outputTokens: null, toolCalls: [] } })
+    expect(cache.readFragment({ fragment, id: 'Message:told' })).toEqual({
+      ...done,
+      toolCalls: kept.toolCalls,
+    })
+  })
+})
+
 describe('what is read in parts', () => {
   // biome-ignore lint/suspicious/noExplicitAny: as above
   const read = (client: ReturnType<typeof connect>, query: DocumentNode): any => client.readQuery({ query })

@@ -50,8 +50,20 @@ export function applyEvent(cache: ApolloCache, sessionId: string, event: FeedEve
   }
 }
 
-/** Puts a message into the conversation, if that has been read, in its place. */
-export function takeMessage(cache: ApolloCache, sessionId: string, message: MessageFieldsFragment): void {
+/**
+ * Puts a message of a mutation's answer into the conversation, if that has been read: the feed may be cut off, and bring it
+ * much later. What the feed has brought before the answer came is newer than the answer.
+ */
+export function takeAnswer(cache: ApolloCache, sessionId: string, message: MessageFieldsFragment): void {
+  const known = {
+    id: idOf(cache, message.id),
+    fragment: MessageFieldsFragmentDoc,
+    fragmentName: 'MessageFields',
+  }
+  if (!cache.readFragment(known)) takeMessage(cache, sessionId, message)
+}
+
+function takeMessage(cache: ApolloCache, sessionId: string, message: MessageFieldsFragment) {
   writeMessage(cache, message)
   const session = cache.identify({ __typename: 'Session', id: sessionId })
   if (session) addMessage(cache, session, message)
@@ -65,14 +77,15 @@ function writeSession(cache: ApolloCache, data: { __typename?: 'Session'; id: st
   })
 }
 
-/** The feed has the last word: it may also shorten a text, which other answers may not. */
+/** The feed has the last word: it may also shorten a text or take calls back, which other answers may not. */
 function writeMessage(cache: ApolloCache, message: MessageFieldsFragment) {
+  const { content, toolCalls, status } = message
+  const id = idOf(cache, message.id)
   cache.writeFragment({ fragment: MessageFieldsFragmentDoc, fragmentName: 'MessageFields', data: message })
-  modify<string | null>(cache, idOf(cache, message.id), 'content', (known) =>
-    message.status !== 'STREAMING' || (message.content ?? '').length > (known ?? '').length
-      ? message.content
-      : known,
+  modify<string | null>(cache, id, 'content', (known) =>
+    status !== 'STREAMING' || (content ?? '').length > (known ?? '').length ? content : known,
   )
+  if (status !== 'STREAMING') modify<unknown>(cache, id, 'toolCalls', () => toolCalls)
 }
 
 const idOf = (cache: ApolloCache, id: string) => cache.identify({ __typename: 'Message', id }) ?? id

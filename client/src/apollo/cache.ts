@@ -20,6 +20,17 @@ const growing: FieldPolicy<string | null> = {
   merge: (known, incoming) => (known?.startsWith(incoming ?? '') ? known : incoming),
 }
 
+/** Complete calls of tools only get more, likewise. */
+const collected: FieldPolicy<readonly StoreObject[]> = {
+  merge(known = [], incoming, { readField }) {
+    const complete = known.filter((call) => readField('arguments', call) !== null)
+    return complete.length > incoming.length ? complete : incoming
+  },
+}
+
+/** Once there is a value, one that was read before is null. */
+const kept: FieldPolicy = { merge: (known = null, incoming) => incoming ?? known }
+
 /** Of the same users as before, with what is known of each: those who ask for less must not take it from the others. */
 const ofUsers: FieldPolicy<readonly StoreObject[]> = {
   merge(known = [], incoming, { readField, mergeObjects }) {
@@ -32,8 +43,8 @@ const ofUsers: FieldPolicy<readonly StoreObject[]> = {
 const pages = (...keyArgs: string[]): FieldPolicy => ({ keyArgs, merge: mergePages })
 
 /**
- * An Apollo cache that knows the schema: objects by their id, pages of a list joined to one list, the text of a reply
- * never set back by an answer that the live feed has overtaken.
+ * An Apollo cache that knows the schema: objects by their id, pages of a list joined to one list, the text of a reply and
+ * what came with it never set back by an answer that the live feed has overtaken.
  */
 export function createParleyCache(): InMemoryCache {
   return new InMemoryCache({
@@ -73,12 +84,24 @@ export function createParleyCache(): InMemoryCache {
           status: forward,
           content: growing,
           author: nullUntilRead,
-          toolCalls: replaced,
+          toolCalls: collected,
+          finishReason: kept,
+          inputTokens: kept,
+          outputTokens: kept,
+          cost: kept,
           metadata: replaced,
         },
       },
       Run: {
-        fields: { status: forward, usage: joined, pendingToolCalls: replaced, parameters: replaced },
+        fields: {
+          status: forward,
+          usage: joined,
+          pendingToolCalls: replaced,
+          parameters: replaced,
+          startedAt: kept,
+          finishedAt: kept,
+          timeToFirstTokenMs: kept,
+        },
       },
       // A model makes these ids up, each conversation anew.
       ToolCall: { keyFields: false },

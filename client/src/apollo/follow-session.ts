@@ -4,7 +4,6 @@ import { ConversationDocument, MessageAuthorDocument, SessionEventsDocument } fr
 import { followSessionEvents } from '../session-feed.ts'
 import { applyEvent, type FeedEvent, LostText } from './apply-event.ts'
 import { parleyOf } from './client.ts'
-import { coalesced } from './coalesce.ts'
 import { readRuns } from './read-runs.ts'
 import { tellListeners } from './use-session-changes.ts'
 
@@ -43,8 +42,6 @@ async function readAndFollow({ client, sessionId, last, signal }: FollowOptions)
   const { cursor: after } = data.session
   // What is told from here on begins with what was just read.
   tellListeners(client, sessionId, 'SessionSnapshot')
-  // Changes that come together are read once.
-  const tellRuns = coalesced(() => readRuns(client, sessionId))
   // With __typename everywhere, by which the cache knows objects.
   const document = client.cache.transformDocument(SessionEventsDocument) as typeof SessionEventsDocument
   const parley = parleyOf(client)
@@ -52,7 +49,7 @@ async function readAndFollow({ client, sessionId, last, signal }: FollowOptions)
     applyEvent(client.cache, sessionId, event)
     tellListeners(client, sessionId, event.__typename)
     if (event.__typename === 'SessionDeleted') return
-    if (concernsRuns(event)) void tellRuns()
+    if (concernsRuns(event)) void readRuns(client, sessionId)
     if (event.__typename === 'MessageAdded' && event.message.role === 'USER')
       void readAuthor(client, event.message.id)
   }

@@ -4,9 +4,9 @@ import { SendMessageDocument, type SendMessageInput } from '../generated/graphql
 import { pause } from '../network.ts'
 import { newClientId } from '../operations.ts'
 import { waitMs } from '../retry.ts'
-import { takeMessage } from './apply-event.ts'
+import { takeAnswer } from './apply-event.ts'
 import { parleyOf } from './client.ts'
-import { coalesced } from './coalesce.ts'
+import { perSession } from './per-session.ts'
 import { readRuns } from './read-runs.ts'
 
 /** A message on its way: shown at once, until the conversation has it. */
@@ -29,15 +29,7 @@ export type SendQueue = {
   discard(clientId: string): void
 }
 
-const queuesOf = new WeakMap<ApolloClient, Map<string, SendQueue>>()
-
-export function sendQueueOf(client: ApolloClient, sessionId: string): SendQueue {
-  const bySession = queuesOf.get(client) ?? new Map<string, SendQueue>()
-  queuesOf.set(client, bySession)
-  const queue = bySession.get(sessionId) ?? createSendQueue(client, sessionId)
-  bySession.set(sessionId, queue)
-  return queue
-}
+export const sendQueueOf = perSession(createSendQueue)
 
 /** What goes by in time; a fault of the server may be one of this message, which must not hold up the others. */
 const isPassing = ({ isTransient, code }: ParleyError) => isTransient && code !== 'INTERNAL_SERVER_ERROR'
@@ -46,7 +38,6 @@ const isPassing = ({ isTransient, code }: ParleyError) => isTransient && code !=
 function createSendQueue(client: ApolloClient, sessionId: string): SendQueue {
   const parley = parleyOf(client)
   const pending = makeVar<readonly PendingSend[]>([])
-  const tellRuns = coalesced(() => readRuns(client, sessionId))
   // With __typename everywhere, by which the cache knows objects.
   const document = client.cache.transformDocument(SendMessageDocument) as typeof SendMessageDocument
   let isWorking = false
@@ -72,10 +63,9 @@ function createSendQueue(client: ApolloClient, sessionId: string): SendQueue {
     try {
       const { sendMessage } = await parley.request(document, { input })
       const { userMessage, assistantMessage } = unwrap(sendMessage)
-      // The feed may be cut off, and bring them much later.
-      for (const message of [userMessage, assistantMessage]) takeMessage(client.cache, sessionId, message)
+      for (const message of [userMessage, assistantMessage]) takeAnswer(client.cache, sessionId, message)
       replace(clientId, [])
-      void tellRuns()
+      void readRuns(client, sessionId)
       return null
     } catch (cause) {
       const error =

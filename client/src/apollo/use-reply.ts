@@ -58,18 +58,17 @@ function createActions(
   sessionId: string,
 ): Pick<Reply, 'cancel' | 'move' | 'edit' | 'regenerate'> {
   const parley = parleyOf(client)
-  const tellRuns = () => readRuns(client, sessionId).catch(() => {})
 
   return {
     async cancel(runId) {
       const input = { runId }
       unwrap((await parley.request(CancelRunDocument, { input }, { isRepeatable: true })).cancelRun)
-      await tellRuns()
+      await readRuns(client, sessionId)
     },
     async move(runId, position) {
       const input = { runId, position }
       unwrap((await parley.request(MoveQueuedRunDocument, { input }, { isRepeatable: true })).moveQueuedRun)
-      await tellRuns()
+      await readRuns(client, sessionId)
     },
     async edit(messageId, content) {
       const input = { messageId, content, clientId: newClientId() }

@@ -13,7 +13,6 @@ const submitToolResults = graphql(`
       ... on SubmitToolResultsPayload {
         run {
           id
-          status
         }
       }
       ... on Error {
