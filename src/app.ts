@@ -190,7 +190,14 @@ function createServices(ground: Ground, opened: Opened) {
   const revocations = keep(createRevocations({ system, maxDays: tokenDays, log }))
   const accounts = createAccounts({ database, revocations, autoCreateTenants })
   const presence = createPresence({ rooms, store: presenceStore, sessions, log })
-  const live = createLive({ feed, fanOut: createFanOut(atTurnEnd), sessions, lostChanges, presence })
+  const live = createLive({
+    feed,
+    fanOut: createFanOut(atTurnEnd),
+    sessions,
+    messages,
+    lostChanges,
+    presence,
+  })
   const importSessions = createImporting({ config, agents, models: catalog, changes })
   const transfer = createTransfer({ database, sessions, revocations, importSessions })
   const erasure = createErasure({ sessions, participants, runs: runs.services.runs, accounts, changes })
@@ -260,6 +267,7 @@ async function openDoors({ config, database, services, tokens, shared, ...parts 
         hidesNames: config.isProduction,
       }),
     signIn: signIn.viewer,
+    holdsForMs: tokens.holdsForMs,
     signOut: signIn.end,
     health: createHealth({ version, ping: database.ping, isBrokerReachable: shared.isReachable }),
     pages: createPages({

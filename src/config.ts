@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { arrangeModels, modelSettings } from './lib/model-settings.ts'
 import { arrangeOperations, operationSettings } from './lib/operation-settings.ts'
 import { arrangeRates, rateSettings } from './lib/rate-settings.ts'
+import { arrangeReaders, readerSettings } from './lib/reader-settings.ts'
 import { arrangeRuns, runSettings } from './lib/run-settings.ts'
 import { address, flag, modelId, oneOf, origins, whole } from './lib/setting-kinds.ts'
 
@@ -42,9 +43,10 @@ const settings = z.object({
   REQUEST_TIMEOUT_MS: whole(30_000, 100, 600_000),
   HTTP_BODY_MAX_BYTES: whole(1_048_576, 1_024),
   HTTP_BODIES_MAX_BYTES: whole(268_435_456, 1_024),
-  HTTP_ANSWERS_MAX_BYTES: whole(268_435_456, 1_048_576),
+  ANSWERS_MAX_BYTES: whole(268_435_456, 1_048_576),
   WEBSOCKET_FRAME_MAX_BYTES: whole(131_072, 1_024),
   WEBSOCKET_INIT_TIMEOUT_MS: whole(3_000, 100, 60_000),
+  ...readerSettings.shape,
   EVENT_STREAM_MAX_AGE_MS: whole(300_000, 1_000, 86_400_000),
   SUBSCRIPTIONS_PER_CONNECTION: whole(50, 1),
   CONNECTIONS_PER_USER: whole(10, 1),
@@ -92,6 +94,7 @@ const settings = z.object({
   JWT_AUDIENCE: z.string().optional(),
   JWT_TENANT_CLAIM: z.string().default('tenant'),
   JWT_MAX_DAYS: whole(30, 1, 36_500),
+  JWT_CLOCK_TOLERANCE_SECONDS: whole(30, 0, 300),
   AUTO_CREATE_TENANTS: flag.optional(),
   AUDIT_DAYS: whole(365, 0, 36_500),
 
@@ -108,6 +111,8 @@ const settings = z.object({
   CHAT_ENABLE_MESSAGE_HISTORY: flag.default(true),
   CHAT_DEFAULT_PAGE_SIZE: whole(10, 1, 10_000),
   CHAT_MAX_PAGE_SIZE: whole(100, 1, 10_000),
+  MESSAGE_DEFAULT_PAGE_SIZE: whole(50, 1, 10_000),
+  MESSAGE_MAX_PAGE_SIZE: whole(200, 50, 10_000),
 
   MEMORY_VALUE_MAX_BYTES: whole(65_536, 64),
   MEMORY_MAX_KEYS: whole(1_000, 1, 100_000),
@@ -145,6 +150,13 @@ function describe(issue: z.core.$ZodIssue, given: Record<string, string | undefi
   return `${name}: ${shown} ${issue.message}`
 }
 
+/** Settings of which the first may not be above the second. */
+const ordered = [
+  ['CHAT_DEFAULT_PAGE_SIZE', 'CHAT_MAX_PAGE_SIZE'],
+  ['MESSAGE_DEFAULT_PAGE_SIZE', 'MESSAGE_MAX_PAGE_SIZE'],
+  ['SLOW_READER_PAUSE_BYTES', 'SLOW_READER_CLOSE_BYTES'],
+] as const
+
 /** Faults that no single setting shows. */
 function conflicts(s: Settings): string[] {
   const faults: string[] = []
@@ -157,10 +169,8 @@ function conflicts(s: Settings): string[] {
     )
   if (s.DATABASE_POOLER !== 'none' && !s.DATABASE_URL)
     faults.push('DATABASE_POOLER: is set without DATABASE_URL; the built-in database has no pooler')
-  if (s.CHAT_DEFAULT_PAGE_SIZE > s.CHAT_MAX_PAGE_SIZE)
-    faults.push(
-      `CHAT_DEFAULT_PAGE_SIZE: ${s.CHAT_DEFAULT_PAGE_SIZE} is above CHAT_MAX_PAGE_SIZE (${s.CHAT_MAX_PAGE_SIZE})`,
-    )
+  for (const [lesser, greater] of ordered)
+    if (s[lesser] > s[greater]) faults.push(`${lesser}: ${s[lesser]} is above ${greater} (${s[greater]})`)
   const heldAtLeast = 8 * largeBodyMaxBytes(s)
   if (s.HTTP_BODIES_MAX_BYTES < heldAtLeast)
     faults.push(
@@ -193,12 +203,14 @@ function arrange(s: Settings) {
       bodyMaxBytes: s.HTTP_BODY_MAX_BYTES,
       largeBodyMaxBytes: largeBodyMaxBytes(s),
       heldBodiesMaxBytes: s.HTTP_BODIES_MAX_BYTES,
-      heldAnswersMaxBytes: s.HTTP_ANSWERS_MAX_BYTES,
+      heldAnswersMaxBytes: s.ANSWERS_MAX_BYTES,
       websocket: {
         frameMaxBytes: s.WEBSOCKET_FRAME_MAX_BYTES,
         initTimeoutMs: s.WEBSOCKET_INIT_TIMEOUT_MS,
+        pingEverySeconds: s.WEBSOCKET_PING_SECONDS,
         operationsPerConnection: s.SUBSCRIPTIONS_PER_CONNECTION,
       },
+      slowReaders: arrangeReaders(s),
       eventStreamMaxAgeMs: s.EVENT_STREAM_MAX_AGE_MS,
       connections: {
         perUser: s.CONNECTIONS_PER_USER,
@@ -246,6 +258,7 @@ function arrange(s: Settings) {
       audience: s.JWT_AUDIENCE,
       tenantClaim: s.JWT_TENANT_CLAIM,
       maxDays: s.JWT_MAX_DAYS,
+      clockToleranceSeconds: s.JWT_CLOCK_TOLERANCE_SECONDS,
       autoCreateTenants: s.AUTO_CREATE_TENANTS ?? !isProduction,
     },
     /** 0: for ever. */
@@ -262,8 +275,8 @@ function arrange(s: Settings) {
       /** 0: never. */
       cleanupDays: s.CHAT_SESSION_CLEANUP_DAYS,
       sendsHistory: s.CHAT_ENABLE_MESSAGE_HISTORY,
-      defaultPageSize: s.CHAT_DEFAULT_PAGE_SIZE,
-      maxPageSize: s.CHAT_MAX_PAGE_SIZE,
+      pageSizes: { default: s.CHAT_DEFAULT_PAGE_SIZE, max: s.CHAT_MAX_PAGE_SIZE },
+      messagePageSizes: { default: s.MESSAGE_DEFAULT_PAGE_SIZE, max: s.MESSAGE_MAX_PAGE_SIZE },
     },
     memory: { valueMaxBytes: s.MEMORY_VALUE_MAX_BYTES, maxKeys: s.MEMORY_MAX_KEYS },
     documents: { maxBytes: s.DOCUMENT_MAX_BYTES, perUser: s.DOCUMENTS_PER_USER },

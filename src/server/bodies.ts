@@ -3,7 +3,7 @@ import { getOperationAST, Kind, parse } from 'graphql'
 import type { ErrorCode } from '../lib/errors.ts'
 import type { Caller } from './admission.ts'
 import { readText } from './body.ts'
-import { createByteRoom } from './byte-room.ts'
+import { createByteRoom, releaseAfter } from './byte-room.ts'
 
 export type Refusal = { status: number; code: ErrorCode; message: string }
 
@@ -52,7 +52,10 @@ export function createBodies(options: Options): Bodies {
       const bytes = Number(request.headers['content-length'])
       const isLarge = bytes > bodyMaxBytes
       if (isLarge && !(caller && bytes <= largeBodyMaxBytes)) return tooLarge(bytes)
-      room.take(bytes, caller, () => addressOf(request), response)
+      releaseAfter(
+        response,
+        room.take(bytes, caller, () => addressOf(request)),
+      )
       const text = await readText(request)
       if (isLarge && (text === null || !storesDocument(text, operationMaxLength))) return tooLarge(bytes)
       if (text === null) return { status: 400, code: 'BAD_USER_INPUT', message: 'The body is not UTF-8.' }

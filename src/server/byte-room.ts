@@ -5,11 +5,11 @@ import type { Caller } from './admission.ts'
 /** Bounds the bytes of one kind, of requests or of answers, that are in memory at a time. */
 export type ByteRoom = {
   /**
-   * Counts them until the answer is over, which is when its last byte was taken or its connection has ended. Throws a
-   * `RateLimitedError` where the caller, its tenant or all together hold too much, and a `LimitError` where they are more
-   * than the caller may ever have. Callers who are not known count by address, and all of them as one tenant.
+   * Counts them until the function that it gives is called, once or more often. Throws a `RateLimitedError` where the caller,
+   * its tenant or all together hold too much, and a `LimitError` where they are more than the caller may ever have. Callers
+   * who are not known count by address, and all of them as one tenant.
    */
-  take(bytes: number, caller: Caller | null, address: () => string, response: ServerResponse): void
+  take(bytes: number, caller: Caller | null, address: () => string): () => void
 }
 
 type Options = {
@@ -28,6 +28,14 @@ const freeBytes = 16_384
 /** When trying again is worth it, about. */
 const retryAfterMs = 2_000
 
+const nothing = () => {}
+
+/** Gives back what was taken for a response when it is over: its last byte was taken, or its connection has ended. */
+export function releaseAfter(response: ServerResponse, release: () => void): void {
+  if (response.destroyed) release()
+  else response.once('close', release)
+}
+
 export function createByteRoom({ maxBytes, what, setting }: Options): ByteRoom {
   const held = new Map<string, number>()
   const add = (key: string, bytes: number) => {
@@ -36,8 +44,8 @@ export function createByteRoom({ maxBytes, what, setting }: Options): ByteRoom {
     else held.delete(key)
   }
   return {
-    take(bytes, caller, address, response) {
-      if (bytes <= freeBytes || response.destroyed) return
+    take(bytes, caller, address) {
+      if (bytes <= freeBytes) return nothing
       const group = `tenant:${caller?.tenantId ?? ''}`
       const own = caller ? `user:${caller.userId}` : `address:${address()}`
       // A service speaks for many.
@@ -55,9 +63,11 @@ export function createByteRoom({ maxBytes, what, setting }: Options): ByteRoom {
       if (shares.some(([key, share]) => (held.get(key) ?? 0) + bytes > share))
         throw new RateLimitedError(`bytes of ${what} at a time`, retryAfterMs, setting)
       for (const [key] of shares) add(key, bytes)
-      response.once('close', () => {
-        for (const [key] of shares) add(key, -bytes)
-      })
+      let isHeld = true
+      return () => {
+        if (isHeld) for (const [key] of shares) add(key, -bytes)
+        isHeld = false
+      }
     },
   }
 }

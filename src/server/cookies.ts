@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { holdsForMs } from '../auth/jwt.ts'
+import type { Tokens } from '../auth/jwt.ts'
 import { ForbiddenError, invalid, UnauthenticatedError } from '../lib/errors.ts'
 import type { Admission } from './admission.ts'
 import { cookieOriginKind, corsHeaders } from './origins.ts'
@@ -25,6 +25,7 @@ type Options = {
   corsOrigins: readonly string[]
   /** Proves the token; fails as any sign-in does. */
   signIn(token: string): Promise<{ expiresAt: Date }>
+  holdsForMs: Tokens['holdsForMs']
   /** Refuses the token from now on, as far as it has an id. */
   signOut(token: string): Promise<void>
 }
@@ -63,7 +64,7 @@ export function createCookieSignIn(options: Options): CookieSignIn {
         'authorization',
         `has a token of ${token.length} bytes; a cookie holds at most ${tokenMaxBytes}`,
       )
-    const seconds = Math.floor(holdsForMs(await options.signIn(token)) / 1_000)
+    const seconds = Math.floor(options.holdsForMs(await options.signIn(token)) / 1_000)
     return `${cookieName}=${token}; ${attributes}; Max-Age=${seconds}`
   }
 

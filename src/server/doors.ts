@@ -1,4 +1,5 @@
 import type { GraphQLSchema } from 'graphql'
+import type { Tokens } from '../auth/jwt.ts'
 import type { Config } from '../config.ts'
 import type { Context } from '../graphql/context.ts'
 import type { Holds } from '../lib/holds.ts'
@@ -7,6 +8,7 @@ import type { Rates } from '../lib/rates.ts'
 import type { TurnEnd } from '../lib/turn.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Caller, createAdmission } from './admission.ts'
+import { createBearers } from './bearers.ts'
 import { createBodies } from './bodies.ts'
 import { createByteRoom } from './byte-room.ts'
 import { createCompiledOperations } from './compiled.ts'
@@ -16,6 +18,7 @@ import { createEventStreams } from './event-streams.ts'
 import { createExportDoor, type OpenDownload } from './exports.ts'
 import type { Health } from './health.ts'
 import { close, createHttpServer, listen } from './http.ts'
+import { createNetwork } from './network.ts'
 import { createOperations } from './operations.ts'
 import type { Pages } from './pages.ts'
 import type { PersistedOperations } from './persisted-operations.ts'
@@ -43,6 +46,7 @@ type Options = {
   contextOf: (origin: OperationOrigin) => Promise<Context>
   present: Present
   signIn: SignIn
+  holdsForMs: Tokens['holdsForMs']
   /** Ends what a token is good for. */
   signOut: (token: string) => Promise<void>
   health: Health
@@ -65,13 +69,15 @@ const shareOfPool = 0.6
 const requestsEndWithinMs = 2_000
 
 export function createDoors(options: Options): Doors {
-  const { config, schema, present, signIn, health, rates, persisted, atTurnEnd, meter, log } = options
+  const { config, schema, present, signIn, holdsForMs, health, rates, persisted, atTurnEnd, meter, log } =
+    options
   const { corsOrigins, host, port, bodyMaxBytes, websocket, connections, trustedProxyHops } = config.server
-  const { requestTimeoutMs, tcpConnectionsMax, largeBodyMaxBytes, heldBodiesMaxBytes } = config.server
+  const { requestTimeoutMs, tcpConnectionsMax, largeBodyMaxBytes, heldBodiesMaxBytes, slowReaders } =
+    config.server
   const answers = createByteRoom({
     maxBytes: config.server.heldAnswersMaxBytes,
     what: 'answers',
-    setting: 'HTTP_ANSWERS_MAX_BYTES',
+    setting: 'ANSWERS_MAX_BYTES',
   })
   const contextOf = (origin: OperationOrigin) => {
     origin.context ??= options.contextOf(origin)
@@ -98,17 +104,20 @@ export function createDoors(options: Options): Doors {
   const admission = createAdmission({ rates, limits: config.rates, trustedProxyHops, log })
   const limits = createConnectionLimits(connections, admission, options.holds)
   const cookies = config.server.cookieSignIn
-    ? createCookieSignIn({ admission, corsOrigins, signIn, signOut: options.signOut })
+    ? createCookieSignIn({ admission, corsOrigins, signIn, holdsForMs, signOut: options.signOut })
     : null
   const staying = {
     operations,
     present,
     signIn,
+    holdsForMs,
     limits,
+    bearers: createBearers(),
     admission,
     persisted,
     corsOrigins,
     cookies,
+    slowReaders,
     atTurnEnd,
     meter,
     log,
@@ -122,6 +131,7 @@ export function createDoors(options: Options): Doors {
     ...{ bodyMaxBytes, largeBodyMaxBytes, heldBodiesMaxBytes, addressOf },
     operationMaxLength: config.operations.maxLength,
   })
+  const network = createNetwork(config.server.network, log)
   const server = createHttpServer({
     ...answering,
     persisted,
@@ -131,7 +141,8 @@ export function createDoors(options: Options): Doors {
     corsOrigins,
     requestTimeoutMs,
     tcpConnectionsMax,
-    network: config.server.network,
+    network,
+    answerStalledMs: slowReaders.closeMs,
     bodies,
     answers,
     meter,
@@ -140,7 +151,9 @@ export function createDoors(options: Options): Doors {
   const sockets = createWebSocketDoor({
     ...staying,
     ...websocket,
+    answers,
     operationRate: config.rates.operations,
+    network,
     server,
   })
   return {

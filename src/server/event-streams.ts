@@ -1,13 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { GraphQLError } from 'graphql'
-import { holdsForMs } from '../auth/jwt.ts'
+import type { Tokens } from '../auth/jwt.ts'
 import { LimitError, RateLimitedError, UnauthenticatedError } from '../lib/errors.ts'
 import { bearerToken } from '../lib/token-header.ts'
 import type { TurnEnd } from '../lib/turn.ts'
 import type { Admission, Caller } from './admission.ts'
+import type { Bearer, Bearers } from './bearers.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
-import { beatOf, recheckConnections, type Watched, watchConnections } from './connection-watch.ts'
+import {
+  beatOf,
+  recheckConnections,
+  type SlowReaders,
+  type Watched,
+  watchConnections,
+} from './connection-watch.ts'
 import { inBatches } from './draining.ts'
 import { createCorks } from './frames.ts'
 import {
@@ -51,20 +58,22 @@ type Options = {
   present: Present
   signIn: SignIn
   limits: ConnectionLimits
+  bearers: Bearers
   admission: Admission
   corsOrigins: readonly string[]
   /** What a stream may last at most; each ends somewhat earlier, so that those opened at once do not come back at once. */
   maxAgeMs: number
+  slowReaders: SlowReaders
+  holdsForMs: Tokens['holdsForMs']
   atTurnEnd: TurnEnd
 }
 
 type EventStream = LiveOperation &
-  Watched & { readonly response: ServerResponse; caller: Caller | null; token: string; isDraining: boolean }
+  Watched & { readonly response: ServerResponse; bearer: Bearer | null; isDraining: boolean }
 
 const beatEveryS = 12
 /** The ages that streams end at are spread over this share of the greatest. */
 const agesApart = 0.2
-const fullAboveBytes = 262_144
 const comment = Buffer.from(':\n\n')
 const completed = Buffer.from('event: complete\ndata:\n\n')
 
@@ -90,19 +99,23 @@ export function createEventStreams({
   present,
   signIn,
   limits,
+  bearers,
   admission,
   corsOrigins,
   maxAgeMs,
+  slowReaders,
+  holdsForMs,
   atTurnEnd,
 }: Options): EventStreams {
   const open = new Set<EventStream>()
-  const door = createDoor(atTurnEnd)
+  const door = createDoor(atTurnEnd, slowReaders)
   const run = createOperationRunner<EventStream>(operations, present, door)
   let isDraining = false
 
   const watch = watchConnections<EventStream>({
     connections: () => open,
     beatEvery: beatEveryS,
+    stalledAfterMs: slowReaders.closeMs,
     beat: (stream) => door.comment(stream),
     due: cut,
     stalled: ({ stream }) => stream.destroy(),
@@ -116,8 +129,7 @@ export function createEventStreams({
     if (!viewer || stream.isOver) return
     await limits.claim(viewer)
     if (stream.isOver) return limits.unclaim(viewer)
-    stream.caller = viewer
-    stream.token = token
+    stream.bearer = bearers.enter(viewer, token)
     stream.dueAtMs = Math.min(stream.dueAtMs, performance.now() + holdsForMs(viewer))
   }
 
@@ -135,16 +147,17 @@ export function createEventStreams({
       takenAtMs: performance.now(),
       beat: beatOf(socket),
       response,
-      caller: null,
-      token: '',
+      bearer: null,
       isDraining: false,
     }
     open.add(stream)
     response.once('close', () => {
       open.delete(stream)
       endOperation(stream)
-      if (stream.caller !== null) limits.unclaim(stream.caller)
       limits.leave()
+      if (stream.bearer === null) return
+      limits.unclaim(stream.bearer)
+      bearers.leave(stream.bearer)
     })
     return stream
   }
@@ -167,7 +180,7 @@ export function createEventStreams({
       await run(stream, operation, origin)
     },
     recheck(isMeant) {
-      void recheckConnections(open, { isMeant, check: ({ token }) => signIn(token), end: cut })
+      void recheckConnections(open, { isMeant, signIn, end: cut })
     },
     refuse() {
       isDraining = true
@@ -200,15 +213,18 @@ function refuse(response: ServerResponse, status: number, errors: readonly Graph
   response.end(`event: next\ndata: ${result}\n\nevent: complete\ndata:\n\n`)
 }
 
-function createDoor(atTurnEnd: TurnEnd): OperationDoor<EventStream> & { comment(stream: EventStream): void } {
+function createDoor(
+  atTurnEnd: TurnEnd,
+  { pauseBytes }: SlowReaders,
+): OperationDoor<EventStream> & { comment(stream: EventStream): void } {
   const corks = createCorks(atTurnEnd)
   let last: { json: string; block: Uint8Array } | null = null
 
   function isFull(stream: EventStream): boolean {
     const { response, stream: socket } = stream
-    if (response.writableLength <= fullAboveBytes) return false
+    if (response.writableLength <= pauseBytes) return false
     corks.flush(response)
-    if (response.writableLength <= fullAboveBytes) return false
+    if (response.writableLength <= pauseBytes) return false
     if (!stream.isDraining) {
       stream.isDraining = true
       socket.once('drain', () => {
@@ -229,6 +245,10 @@ function createDoor(atTurnEnd: TurnEnd): OperationDoor<EventStream> & { comment(
       response.writeHead(status ?? 200, headers)
       // Some browsers wait for the first bytes before they tell of the answer.
       corks.write(response, comment)
+    },
+    // No more than why a subscription could not be opened.
+    result(stream, json) {
+      this.next(stream, json)
     },
     next(stream, json) {
       const block = last?.json === json ? last.block : Buffer.from(`event: next\ndata: ${json}\n\n`)

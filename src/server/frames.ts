@@ -21,12 +21,13 @@ export function textFrame(text: string): Buffer {
 
 /** What frames are written to: a socket, or the response that stands on it. */
 export type Outlet = Pick<Duplex, 'cork' | 'uncork' | 'writableCorked' | 'destroyed'> & {
-  write(bytes: Uint8Array): boolean
+  write(bytes: Uint8Array, taken?: () => void): boolean
 }
 
 /** Joins what is written to an outlet in one turn of the event loop into one write to the network. */
 export type Corks = {
-  write(outlet: Outlet, bytes: Uint8Array): void
+  /** `taken` is called once the system has the bytes, or the outlet is gone. */
+  write(outlet: Outlet, bytes: Uint8Array, taken?: () => void): void
   /** Sends what has gathered now; to come before an `end`, which a response loses it with. */
   flush(outlet: Outlet): void
 }
@@ -39,13 +40,13 @@ export function createCorks(atTurnEnd: TurnEnd): Corks {
     for (const outlet of outlets) if (outlet.writableCorked > 0) outlet.uncork()
   }
   return {
-    write(outlet, bytes) {
-      if (outlet.destroyed) return
+    write(outlet, bytes, taken) {
+      if (outlet.destroyed) return taken?.()
       if (outlet.writableCorked === 0) {
         outlet.cork()
         if (corked.push(outlet) === 1) atTurnEnd(flushAll)
       }
-      outlet.write(bytes)
+      outlet.write(bytes, taken)
     },
     flush(outlet) {
       if (outlet.writableCorked > 0) outlet.uncork()

@@ -10,14 +10,13 @@ import type { Meter } from '../lib/meter.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Admission } from './admission.ts'
 import type { Bodies } from './bodies.ts'
-import type { ByteRoom } from './byte-room.ts'
+import { type ByteRoom, releaseAfter } from './byte-room.ts'
 import type { CompiledOperations } from './compiled.ts'
-import { stalledAfterMs } from './connection-watch.ts'
 import type { CookieSignIn } from './cookies.ts'
 import { acceptsEvents, type EventStreams } from './event-streams.ts'
 import type { ExportDoor } from './exports.ts'
 import type { Health } from './health.ts'
-import { type NetworkLimits, watchNetwork } from './network.ts'
+import type { Network } from './network.ts'
 import { readOperation } from './operation-request.ts'
 import type { Operations } from './operations.ts'
 import { corsHeaders } from './origins.ts'
@@ -36,7 +35,9 @@ type Options = {
   corsOrigins: readonly string[]
   requestTimeoutMs: number
   tcpConnectionsMax: number
-  network: NetworkLimits
+  network: Network
+  /** How long nothing may be taken of an answer. */
+  answerStalledMs: number
   health: Health
   pages: Pages
   exports: ExportDoor
@@ -70,7 +71,7 @@ export function createHttpServer(options: Options): Server {
       const authorization = request.headers.authorization ?? options.cookies?.authorizationOf(request) ?? null
       let viewer: Viewer | null = null
       const addressOf = () => admission.addressOf(request)
-      const hold = (bytes: number) => options.answers.take(bytes, viewer, addressOf, response)
+      const hold = (bytes: number) => releaseAfter(response, options.answers.take(bytes, viewer, addressOf))
       const origin = { requestId, authorization, gone: goneOf(response), hold }
       viewer = await admit(request, origin)
       const given = request.method === 'POST' ? await bodies.read(request, response, viewer) : null
@@ -123,7 +124,7 @@ export function createHttpServer(options: Options): Server {
   const server = createServer(timeoutsOf(options.requestTimeoutMs), (request, response) => {
     const requestId = newRequestId(request.headers['x-request-id'])
     response.setHeader('x-request-id', requestId)
-    cutWhereStalled(request.socket, response)
+    cutWhereStalled(request.socket, response, options.answerStalledMs)
     response.once('finish', () => options.meter.httpResponse(response.statusCode))
     answer(request, response, requestId).catch((error) => {
       if (error instanceof ParleyError && !response.headersSent) return refuse(request, response, error)
@@ -134,7 +135,7 @@ export function createHttpServer(options: Options): Server {
     })
   })
   server.maxConnections = options.tcpConnectionsMax
-  watchNetwork(server, options.network, log)
+  options.network.watch(server)
   return server
 }
 
@@ -142,7 +143,7 @@ export function createHttpServer(options: Options): Server {
  * An answer waits in memory for whoever asked; one that is still being made is left alone, and so is a reader that is slow.
  * Node looks once in this time whether anything was taken since it last looked.
  */
-function cutWhereStalled(socket: Socket, response: ServerResponse) {
+function cutWhereStalled(socket: Socket, response: ServerResponse, stalledAfterMs: number) {
   response.setTimeout(stalledAfterMs / 2, () => {
     if (socket.writableLength > 0) socket.destroy()
   })

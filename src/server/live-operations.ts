@@ -24,7 +24,9 @@ type SharedBegun = Extract<Begun, { type: 'shared' }>
 export type OperationDoor<Operation extends LiveOperation> = {
   /** Before anything of an operation that was begun; `status` is what HTTP would answer with, if not 200. */
   opened?(operation: Operation, status: number | undefined): void
-  /** Sends a result; false where the connection can take no more until `resumeOperation`. */
+  /** Sends the only result of an operation; throws where too many of them wait for the caller. */
+  result(operation: Operation, json: string): void
+  /** Sends one of many; false where the connection can take no more until `resumeOperation`. */
   next(operation: Operation, json: string): boolean
   refuse(operation: Operation, errors: readonly GraphQLError[]): void
   complete(operation: Operation): void
@@ -144,7 +146,11 @@ export function createOperationRunner<Operation extends LiveOperation>(
     if (begun.type === 'refused') return door.refuse(operation, begun.errors)
     door.opened?.(operation, begun.type === 'result' ? begun.status : undefined)
     if (begun.type === 'result') {
-      door.next(operation, begun.json)
+      try {
+        door.result(operation, begun.json)
+      } catch (error) {
+        return refuse(operation, error, requestId)
+      }
       if (!operation.isOver) door.complete(operation)
     } else if (begun.type === 'values')
       await iterate(operation, begun.values, begun.rendering).catch((error) =>

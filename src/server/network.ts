@@ -10,10 +10,23 @@ export type NetworkLimits = {
   minBytesPerSecond: number
 }
 
+/** The connections of the network, whatever comes over them. */
+export type Network = {
+  /**
+   * Closes those of the server that are too many of one address, unread, and those whose reader keeps an answer in memory by
+   * taking it a byte at a time.
+   */
+  watch(server: Server): void
+  /**
+   * Leaves a connection to another door, which looks after it and says why it closes it. It counts on, until `leave` is
+   * told the address that this gives: many of them are idle for hours, and each would keep a listener here.
+   */
+  handOver(socket: Socket): string
+  leave(address: string): void
+}
+
 type Connection = {
   readonly address: string
-  /** A WebSocket, which its door looks after. */
-  isUpgraded: boolean
   /** Since when something waits for its reader: what it had taken by then, and until when it may take the next. */
   takenBytes: number
   dueAtMs: number
@@ -22,12 +35,7 @@ type Connection = {
 const graceMs = 10_000
 const lookMs = 1_000
 
-/**
- * Looks after the connections of the network, whatever comes over them: closes those that are too many of one address,
- * unread, and those whose reader keeps an answer in memory by taking it a byte at a time. WebSockets are left to their
- * door, which says why.
- */
-export function watchNetwork(server: Server, { perAddress, minBytesPerSecond }: NetworkLimits, log: Log) {
+export function createNetwork({ perAddress, minBytesPerSecond }: NetworkLimits, log: Log): Network {
   const counts = new Map<string, number>()
   const open = new Map<Socket, Connection>()
   let isTold = false
@@ -41,33 +49,37 @@ export function watchNetwork(server: Server, { perAddress, minBytesPerSecond }: 
     )
   }
 
-  /** One for all: each idle socket would keep a function of its own. */
-  function onClose(this: Socket) {
-    const { address = '' } = open.get(this) ?? {}
-    const left = (counts.get(address) ?? 0) - 1
-    if (left > 0) counts.set(address, left)
-    else counts.delete(address)
-    open.delete(this)
-  }
-
-  server.on('connection', (socket) => {
+  function enter(socket: Socket) {
     const address = networkOf(socket.remoteAddress ?? '')
     const count = counts.get(address) ?? 0
     if (perAddress > 0 && count >= perAddress) return refuse(socket)
     counts.set(address, count + 1)
-    open.set(socket, { address, isUpgraded: false, takenBytes: 0, dueAtMs: 0 })
+    open.set(socket, { address, takenBytes: 0, dueAtMs: 0 })
     socket.on('close', onClose)
-  })
-  server.on('upgrade', ({ socket }) => {
-    const connection = open.get(socket)
-    if (connection) connection.isUpgraded = true
-  })
+  }
 
-  const looking = setInterval(() => {
+  function leave(address: string) {
+    const left = (counts.get(address) ?? 0) - 1
+    if (left > 0) counts.set(address, left)
+    else counts.delete(address)
+  }
+
+  function handOver(socket: Socket): string {
+    const { address = '' } = open.get(socket) ?? {}
+    open.delete(socket)
+    socket.off('close', onClose)
+    return address
+  }
+
+  function onClose(this: Socket) {
+    leave(handOver(this))
+  }
+
+  function look() {
     const nowMs = performance.now()
     for (const [socket, connection] of open) {
       const { writableLength } = socket
-      if (writableLength === 0 || connection.isUpgraded) {
+      if (writableLength === 0) {
         connection.dueAtMs = 0
         continue
       }
@@ -78,6 +90,15 @@ export function watchNetwork(server: Server, { perAddress, minBytesPerSecond }: 
         connection.dueAtMs = nowMs + graceMs + (writableLength * 1_000) / minBytesPerSecond
       } else if (nowMs >= connection.dueAtMs) socket.destroy()
     }
-  }, lookMs).unref()
-  server.once('close', () => clearInterval(looking))
+  }
+
+  return {
+    watch(server) {
+      server.on('connection', enter)
+      const looking = setInterval(look, lookMs).unref()
+      server.once('close', () => clearInterval(looking))
+    },
+    handOver,
+    leave,
+  }
 }

@@ -52,11 +52,12 @@ export function createOperations({ schema, yoga, present, meter, ...options }: O
   const openings = createTurns({ atOnce: options.openingAtOnce, waitMs: options.openingWaitMs })
 
   async function open(args: ExecutionArgs, { viewer }: Context) {
-    await openings.take(viewer?.tenantId ?? '')
+    const key = viewer?.tenantId ?? ''
+    await openings.take(key)
     try {
       return await createSourceEventStream(args)
     } finally {
-      openings.done()
+      openings.done(key)
     }
   }
 

@@ -4,8 +4,9 @@ import { CloseCode, MessageType } from 'graphql-ws'
 import { WebSocket } from 'ws'
 import { SmallSet } from '../lib/small-set.ts'
 import type { TurnEnd } from '../lib/turn.ts'
-import type { Caller } from './admission.ts'
-import { beatOf, type Watched } from './connection-watch.ts'
+import type { Bearer } from './bearers.ts'
+import type { ByteRoom } from './byte-room.ts'
+import { beatOf, type SlowReaders, type Watched } from './connection-watch.ts'
 import { createCorks, textFrame } from './frames.ts'
 import { endOperation, type LiveOperation, resumeOperation } from './live-operations.ts'
 import { withoutStatus } from './plans.ts'
@@ -34,22 +35,20 @@ export const closing = {
 export type Connection = Watched & {
   readonly socket: WebSocket
   readonly requestId: string | undefined
-  authorization: string
   /** Of the cookie that it was opened with, until the init has come; else empty. */
   cookieToken: string
+  /** Where it comes from, as the network sees it. */
   readonly address: string
-  /** Whose connection it counts as, once that is known. */
-  caller: Caller | null
+  /** Whose connection it is, once the init was acknowledged. */
+  bearer: Bearer | null
   /** When the operations that were begun are paid back at the pace that is allowed; time of `performance.now()`. */
   paidAtMs: number
   /** The same of its other messages. */
   heardAtMs: number
-  /** Bytes that had come from it when it was last asked for a sign of life. */
+  /** Bytes that had come from it when it was last asked for a sign of life; -1 where it was not. */
   heardBytes: number
   /** An init has come. */
   isGreeted: boolean
-  /** The init was acknowledged. */
-  isReady: boolean
   isClosing: boolean
   isDraining: boolean
   readonly operations: SmallSet<SocketOperation>
@@ -75,15 +74,13 @@ export const newConnection = (
   beat: beatOf(stream),
   socket,
   requestId,
-  authorization: '',
   cookieToken: '',
   address,
-  caller: null,
+  bearer: null,
   paidAtMs: 0,
   heardAtMs: 0,
   heardBytes: 0,
   isGreeted: false,
-  isReady: false,
   isClosing: false,
   isDraining: false,
   operations: new SmallSet(),
@@ -104,13 +101,11 @@ export const newSocketOperation = (connection: Connection, id: string): SocketOp
   id,
 })
 
-/** Beyond this a reader has to take what it has first; beyond the second, where more is to come, it is cut. */
-const fullAboveBytes = 262_144
-const cutAboveBytes = 1_048_576
-
 /** Everything that a socket is sent, in one order. */
 export type SocketSender = {
   message(connection: Connection, message: object): void
+  /** Throws where too many results wait for the caller, whatever connections it has. */
+  result(operation: SocketOperation, json: string): void
   /** False where the connection is full: it is resumed once it has room. */
   next(operation: SocketOperation, json: string): boolean
   refuse(operation: SocketOperation, errors: readonly GraphQLError[]): void
@@ -120,21 +115,29 @@ export type SocketSender = {
   close(connection: Connection, why: readonly [code: number, reason: string]): void
 }
 
-export function createSocketSender(atTurnEnd: TurnEnd): SocketSender {
+/** `answers`: what waits to be taken at all doors. */
+export function createSocketSender(
+  atTurnEnd: TurnEnd,
+  answers: ByteRoom,
+  { pauseBytes, closeBytes }: SlowReaders,
+): SocketSender {
   const corks = createCorks(atTurnEnd)
   /** Readers of one event often go by the same id, and then get the same frame. */
   let last: { id: string; json: string; frame: Uint8Array } | null = null
 
-  function send(connection: Connection, frame: Uint8Array) {
-    const { stream, socket } = connection
-    if (connection.isClosing || socket.readyState !== WebSocket.OPEN) return
-    if (stream.writableLength > cutAboveBytes) corks.flush(stream)
-    if (stream.writableLength > cutAboveBytes) close(connection, closing.slow)
-    else corks.write(stream, frame)
+  const isOpen = ({ isClosing, socket }: Connection) => !isClosing && socket.readyState === WebSocket.OPEN
+
+  /** A reader that does not take what it is given gets no more of it. */
+  function give(connection: Connection, frame: Uint8Array, taken?: () => void) {
+    const { stream } = connection
+    if (!isOpen(connection)) return taken?.()
+    if (stream.writableLength > closeBytes) corks.flush(stream)
+    if (stream.writableLength <= closeBytes) return corks.write(stream, frame, taken)
+    close(connection, closing.slow)
+    taken?.()
   }
 
-  const message: SocketSender['message'] = (connection, content) =>
-    send(connection, textFrame(JSON.stringify(content)))
+  const message: SocketSender['message'] = (connection, content) => give(connection, frameOf(content))
 
   const close: SocketSender['close'] = (connection, [code, reason]) => {
     if (connection.isClosing) return
@@ -145,9 +148,9 @@ export function createSocketSender(atTurnEnd: TurnEnd): SocketSender {
 
   function isFull({ connection }: SocketOperation): boolean {
     const { stream } = connection
-    if (stream.writableLength <= fullAboveBytes) return false
+    if (stream.writableLength <= pauseBytes) return false
     corks.flush(stream)
-    if (stream.writableLength <= fullAboveBytes) return false
+    if (stream.writableLength <= pauseBytes) return false
     if (!connection.isDraining) {
       connection.isDraining = true
       stream.once('drain', () => {
@@ -167,10 +170,18 @@ export function createSocketSender(atTurnEnd: TurnEnd): SocketSender {
     message,
     close,
     isFull,
+    result({ connection, id }, json) {
+      const frame = nextFrame(id, json)
+      give(
+        connection,
+        frame,
+        answers.take(frame.length, connection.bearer, () => connection.address),
+      )
+    },
     next(operation, json) {
       const { connection, id } = operation
       if (last?.json !== json || last.id !== id) last = { id, json, frame: nextFrame(id, json) }
-      send(connection, last.frame)
+      give(connection, last.frame)
       return !isFull(operation)
     },
     refuse(operation, errors) {
@@ -180,11 +191,14 @@ export function createSocketSender(atTurnEnd: TurnEnd): SocketSender {
     },
     complete(operation) {
       const { connection, id } = operation
-      message(connection, { id, type: MessageType.Complete })
+      // Small, and the answer that it ends may be large.
+      if (isOpen(connection)) corks.write(connection.stream, frameOf({ id, type: MessageType.Complete }))
       finish(operation)
     },
   }
 }
+
+const frameOf = (message: object) => textFrame(JSON.stringify(message))
 
 const nextFrame = (id: string, result: string) =>
   textFrame(`{"id":${JSON.stringify(id)},"type":"${MessageType.Next}","payload":${result}}`)

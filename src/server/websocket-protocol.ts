@@ -5,12 +5,13 @@ import {
   parseMessage,
   type SubscribeMessage,
 } from 'graphql-ws'
-import { ExpiredTokenError, holdsForMs, RevokedTokenError } from '../auth/jwt.ts'
+import { ExpiredTokenError, RevokedTokenError, type Tokens } from '../auth/jwt.ts'
 import { LimitError, RateLimitedError, UnauthenticatedError } from '../lib/errors.ts'
 import type { Rate } from '../lib/rates.ts'
 import { bearerToken } from '../lib/token-header.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Admission, Caller } from './admission.ts'
+import type { Bearers } from './bearers.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
 import { createOperationRunner, endOperation, goneOf } from './live-operations.ts'
 import type { Operations } from './operations.ts'
@@ -32,7 +33,9 @@ export type ProtocolOptions = {
   operations: Operations
   present: Present
   signIn: SignIn
+  holdsForMs: Tokens['holdsForMs']
   limits: ConnectionLimits
+  bearers: Bearers
   admission: Admission
   persisted: PersistedOperations | null
   operationsPerConnection: number
@@ -56,6 +59,7 @@ export function createSocketProtocol(
     present,
     signIn,
     limits,
+    bearers,
     admission,
     persisted,
     operationsPerConnection,
@@ -73,14 +77,10 @@ export function createSocketProtocol(
     try {
       const proven = await signIn(token)
       if (connection.isClosing) return
-      const { tenantId, userId, role } = proven
-      const caller = { tenantId, userId, role }
-      await limits.claim(caller)
-      if (connection.isClosing) return limits.unclaim(caller)
-      connection.caller = caller
-      connection.authorization = `Bearer ${token}`
-      connection.dueAtMs = performance.now() + holdsForMs(proven)
-      connection.isReady = true
+      await limits.claim(proven)
+      if (connection.isClosing) return limits.unclaim(proven)
+      connection.bearer = bearers.enter(proven, token)
+      connection.dueAtMs = performance.now() + options.holdsForMs(proven)
       sender.message(connection, { type: MessageType.ConnectionAck })
     } catch (error) {
       if (error instanceof ExpiredTokenError) sender.close(connection, closing.expired)
@@ -95,7 +95,7 @@ export function createSocketProtocol(
   }
 
   function subscribe(connection: Connection, { id, payload }: SubscribeMessage) {
-    if (!connection.isReady) return sender.close(connection, closing.notReady)
+    if (connection.bearer === null) return sender.close(connection, closing.notReady)
     if (id.length > idMaxLength) return sender.close(connection, closing.badMessage)
     if (operationOf(connection, id)) return sender.close(connection, closing.idInUse)
     const operation = newSocketOperation(connection, id)
@@ -108,7 +108,7 @@ export function createSocketProtocol(
       return sender.refuse(operation, [present(error, requestId)])
     }
     connection.operations.add(operation)
-    const { authorization } = connection
+    const { authorization } = connection.bearer
     void run(operation, asked, { requestId, authorization, gone: () => goneOf(operation) })
   }
 
@@ -119,7 +119,7 @@ export function createSocketProtocol(
     operations: number,
   ): boolean {
     const { perSecond, burst } = operationRate
-    if (perSecond === 0 || connection.caller?.role === 'SERVICE') return false
+    if (perSecond === 0 || connection.bearer?.role === 'SERVICE') return false
     const nowMs = performance.now()
     connection[counter] = Math.max(nowMs, connection[counter]) + (operations * 1_000) / perSecond
     return connection[counter] - nowMs > (2 * burst * 1_000) / perSecond
@@ -135,7 +135,7 @@ export function createSocketProtocol(
     const waitMs = connection.paidAtMs - performance.now() - (burst * 1_000) / perSecond
     if (waitMs > 0)
       throw new RateLimitedError('operations on this connection', waitMs, 'OPERATIONS_PER_SECOND')
-    admission.request(connection.caller, () => connection.address)
+    admission.request(connection.bearer, () => connection.address)
   }
 
   function complete(connection: Connection, id: string) {

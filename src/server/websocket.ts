@@ -8,9 +8,11 @@ import { ParleyError, RateLimitedError } from '../lib/errors.ts'
 import type { Meter } from '../lib/meter.ts'
 import type { TurnEnd } from '../lib/turn.ts'
 import type { Caller } from './admission.ts'
-import { recheckConnections, watchConnections } from './connection-watch.ts'
+import type { ByteRoom } from './byte-room.ts'
+import { recheckConnections, type SlowReaders, watchConnections } from './connection-watch.ts'
 import type { CookieSignIn } from './cookies.ts'
 import { inBatches } from './draining.ts'
+import type { Network } from './network.ts'
 import { originKind } from './origins.ts'
 import {
   type Connection,
@@ -37,18 +39,21 @@ type Options = ProtocolOptions & {
   server: Server
   corsOrigins: readonly string[]
   cookies: CookieSignIn | null
+  network: Network
+  answers: ByteRoom
   meter: Meter
   atTurnEnd: TurnEnd
   frameMaxBytes: number
   initTimeoutMs: number
+  pingEverySeconds: number
+  slowReaders: SlowReaders
 }
 
-const beatEveryS = 20
 /** How long a peer may take to answer a close. */
 const closeTimeoutMs = 1_000
 
 export function createWebSocketDoor(options: Options): WebSocketDoor {
-  const { server, corsOrigins, limits, admission, signIn, log } = options
+  const { server, network, corsOrigins, limits, bearers, admission, signIn, slowReaders, log } = options
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: options.frameMaxBytes,
@@ -62,7 +67,7 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
     handleProtocols: (offered) => offered.has(GRAPHQL_TRANSPORT_WS_PROTOCOL) && GRAPHQL_TRANSPORT_WS_PROTOCOL,
   })
   const connections = new Map<WebSocket, Connection>()
-  const sender = createSocketSender(options.atTurnEnd)
+  const sender = createSocketSender(options.atTurnEnd, options.answers, slowReaders)
   const receive = createSocketProtocol(sender, options)
   let isDraining = false
 
@@ -77,17 +82,26 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
     limits.leave()
     const connection = connections.get(this)
     if (!connection) return
+    network.leave(connection.address)
     connections.delete(this)
     connection.isClosing = true
     endOperations(connection)
-    if (connection.caller !== null) limits.unclaim(connection.caller)
+    if (connection.bearer === null) return
+    limits.unclaim(connection.bearer)
+    bearers.leave(connection.bearer)
   }
   const onError = (error: Error) => log.debug({ err: error }, 'a socket failed')
 
-  function open(socket: WebSocket, stream: Socket, request: IncomingMessage, address: string) {
+  function open(socket: WebSocket, stream: Socket, request: IncomingMessage) {
     const given = request.headers['x-request-id']
     const requestId = typeof given === 'string' ? given : undefined
-    const connection = newConnection(socket, stream, requestId, address, options.initTimeoutMs)
+    const connection = newConnection(
+      socket,
+      stream,
+      requestId,
+      network.handOver(stream),
+      options.initTimeoutMs,
+    )
     connection.cookieToken = options.cookies?.tokenOfSocket(request) ?? ''
     connections.set(socket, connection)
     // From now on `ws` listens to it, and tells of its end.
@@ -104,27 +118,31 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
     if (isDraining) return refuse(stream, '503 Service Unavailable')
     // A browser names the page that opens a socket; programs name none.
     if (originKind(request, corsOrigins) === 'foreign') return refuse(stream, '403 Forbidden')
-    const address = admission.addressOf(request)
     try {
-      limits.enter(address)
+      limits.enter(admission.addressOf(request))
     } catch (error) {
       if (error instanceof RateLimitedError)
         return refuse(stream, '429 Too Many Requests', error, error.retryAfterSeconds)
       return refuse(stream, '503 Service Unavailable', error, fullRetrySeconds)
     }
     stream.on('close', limits.leave)
-    sockets.handleUpgrade(request, stream, head, (socket) => open(socket, stream, request, address))
+    sockets.handleUpgrade(request, stream, head, (socket) => open(socket, stream, request))
   })
 
   const watch = watchConnections<Connection>({
     connections: () => connections.values(),
-    beatEvery: beatEveryS,
+    beatEvery: options.pingEverySeconds,
+    stalledAfterMs: slowReaders.closeMs,
     beat(connection) {
+      const { bytesRead, writableLength } = connection.stream
+      // A ping would wait behind what it has to take first; whether it takes that is looked after.
+      if (writableLength > 0) connection.heardBytes = -1
       // Whatever came since it was asked is a sign of life.
-      const { bytesRead } = connection.stream
-      if (bytesRead === connection.heardBytes) connection.socket.terminate()
-      else connection.socket.ping()
-      connection.heardBytes = bytesRead
+      else if (bytesRead === connection.heardBytes) connection.socket.terminate()
+      else {
+        connection.socket.ping()
+        connection.heardBytes = bytesRead
+      }
     },
     due: (connection) => sender.close(connection, connection.isGreeted ? closing.expired : closing.noInit),
     stalled: (connection) => sender.close(connection, closing.slow),
@@ -135,7 +153,7 @@ export function createWebSocketDoor(options: Options): WebSocketDoor {
     recheck(isMeant) {
       void recheckConnections(connections.values(), {
         isMeant,
-        check: ({ authorization }) => signIn(authorization.slice('Bearer '.length)),
+        signIn,
         end: (connection) => sender.close(connection, closing.revoked),
       })
     },

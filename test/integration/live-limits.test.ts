@@ -217,6 +217,17 @@ describe('connections of the network', () => {
     expect(await other.status()).toBe(200)
     for (const { socket } of [first, other]) socket.destroy()
   })
+
+  it('count a WebSocket as long as it is open', async () => {
+    const app = await startTestApp({ env: { TCP_CONNECTIONS_PER_ADDRESS: '1' } })
+    const frames = await openFrames(app.url, { params: { authorization: `Bearer ${app.token()}` } })
+    const second = await openRaw(app.url)
+    await second.closed
+    expect(second.received()).toBe('')
+    frames.socket.close()
+    await frames.closed
+    await expect.poll(() => fetch(`${app.url}/health`).then(({ status }) => status, String)).toBe(200)
+  })
 })
 
 describe('what is no message of the protocol', () => {

@@ -2,49 +2,21 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
-import { type Frames, openFrames } from '../support/frames.ts'
+import { openFrames } from '../support/frames.ts'
 import { besideNeighbour } from '../support/neighbour.ts'
 import { serverSocketsOf } from '../support/server-sockets.ts'
 import { bySeq, createSessionReader, storedMessages, watchSession } from '../support/session-reader.ts'
+import { longMessages, openStopped, writeMuch } from '../support/stopped-reader.ts'
 
 let app: TestApp
 beforeAll(async () => {
-  app = await startTestApp({ env: { CHAT_MESSAGE_MAX_LENGTH: '200000' } })
+  app = await startTestApp({ env: longMessages })
 })
 besideNeighbour(() => app)
 
-const addMessages = `mutation ($input: AddMessagesInput!) {
-  addMessages(input: $input) { __typename ... on Error { message } }
-}`
-
 const mib = 1_048_576
 
-/** 15 MB of messages: more than the network keeps between two sockets of one machine. Calls back after each. */
-async function write(sessionId: string, written: () => void = () => {}) {
-  for (let index = 0; index < 150; index += 1) {
-    const content = `${index} ${'x'.repeat(100_000)}`
-    const { addMessages: added } = await app
-      .api()
-      .run(addMessages, { input: { sessionId, messages: [{ role: 'USER', content }] } })
-    expect(added.message).toBeUndefined()
-    written()
-  }
-}
-
-/** A subscription whose reader takes nothing any more, and the server's end of it. */
-async function openStopped(sessionId: string): Promise<{ frames: Frames; served: Socket }> {
-  const { result, sockets } = await serverSocketsOf(app.url, () =>
-    openFrames(app.url, { params: { authorization: `Bearer ${app.token()}` } }),
-  )
-  result.subscribe('s', watchSession, { sessionId })
-  await result.until(({ id }) => id === 's')
-  result.socket.pause()
-  const [served] = sockets
-  if (!served) throw new Error('The server saw no connection.')
-  return { frames: result, served }
-}
-
-/** The same as server-sent events. */
+/** The same as `openStopped`, of server-sent events. */
 async function openStoppedStream(sessionId: string): Promise<Socket> {
   const { hostname, port, host } = new URL(app.url)
   const { result: client, sockets } = await serverSocketsOf(app.url, async () => {
@@ -74,10 +46,10 @@ describe('a reader that stops', () => {
     const sessionId = await app.api().createSession()
     const healthy = app.socket().watch(watchSession, { sessionId })
     await healthy.at(0)
-    const stopped = await openStopped(sessionId)
+    const stopped = await openStopped(app, sessionId)
     const stream = await openStoppedStream(sessionId)
     let most = 0
-    await write(sessionId, () => {
+    await writeMuch(app, sessionId, () => {
       most = Math.max(most, stopped.served.writableLength, stream.writableLength)
     })
     // It was full, and then got nothing more.
@@ -100,10 +72,10 @@ describe('a reader that stops', () => {
 
   it('is cut after ten seconds, with a reason that it can still read', async () => {
     const sessionId = await app.api().createSession()
-    const one = await openStopped(sessionId)
+    const one = await openStopped(app, sessionId)
     const stream = await openStoppedStream(sessionId)
     const cutStream = once(stream, 'close')
-    await write(sessionId)
+    await writeMuch(app, sessionId)
     const startedAtMs = performance.now()
     const held = one.served.writableLength
     expect(held).toBeGreaterThan(mib / 4)
@@ -120,8 +92,8 @@ describe('a reader that stops', () => {
 
   it('is cut when it asks for more and more all the same', async () => {
     const sessionId = await app.api().createSession()
-    await write(sessionId)
-    const { frames, served } = await openStopped(sessionId)
+    await writeMuch(app, sessionId)
+    const { frames, served } = await openStopped(app, sessionId)
     const gone = once(served, 'close')
     const startedAtMs = performance.now()
     let most = 0
@@ -144,7 +116,7 @@ describe('an answer over HTTP', () => {
   let sessionId: string
   beforeAll(async () => {
     sessionId = await app.api().createSession()
-    await write(sessionId)
+    await writeMuch(app, sessionId)
   })
 
   /** Asks for 15 MB, and takes nothing but its first bytes. */
@@ -186,10 +158,10 @@ describe('an answer over HTTP', () => {
     client.destroy()
   })
 
-  it('that waits counts, until it was taken or its reader is gone, against HTTP_ANSWERS_MAX_BYTES', async () => {
+  it('that waits counts, until it was taken or its reader is gone, against ANSWERS_MAX_BYTES', async () => {
     const patient = { DATABASE_STATEMENT_TIMEOUT_MS: '60000', DATABASE_POOL_WAIT_MS: '60000' }
     // A user may have an eighth: one answer of 15 MB, and next to nothing beside it.
-    const env = { ...patient, HTTP_ANSWERS_MAX_BYTES: String(8 * 15_100_000) }
+    const env = { ...patient, ANSWERS_MAX_BYTES: String(8 * 15_100_000) }
     const { url, token } = await startTestApp({ databaseUrl: app.databaseUrl, env })
     const ask = async (
       query: string,
@@ -231,8 +203,48 @@ describe('an answer over HTTP', () => {
     expect(await nobody.json()).toMatchObject({ errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] })
   })
 
+  it('that waits on a socket counts for all doors of its user, until it was taken or its reader is gone', async () => {
+    const env = { ANSWERS_MAX_BYTES: String(8 * 15_100_000), DATABASE_STATEMENT_TIMEOUT_MS: '60000' }
+    const other = await startTestApp({ databaseUrl: app.databaseUrl, env })
+    const most = 'query ($id: ID!) { session(id: $id) { messages(last: 150) { nodes { content } } } }'
+    const open = () => openFrames(other.url, { params: { authorization: `Bearer ${other.token()}` } })
+    const stop = async () => {
+      const { result, sockets } = await serverSocketsOf(other.url, open)
+      result.socket.pause()
+      result.subscribe('much', most, { id: sessionId })
+      await expect.poll(() => sockets[0]?.writableLength).toBeGreaterThan(mib)
+      return result
+    }
+    const codeOverHttp = async () =>
+      (await other.api().send(most, { id: sessionId })).errors?.[0]?.extensions.code
+    const reader = await open()
+    let count = 0
+    const ask = async (query: string) => {
+      const id = String(count++)
+      reader.subscribe(id, query, { id: sessionId })
+      const { type, payload } = await reader.until((frame) => frame.id === id)
+      if (type === 'error') return payload[0].extensions.code
+      await reader.until((frame) => frame.id === id && frame.type === 'complete')
+      return type
+    }
+
+    const taken = await stop()
+    expect([await ask(most), await codeOverHttp()]).toEqual(['RATE_LIMITED', 'RATE_LIMITED'])
+    expect(await ask('{ viewer { role } }')).toBe('next')
+    taken.socket.resume()
+    await taken.until(({ type }) => type === 'complete')
+    expect(await ask(most)).toBe('next')
+
+    const gone = await stop()
+    expect(await ask(most)).toBe('RATE_LIMITED')
+    gone.socket.terminate()
+    await expect.poll(codeOverHttp).toBeUndefined()
+    expect(await ask(most.replace('content', 'a: content b: content'))).toBe('LIMIT_EXCEEDED')
+    for (const { socket } of [reader, taken]) socket.terminate()
+  })
+
   it('that is taken slowly is sent whole, unless that is slower than HTTP_ANSWER_MIN_BYTES_PER_SECOND', async () => {
-    const env = { CHAT_MESSAGE_MAX_LENGTH: '200000', HTTP_ANSWER_MIN_BYTES_PER_SECOND: '100000000' }
+    const env = { ...longMessages, HTTP_ANSWER_MIN_BYTES_PER_SECOND: '100000000' }
     const impatient = await startTestApp({ databaseUrl: app.databaseUrl, env })
     const [waitedFor, cut] = await Promise.all([askForMuch(), askForMuch(impatient.url)])
     const [whole, part] = [takeSlowly(waitedFor.client), takeSlowly(cut.client)]

@@ -142,11 +142,8 @@ it('three times what it can do is refused where it must be, done where it can be
 
 it('control: with one line for all tenants, the quiet one waits behind the flood', async () => {
   const { root, remove } = await createMutant([
-    {
-      file: 'src/lib/turns.ts',
-      from: 'if (taken >= atOnce) return wait(key)',
-      to: "if (taken >= atOnce) return wait('all')",
-    },
+    { file: 'src/lib/turns.ts', from: 'async take(key) {', to: "async take(key) {\n      key = 'all'" },
+    { file: 'src/lib/turns.ts', from: '    done(key) {', to: "    done(key) {\n      key = 'all'" },
   ])
   atEndOfFile(remove)
   const server = await startServer(root)

@@ -72,6 +72,9 @@ describe('a fault', () => {
     expect(faultsOf({ CHAT_DEFAULT_PAGE_SIZE: '50', CHAT_MAX_PAGE_SIZE: '20' })).toEqual([
       'CHAT_DEFAULT_PAGE_SIZE: 50 is above CHAT_MAX_PAGE_SIZE (20)',
     ])
+    expect(faultsOf({ SLOW_READER_PAUSE_BYTES: '200000', SLOW_READER_CLOSE_BYTES: '100000' })).toEqual([
+      'SLOW_READER_PAUSE_BYTES: 200000 is above SLOW_READER_CLOSE_BYTES (100000)',
+    ])
   })
 
   test('does not hide another: all are listed at once', () => {
@@ -156,7 +159,7 @@ describe('.env.example', async () => {
   })
 
   test('names every setting once, and no other', async () => {
-    const parts = ['model', 'operation', 'rate', 'run'].map((name) => `src/lib/${name}-settings.ts`)
+    const parts = ['model', 'operation', 'rate', 'reader', 'run'].map((name) => `src/lib/${name}-settings.ts`)
     const files = ['src/config.ts', ...parts].map((file) => readFile(join(root, file), 'utf8'))
     const settings = [...(await Promise.all(files)).join('\n').matchAll(/^ {2}([A-Z][A-Z_]+): /gm)].map(
       ([, name]) => name,

@@ -8,7 +8,8 @@ import type { Page } from '../../lib/paging.ts'
 import type { FanOut, Shareable } from '../../realtime/fan-out.ts'
 import type { Feed } from '../../realtime/feed.ts'
 import { parseCursor } from '../../realtime/feed-cursor.ts'
-import { type MessagePageArgs, readMessagePage } from '../messages/page.ts'
+import type { MessagePageArgs } from '../messages/page.ts'
+import type { Messages } from '../messages/service.ts'
 import type { LostChanges } from '../sessions/lost-changes.ts'
 import type { Sessions } from '../sessions/service.ts'
 import { type SessionEvent, type SessionState, withText } from './events.ts'
@@ -78,11 +79,12 @@ type Dependencies = {
   feed: Feed
   fanOut: FanOut
   sessions: Sessions
+  messages: Pick<Messages, 'pageIn'>
   lostChanges: LostChanges
   presence: Presence
 }
 
-export function createLive({ feed, fanOut, sessions, lostChanges, presence }: Dependencies): Live {
+export function createLive({ feed, fanOut, sessions, messages, lostChanges, presence }: Dependencies): Live {
   const observed = new WeakMap<Session, ObservedSession>()
 
   const rounds = createRounds<SessionState>()
@@ -95,7 +97,7 @@ export function createLive({ feed, fanOut, sessions, lostChanges, presence }: De
       if (!session) throw new NotFoundError('session')
       const { replies, text } = await readReplies(prisma, viewer.tenantId, sessionId, replyId)
       const page = { last: snapshotMessages }
-      const { rows } = await readMessagePage(viewer.db, sessionId, page, prisma)
+      const { rows } = await messages.pageIn(prisma, viewer, sessionId, page)
       const shown = new Set(rows.map(({ id }) => id))
       const earlier = replies.filter(({ id }) => !shown.has(id)).sort((a, b) => a.seq - b.seq)
       return { revision: session.revision, text, session, messages: [...earlier, ...rows] }
@@ -134,7 +136,7 @@ export function createLive({ feed, fanOut, sessions, lostChanges, presence }: De
           if (!session) return { revision: 0, text: new Map<string, string>(), session, pages: [] }
           const read = []
           for (const args of pages)
-            read.push({ args, page: await readMessagePage(viewer.db, sessionId, args, prisma) })
+            read.push({ args, page: await messages.pageIn(prisma, viewer, sessionId, args) })
           const { text } = await readReplies(prisma, viewer.tenantId, sessionId)
           return { revision: session.revision, text, session, pages: read }
         })
