@@ -31,6 +31,11 @@ export type Tokens = {
   verify(token: string): Promise<Claims>
   /** Absent where tokens are proven by a public key. `expiresIn`: seconds, or a text such as `'8h'`. */
   sign?(identity: Identity, options: { expiresIn: NonNullable<SignOptions['expiresIn']> }): string
+  /**
+   * Milliseconds for which a connection may stand on a token that was accepted now: until its end, and where that is past by
+   * the clock of this server, until it is by any.
+   */
+  holdsForMs(claims: Pick<Claims, 'expiresAt'>): number
   /** Tells that a key was withdrawn: what was proven before may be so no more. */
   follow(listener: () => void): void
   /** Looks for changes of the keys no more. */
@@ -45,18 +50,8 @@ export class RevokedTokenError extends UnauthenticatedError {}
 
 const dayMs = 86_400_000
 const maxTokenLength = 8_192
-const clockToleranceSeconds = 30
 /** A token that was proven just now need not be proven again. */
 const trustedForMs = 5_000
-
-/**
- * Milliseconds for which a connection may stand on this token, which was accepted now: until its end, and where that is
- * past by the clock of this server, until it is by any.
- */
-export function holdsForMs({ expiresAt }: Pick<Claims, 'expiresAt'>): number {
-  const leftMs = expiresAt.getTime() - Date.now()
-  return leftMs > 0 ? leftMs : leftMs + clockToleranceSeconds * 1_000
-}
 
 /** Throws a `ConfigError` where the configured key cannot be used. */
 export function createTokens(auth: Config['auth']): Tokens {
@@ -75,6 +70,7 @@ export function createTokens(auth: Config['auth']): Tokens {
         `The token is signed with ${nameOf(header.alg)}, allowed: ${algorithms.join(', ')}.`,
       )
     const claims = readClaims(readPayload(token, key, algorithms, auth), auth.tenantClaim)
+    requireIssued(claims, auth.clockToleranceSeconds)
     requireShort(claims, auth.maxDays)
     return claims
   }
@@ -87,8 +83,13 @@ export function createTokens(auth: Config['auth']): Tokens {
     return claims
   }
 
+  const holdsForMs: Tokens['holdsForMs'] = ({ expiresAt }) => {
+    const leftMs = expiresAt.getTime() - Date.now()
+    return leftMs > 0 ? leftMs : leftMs + auth.clockToleranceSeconds * 1_000
+  }
+
   const follow = (listener: () => void) => void listeners.push(listener)
-  const proving = { verify, follow, stop: keys.stop }
+  const proving = { verify, holdsForMs, follow, stop: keys.stop }
   if (auth.secret === undefined) return proving
   const { key } = secretKey(auth.secret)
   return {
@@ -141,10 +142,9 @@ function readPayload(
   token: string,
   key: VerificationKey['key'],
   algorithms: VerificationKey['algorithms'],
-  { issuer, audience }: Config['auth'],
+  { issuer, audience, clockToleranceSeconds: clockTolerance }: Config['auth'],
 ): JwtPayload {
   try {
-    const clockTolerance = clockToleranceSeconds
     const payload = jwt.verify(token, key, { algorithms: [...algorithms], clockTolerance, issuer, audience })
     if (typeof payload === 'object') return payload
   } catch (cause) {
@@ -190,7 +190,7 @@ const payloadSchema = z.object({
   email: text(320).optional(),
   jti: text(255).optional(),
   exp: seconds,
-  iat: seconds.refine((iat) => iat <= Date.now() / 1000 + clockToleranceSeconds, 'is in the future'),
+  iat: seconds,
 })
 
 const roles = { user: 'USER', admin: 'ADMIN', service: 'SERVICE' } as const
@@ -212,6 +212,12 @@ function readClaims(payload: JwtPayload, tenantClaim: string): Claims {
     tokenId: jti,
     issuedAt: new Date(iat * 1000),
   }
+}
+
+/** `jsonwebtoken` looks at the end and the beginning of a token alone. */
+function requireIssued({ issuedAt }: Claims, clockToleranceSeconds: number): void {
+  if (issuedAt.getTime() > Date.now() + clockToleranceSeconds * 1_000)
+    throw new UnauthenticatedError("The token's claims are not accepted: iat is in the future.")
 }
 
 /** What is revoked is remembered for as long as a token can live, so none may live for longer. */

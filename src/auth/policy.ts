@@ -23,6 +23,15 @@ export const isEditorSql = (user: string): string =>
     WHERE p.tenant_id = s.tenant_id AND p.session_id = s.id AND p.user_id = ${user} AND p.role IN ('OWNER', 'EDITOR')))`
 
 /**
+ * SQL FROM list: the sessions that others share with `user`, as `s`, with its part in each as `p`. Each is looked up by
+ * itself: where few of a tenant share much, the planner expects much to be shared with everybody, and would rather go
+ * through all sessions of the tenant, for somebody whom nobody shares with too.
+ */
+export const sharedWith = (user: string, tenant = '$1'): string =>
+  `(SELECT * FROM participants p WHERE p.tenant_id = ${tenant} AND p.user_id = ${user} OFFSET 0) p CROSS JOIN LATERAL
+    (SELECT * FROM sessions s WHERE s.tenant_id = ${tenant} AND s.id = p.session_id AND s.user_id <> p.user_id OFFSET 0) s`
+
+/**
  * Prisma filter: what hangs on sessions (messages, runs) that the viewer may see and that are not deleted, or on its
  * stateless runs.
  */

@@ -143,9 +143,18 @@ export function createDatabase(options: DatabaseOptions): Database {
   }
 }
 
+/** A rush after a quiet time would wait for new connections, and each of them has to plan every statement anew. */
+const idleTimeoutMillis = 300_000
+
 function poolConfig(options: DatabaseOptions, role: string, max: number) {
   const { url, poolWaitMs, statementTimeoutMs } = options
-  const config = { connectionString: url, max, connectionTimeoutMillis: poolWaitMs, types: valueParsers }
+  const config = {
+    connectionString: url,
+    max,
+    connectionTimeoutMillis: poolWaitMs,
+    idleTimeoutMillis,
+    types: valueParsers,
+  }
   if (options.pooler === 'transaction')
     return { ...config, Client: pooledClient({ role, statementTimeoutMs }) }
   return {

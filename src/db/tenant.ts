@@ -10,10 +10,11 @@ import { PooledClient, sendOver } from './pooled-client.ts'
  * security then shows that tenant's rows and no others; outside any scope no row at all.
  *
  * The tenant is a session setting that is sent only when the connection last served another tenant: before the first
- * statement of a transaction by itself, and together with statements that make one round trip. Connections of a pooler that hands them on after each transaction are bound for each
- * transaction instead.
+ * statement of a transaction by itself, and together with statements that make one round trip. Connections of a pooler
+ * that hands them on after each transaction are bound for each transaction instead.
  *
- * Where all connections are in use, tenants get the next one in turn, however much one of them asks.
+ * Of four connections and more a tenant has all but one, however much it asks; where all are in use, tenants get the next
+ * one in turn.
  */
 export class TenantPool extends GuardedPool {
   readonly #scope = new AsyncLocalStorage<string>()
@@ -74,13 +75,13 @@ export class TenantPool extends GuardedPool {
   async #take(tenantId: string): Promise<pg.PoolClient> {
     await this.#turns.take(tenantId)
     const client = await super.connect().catch((error) => {
-      this.#turns.done()
+      this.#turns.done(tenantId)
       throw error
     })
     const release = client.release.bind(client)
     client.release = (error) => {
       release(error)
-      this.#turns.done()
+      this.#turns.done(tenantId)
     }
     if (client instanceof PooledClient) client.tenantId = tenantId
     return client

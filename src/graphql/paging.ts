@@ -1,5 +1,5 @@
 import type { ObjectRef } from '@pothos/core'
-import type { Page, PageArgs } from '../lib/paging.ts'
+import type { Page, PageArgs, PageSizes } from '../lib/paging.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import type { Path } from './selection.ts'
@@ -89,15 +89,16 @@ export const pageArgs = (arg: ArgBuilder, sizes: { default: number | string; max
   }),
 })
 
-type Sizes = { default: number; max: number | ((context: Context) => number) }
+/** Fixed, or as the settings of the server have them. */
+type Sizes = PageSizes | ((context: Context) => PageSizes)
 
 /**
  * Counts the selection under a paged field once for each row that may come. Of a page that is too large none does: the
  * list says so, and that tells more than what the page would cost.
  */
 export const pageComplexity = (sizes: Sizes) => (args: PageArgs, context: Context) => {
-  const max = typeof sizes.max === 'number' ? sizes.max : sizes.max(context)
-  const asked = args.first ?? args.last
-  const rows = (asked ?? 0) > max ? 0 : (asked ?? sizes.default)
+  const { default: usual, max } = typeof sizes === 'function' ? sizes(context) : sizes
+  const asked = args.first ?? args.last ?? usual
+  const rows = asked > max ? 0 : asked
   return { field: 1, multiplier: Math.max(1, rows) }
 }

@@ -139,3 +139,39 @@ describe.each(orders)('$field $direction', (orderBy) => {
     await fc.assert(property, { numRuns: 5 })
   })
 })
+
+it('sizes are as the settings have them, in what is read, in what is allowed, and in what it costs', async () => {
+  const env = {
+    CHAT_DEFAULT_PAGE_SIZE: '3',
+    CHAT_MAX_PAGE_SIZE: '120',
+    MESSAGE_DEFAULT_PAGE_SIZE: '2',
+    MESSAGE_MAX_PAGE_SIZE: '60',
+    OPERATION_MAX_COST: '130',
+  }
+  const { api } = await startTestApp({ env })
+  const person = api({ user: 'paging' })
+  const messages = ['one', 'two', 'three'].map((content) => ({ role: 'USER', content }))
+  let id = ''
+  for (let count = 0; count < 4; count += 1) id = await person.createSession()
+  await person.change('addMessages', { sessionId: id, messages })
+  const { limits, sessions, session } = await person.run(
+    `query ($id: ID!) { limits { sessionPageSizeMax messagePageSizeMax } sessions { nodes { id } }
+      session(id: $id) { messages { nodes { seq } } } }`,
+    { id },
+  )
+  expect(limits).toEqual({ sessionPageSizeMax: 120, messagePageSizeMax: 60 })
+  expect(sessions.nodes).toHaveLength(3)
+  expect(session.messages.nodes).toEqual([{ seq: 1 }, { seq: 2 }])
+
+  const faultOf = async (query: string) => (await person.send(query, { id })).errors?.[0]?.message
+  const page = (list: string, size: number) =>
+    `query ($id: ID!) { session(id: $id) { ${list}(first: ${size}) { pageInfo { hasNextPage } } } }`
+  expect(await faultOf(page('messages', 61))).toContain('allowed is 1 to 60')
+  expect(await faultOf(page('forks', 121))).toContain('allowed is 1 to 120')
+  expect(await faultOf(page('messages', 60))).toBeUndefined()
+  // A page of three sessions with the usual two messages of each, and one of which each has five.
+  const nested = (size: string) =>
+    `{ sessions { nodes { messages${size} { nodes { id seq role content } } } } }`
+  expect(await faultOf(nested(''))).toBeUndefined()
+  expect(await faultOf(nested('(first: 20)'))).toMatch(/^The operation costs/)
+})

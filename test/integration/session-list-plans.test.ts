@@ -105,6 +105,20 @@ it('an admin finds what stands anywhere in a title, as it is now', async () => {
   expect(await found('name', { deleted: true })).toEqual(['New name'])
 })
 
+it.each([
+  ['session-list', '{ sessions(first: 10) { totalCount nodes { id title } } }'],
+  ['unread-of-viewer', '{ viewer { unread } }'],
+])('%s reads few sessions for who has none shared with it', async (prefix, asked) => {
+  const viewer = app.api({ user: 'user-9' })
+  const statements = await askedBy(prefix, () => viewer.run(asked))
+  expect(statements).not.toHaveLength(0)
+  for (const statement of statements) {
+    const { scanned, mostRows } = await costOf(app.databaseUrl, { role: 'parley_app', tenantId }, statement)
+    expect(scanned, statement.text).not.toContain('sessions')
+    expect(mostRows, statement.text).toBeLessThan(500)
+  }
+})
+
 // After five plans for the values at hand PostgreSQL takes one for all, unless it seems much dearer.
 it('the list of somebody whom nobody shares with is not planned anew each time, whatever others share', async () => {
   const [owner] = await query<{ tenantId: string; userId: string }>(

@@ -1,8 +1,6 @@
 import type { Message, Prisma, TenantDatabase } from '../../db/client.ts'
 import { decodeIdOf } from '../../lib/ids.ts'
-import { type OrderKey, type Page, type PageArgs, readPage } from '../../lib/paging.ts'
-
-export const messagePageSizes = { default: 50, max: 200 }
+import { type OrderKey, type Page, type PageArgs, type PageSizes, readPage } from '../../lib/paging.ts'
 
 export type MessagePageArgs = PageArgs & {
   role?: Message['role'] | null | undefined
@@ -30,6 +28,7 @@ export function readMessagePage(
   db: TenantDatabase,
   sessionId: string,
   args: MessagePageArgs,
+  sizes: PageSizes,
   prisma: Prisma.TransactionClient = db.prisma,
 ): Promise<Page<Message>> {
   const where = {
@@ -42,7 +41,7 @@ export function readMessagePage(
   }
   return readPage({
     args,
-    sizes: messagePageSizes,
+    sizes,
     order: messageOrders[args.orderBy ?? 'SEQ_ASC'],
     find: (page) => prisma.message.findMany({ ...page, where: { AND: [where, page.where] } }),
     // Asked for later, when a snapshot is over.

@@ -8,7 +8,6 @@ import { connectionOf, pageArgs, pageComplexity, rowPaths } from '../../graphql/
 import { fieldNamesAt } from '../../graphql/selection.ts'
 import { sameForAll } from '../../graphql/shared.ts'
 import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../../lib/errors.ts'
-import { messagePageSizes } from './page.ts'
 
 export const MessageRole = builder.enumType('MessageRole', {
   description: 'Who speaks in a message.',
@@ -141,9 +140,9 @@ builder.prismaObjectFields('Session', (t) => ({
   messages: t.field({
     type: MessageConnection,
     description: 'The messages of the conversation, oldest first; `last: 50` gives the latest.',
-    complexity: pageComplexity(messagePageSizes),
+    complexity: pageComplexity(({ services }) => services.limits.messagePages),
     args: {
-      ...pageArgs(t.arg, messagePageSizes),
+      ...pageArgs(t.arg, { default: '50 (MESSAGE_DEFAULT_PAGE_SIZE)', max: '200 (MESSAGE_MAX_PAGE_SIZE)' }),
       role: t.arg({ type: MessageRole, description: 'Only of this role.' }),
       status: t.arg({ type: MessageStatus, description: 'Only in this state.' }),
       author: t.arg.id({ description: 'Only those that this user stored.' }),

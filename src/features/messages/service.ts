@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { onVisibleSession } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Config } from '../../config.ts'
-import type { Message, Statement, Step } from '../../db/client.ts'
+import type { Message, Prisma, Statement, Step } from '../../db/client.ts'
 import { isUniqueViolation } from '../../db/failures.ts'
 import { runStep } from '../../db/steps.ts'
 import { createBatch } from '../../lib/batch.ts'
@@ -19,7 +19,7 @@ import { appending, type Draft, messageAdded, messageColumns, storedIn, titleOf 
 import { createHotPages, everyField } from './hot-pages.ts'
 import { createJoinedAppends } from './joined-appends.ts'
 import { type Links, linksOf, toolCall } from './links.ts'
-import { isPlain, type MessagePageArgs, messageOrders, messagePageSizes, readMessagePage } from './page.ts'
+import { isPlain, type MessagePageArgs, messageOrders, readMessagePage } from './page.ts'
 
 export type Messages = {
   /**
@@ -33,6 +33,13 @@ export type Messages = {
     sessionId: string,
     args: MessagePageArgs,
     fields: ReadonlySet<string>,
+  ): Promise<Page<Message>>
+  /** The same of a snapshot, to match what else is read of it. */
+  pageIn(
+    prisma: Prisma.TransactionClient,
+    viewer: Viewer,
+    sessionId: string,
+    args: MessagePageArgs,
   ): Promise<Page<Message>>
   /** The message with this `seq`, or null where the viewer may not see the session; for many at once, it is one query. */
   at(viewer: Viewer, sessionId: string, seq: number): Promise<Message | null>
@@ -83,6 +90,7 @@ const findVersions: Statement = {
 type Dependencies = { config: Config['sessions']; sessions: Sessions; changes: Changes }
 
 export function createMessages({ config, sessions, changes }: Dependencies): Messages {
+  const sizes = config.messagePageSizes
   const hotPages = createHotPages()
   const joined = createJoinedAppends()
   const messagesAt = createBatch<Viewer, string, Message>(async (viewer, places) => {
@@ -173,17 +181,18 @@ export function createMessages({ config, sessions, changes }: Dependencies): Mes
     findRepeated,
     repeating,
     async page({ db, tenantId }, sessionId, args, fields) {
-      if (!isPlain(args)) return readMessagePage(db, sessionId, args)
+      if (!isPlain(args)) return readMessagePage(db, sessionId, args, sizes)
       const order = messageOrders[args.orderBy ?? 'SEQ_ASC']
-      const plan = planPage(args, messagePageSizes, order)
-      if (plan.skip > 0) return readMessagePage(db, sessionId, args)
+      const plan = planPage(args, sizes, order)
+      if (plan.skip > 0) return readMessagePage(db, sessionId, args, sizes)
       const rows = await hotPages(db, sessionId, plan, fields)
       const count = () => db.prisma.message.count({ where: { tenantId, sessionId, replacedAt: null } })
       return pageOf(plan, order, rows, count)
     },
+    pageIn: (prisma, { db }, sessionId, args) => readMessagePage(db, sessionId, args, sizes, prisma),
     at: async (viewer, sessionId, seq) => (await messagesAt(viewer, `${sessionId} ${seq}`)) ?? null,
     async last({ db }, sessionId) {
-      const plan = planPage({ first: 1 }, messagePageSizes, messageOrders.SEQ_DESC)
+      const plan = planPage({ first: 1 }, sizes, messageOrders.SEQ_DESC)
       return (await hotPages(db, sessionId, plan, everyField))[0] ?? null
     },
     versions: async (viewer, messageId) =>

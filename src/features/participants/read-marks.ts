@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { sharedWith } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { Session, Statement } from '../../db/client.ts'
 import { createBatch } from '../../lib/batch.ts'
@@ -65,15 +66,14 @@ const findUnread: Statement = {
     FROM ${unreadIn('(SELECT id, last_seq FROM sessions WHERE tenant_id = $1 AND id = ANY($3))')} GROUP BY s.id`,
 }
 
-const latestOf = (from: string) => `(SELECT s.id, s.last_seq FROM ${from}
-  AND s.tenant_id = $1 AND s.deleted_at IS NULL AND NOT s.is_stateless
+const latestOf = (from: string, ...which: string[]) => `(SELECT s.id, s.last_seq FROM ${from}
+  WHERE ${['s.tenant_id = $1', ...which].join(' AND ')} AND s.deleted_at IS NULL AND NOT s.is_stateless
   ORDER BY s.last_message_at DESC, s.id DESC LIMIT ${mostUnread.sessions})`
 
 const sumUnread: Statement = {
   name: 'unread-of-viewer',
-  text: `WITH listed AS (${latestOf('sessions s WHERE s.user_id = $2')} UNION ALL
-    ${latestOf(`participants p JOIN sessions s ON s.tenant_id = p.tenant_id AND s.id = p.session_id
-      WHERE p.tenant_id = $1 AND p.user_id = $2 AND s.user_id <> $2`)})
+  text: `WITH listed AS (${latestOf('sessions s', 's.user_id = $2')} UNION ALL
+    ${latestOf(sharedWith('$2'))})
     SELECT count(*)::int AS total FROM (SELECT FROM ${unreadIn('listed')} LIMIT ${mostUnread.total}) unread`,
 }
 

@@ -1,3 +1,4 @@
+import { sharedWith } from '../../auth/policy.ts'
 import type { Statement } from '../../db/client.ts'
 import { digestOf } from '../../lib/digest.ts'
 import type { PagePlan } from '../../lib/paging.ts'
@@ -118,9 +119,8 @@ function latestSessions({ viewer }: Scope, conditions: readonly string[], limit:
     `(SELECT s.id, s.title, s.last_message_at FROM ${from} WHERE ${where('s.tenant_id = $1', more, conditions)}
       ORDER BY s.last_message_at DESC, s.id DESC LIMIT ${limit})`
   if (viewer === null) return latest('sessions s')
-  const shared = 'participants p JOIN sessions s ON s.tenant_id = p.tenant_id AND s.id = p.session_id'
   const own = latest('sessions s', `s.user_id = ${viewer}`)
-  const others = latest(shared, `p.tenant_id = $1 AND p.user_id = ${viewer} AND s.user_id <> ${viewer}`)
+  const others = latest(sharedWith(viewer))
   return `(${own} UNION ALL ${others} ORDER BY last_message_at DESC, id DESC LIMIT ${limit})`
 }
 

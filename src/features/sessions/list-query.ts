@@ -1,4 +1,4 @@
-import { actsForTenant } from '../../auth/policy.ts'
+import { actsForTenant, sharedWith } from '../../auth/policy.ts'
 import type { Viewer } from '../../auth/viewer.ts'
 import type { OrderKey, PagePlan } from '../../lib/paging.ts'
 import { conditionsOf, createParameters, type Parameters, type ResolvedFilter } from './filter.ts'
@@ -58,7 +58,8 @@ function pageParts(
   const nulls = column.key.nullable ? ` NULLS ${plan.backward ? 'FIRST' : 'LAST'}` : ''
   const order = `ORDER BY ${column.sql} ${direction}${nulls}, s.id ${direction}`
   // Each branch gives as many as the page could need, in the order of its index.
-  const most = parameters.add(plan.take + plan.skip, 'int')
+  // Their number is read by a subquery for the reason for which the user is, in `branchesOf`.
+  const most = `(SELECT ${parameters.add(plan.take + plan.skip, 'int')})`
   const parts = branches.map(
     ({ from, where }) =>
       `(SELECT s.* FROM ${from} WHERE ${[where, ...beyond].join(' AND ')} ${order} LIMIT ${most})`,
@@ -118,19 +119,10 @@ function branchesOf(
       WHERE o.tenant_id = s.tenant_id AND o.session_id = s.id AND o.user_id = ${participant}))`)
   }
   const own = [`s.tenant_id = ${tenant}`, `s.user_id = ${user}`, ...conditions]
-  const shared = [
-    `p.tenant_id = ${tenant}`,
-    `p.user_id = ${user}`,
-    'p.user_id <> s.user_id',
-    ...(filter.deleted && !isForTenant ? [`p.role = 'OWNER'`] : []),
-    ...conditions,
-  ]
+  const shared = [...(filter.deleted && !isForTenant ? [`p.role = 'OWNER'`] : []), ...conditions]
   return [
     { from: 'sessions s', where: own.join(' AND ') },
-    {
-      from: 'participants p JOIN sessions s ON s.tenant_id = p.tenant_id AND s.id = p.session_id',
-      where: shared.join(' AND '),
-    },
+    { from: sharedWith(user, tenant), where: shared.join(' AND ') || 'true' },
   ]
 }
 

@@ -76,10 +76,14 @@ export function createSessionList(config: Config['sessions'], checks: SessionChe
       { ...column.key, direction },
       { field: 'id', type: 'uuid', direction },
     ]
-    const sizes = { default: config.defaultPageSize, max: config.maxPageSize }
     const { query, isCounted } = selection
     const read = readOf(selection, column.key.field)
-    return { page: { column, plan: planPage(args, sizes, order), read, isCounted }, order, read, query }
+    return {
+      page: { column, plan: planPage(args, config.pageSizes, order), read, isCounted },
+      order,
+      read,
+      query,
+    }
   }
 
   /** Of pages that are asked for in one turn, those that differ in the parent alone are one statement. */

@@ -183,10 +183,7 @@ const SessionOrder = builder.inputType('SessionOrder', {
 
 export const SessionConnection = connectionOf('Session', Session, 'session')
 
-export const sessionPages = {
-  default: 10,
-  max: ({ services }: Context) => services.limits.sessionPageSizeMax,
-}
+export const sessionPages = ({ services }: Context) => services.limits.sessionPages
 
 const agentPaths = rowPaths.map((path) => [...path, 'agent'])
 

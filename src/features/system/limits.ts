@@ -1,4 +1,5 @@
 import type { Config } from '../../config.ts'
+import type { PageSizes } from '../../lib/paging.ts'
 
 /** What this server takes at most, as its settings have it: characters, bytes, numbers of things. */
 export type Limits = {
@@ -8,7 +9,8 @@ export type Limits = {
   documentMaxBytes: number
   documentsPerUser: number
   requestMaxBytes: number
-  sessionPageSizeMax: number
+  sessionPages: PageSizes
+  messagePages: PageSizes
   operationCostMax: number
 }
 
@@ -19,6 +21,7 @@ export const limitsOf = ({ server, operations, sessions, documents }: Config): L
   documentMaxBytes: documents.maxBytes,
   documentsPerUser: documents.perUser,
   requestMaxBytes: server.bodyMaxBytes,
-  sessionPageSizeMax: sessions.maxPageSize,
+  sessionPages: sessions.pageSizes,
+  messagePages: sessions.messagePageSizes,
   operationCostMax: operations.maxCost,
 })

@@ -24,8 +24,13 @@ const LimitsRef = builder.objectRef<Limits>('Limits').implement({
       description:
         'Bytes of a request that brings no document, such as one that imports a conversation (HTTP_BODY_MAX_BYTES).',
     }),
-    sessionPageSizeMax: t.exposeInt('sessionPageSizeMax', {
+    sessionPageSizeMax: t.int({
       description: 'Sessions of a page (CHAT_MAX_PAGE_SIZE).',
+      resolve: ({ sessionPages }) => sessionPages.max,
+    }),
+    messagePageSizeMax: t.int({
+      description: 'Messages of a page (MESSAGE_MAX_PAGE_SIZE).',
+      resolve: ({ messagePages }) => messagePages.max,
     }),
   }),
 })
