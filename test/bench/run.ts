@@ -5,7 +5,7 @@
  *
  *   npm run bench -- [http] [--only Q1,Q2,Q3,M1] [--connections 32]
  *   npm run bench -- growth [--sizes 1000,100000] [--only Q1,Q2]
- *   npm run bench -- isolation
+ *   npm run bench -- isolation [--only 'sidebar by isolation']
  *   npm run bench -- neighbours [--only 'three times its capacity'] [--connections 32]
  *   npm run bench -- live [--only S1x200,S2x1000,…] [--window 3000]
  *   npm run bench -- sends [--connections 32]
@@ -21,6 +21,7 @@ import { cpus } from 'node:os'
 import { benchHttp } from './http/bench.ts'
 import { benchGrowth } from './http/growth.ts'
 import { benchIsolation } from './isolation/bench.ts'
+import { benchSidebar } from './isolation/sidebar.ts'
 import { benchLive } from './live/bench.ts'
 import { benchNeighbours } from './neighbours/bench.ts'
 import { readOptions } from './options.ts'
@@ -34,7 +35,7 @@ const rows: Row[] = []
 const wants = (part: string) => options.part === part || options.part === 'all'
 if (wants('http')) rows.push(...(await benchHttp(options)))
 if (wants('growth')) rows.push(...(await benchGrowth(options)))
-if (wants('isolation')) rows.push(...(await benchIsolation(options)))
+if (wants('isolation')) rows.push(...(await benchIsolation(options)), ...(await benchSidebar(options)))
 if (wants('neighbours')) rows.push(...(await benchNeighbours(options)))
 if (wants('sends')) rows.push(...(await benchSends(options)))
 if (wants('live')) rows.push(...(await benchLive(options)))

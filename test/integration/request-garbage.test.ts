@@ -9,7 +9,13 @@ beforeAll(async () => {
   app = await startTestApp()
 })
 
-/** Bytes that collections of young objects met, and of these what they kept: moved on, or left for the next one. */
+/** What the eight requests that are under way hold at any time, in bytes; 100,000 to 250,000 were seen. */
+const underWay = 300_000
+
+/**
+ * Bytes that collections of young objects met, and of these what they kept, moved on or left for the next one, beyond what is
+ * under way. That is much of what a collection meets where other tests have left V8 with a small young generation.
+ */
 async function collected(work: () => Promise<void>): Promise<{ met: number; kept: number }> {
   const profiler = new GCProfiler()
   profiler.start()
@@ -20,7 +26,8 @@ async function collected(work: () => Promise<void>): Promise<{ met: number; kept
     const young =
       beforeGC.heapSpaceStatistics.find(({ spaceName }) => spaceName === 'new_space')?.spaceUsedSize ?? 0
     sum.met += young
-    sum.kept += young - (beforeGC.heapStatistics.usedHeapSize - afterGC.heapStatistics.usedHeapSize)
+    const kept = young - (beforeGC.heapStatistics.usedHeapSize - afterGC.heapStatistics.usedHeapSize)
+    sum.kept += Math.max(0, kept - underWay)
   }
   return sum
 }
@@ -57,12 +64,13 @@ it('what a request has made goes with it', async () => {
   }
   // What is compiled and cached once comes first.
   await lanes()
-  const shares: number[] = []
-  // What else this process does is in it, so that the least counts.
-  for (let round = 0; round < 3; round += 1) {
+  // What else this process and machine do is in it, so that the least counts.
+  const mostRounds = 10
+  let least = 1
+  for (let round = 0; round < mostRounds && least >= 0.02; round += 1) {
     const { met, kept } = await collected(lanes)
     expect(met).toBeGreaterThan(10_000_000)
-    shares.push(kept / met)
+    least = Math.min(least, kept / met)
   }
-  expect(Math.min(...shares)).toBeLessThan(0.04)
+  expect(least).toBeLessThan(0.02)
 })

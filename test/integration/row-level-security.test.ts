@@ -67,8 +67,8 @@ const fill = (t: Tenant) => `
   INSERT INTO usage_records (tenant_id, run_id, user_id, session_id, model, status, input_tokens, output_tokens, cached_input_tokens, cost)
     VALUES ('${t.id}', '${t.run}', '${t.user}', '${t.session}', 'demo:chat', 'COMPLETED', 1, 2, 0, 0);
   INSERT INTO usage_days (tenant_id, subject_id, day, lane, tokens, cost) VALUES ('${t.id}', '${t.user}', '2026-01-01', 0, 3, 0);
-  INSERT INTO usage_rollups (tenant_id, interval, group_by, start, key, sessions, messages, runs, failures, input_tokens, output_tokens, cached_input_tokens, cost)
-    VALUES ('${t.id}', 'DAY', 'USER', '2026-01-01Z', '${t.user}', 1, 2, 1, 0, 1, 2, 0, 0);
+  INSERT INTO usage_rollups (tenant_id, interval, group_by, start, model, agent_id, user_id, sessions, messages, runs, failures, input_tokens, output_tokens, cached_input_tokens, cost)
+    VALUES ('${t.id}', 'DAY', 'USER', '2026-01-01Z', '', '', '${t.user}', 1, 2, 1, 0, 1, 2, 0, 0);
   INSERT INTO usage_horizons (tenant_id, until) VALUES ('${t.id}', '2026-01-02Z');
   INSERT INTO usage_changes (tenant_id, at) VALUES ('${t.id}', '2026-01-01Z');
   INSERT INTO quotas (tenant_id, subject_id, period, tokens) VALUES ('${t.id}', '${t.user}', 'DAY', 3);`

@@ -26,8 +26,12 @@ export async function startFreshPostgres(): Promise<TestServer> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'parley-postgres-')))
   // Run by root, PostgreSQL runs as another user, who must get in.
   await chmod(folder, 0o711)
-  const log = { info: () => {}, warn: () => {} }
-  const { url, stop } = await startEmbeddedDatabase({ dataDir: folder, log })
+  const start = () => startEmbeddedDatabase({ dataDir: folder, log: { info: () => {}, warn: () => {} } })
+  // Each of the files that are run at a time may have several servers, with a pool each.
+  const first = await start()
+  await query(first.url, 'ALTER SYSTEM SET max_connections = 400')
+  await first.stop()
+  const { url, stop } = await start()
   return createServer(url, async () => {
     await stop()
     await rm(folder, { recursive: true })

@@ -9,6 +9,7 @@ import { query } from '../../support/postgres.ts'
 import { openDatabases } from '../database.ts'
 import type { Options } from '../options.ts'
 import { median, printCase, progress, type Row } from '../report.ts'
+import { setRowLevelSecurity } from './row-level-security.ts'
 
 const caseName = 'list by isolation'
 const tenants = 3
@@ -32,7 +33,8 @@ type Variant = { name: string; database: Database; viewers: readonly Viewer[] }
  * `none` reads a copy without row-level security over connections that never change tenants; `session` is how a server
  * works; `transaction` how it works behind a pooler; `classic` sets the tenant in a transaction around each list.
  */
-export async function benchIsolation({ rounds, seconds }: Options): Promise<Row[]> {
+export async function benchIsolation({ only, rounds, seconds }: Options): Promise<Row[]> {
+  if (only.length > 0 && !only.includes(caseName)) return []
   const databases = await openDatabases()
   const opened: Database[] = []
   try {
@@ -40,7 +42,7 @@ export async function benchIsolation({ rounds, seconds }: Options): Promise<Row[
     const bareUrl = await databases.create()
     const owners = await fill(url)
     await fill(bareUrl)
-    await dropPolicies(bareUrl)
+    await setRowLevelSecurity(bareUrl, false)
     const open = (given: string, pooler: 'none' | 'transaction') => {
       const options = { poolSize: 10, poolWaitMs: 10_000, statementTimeoutMs: 10_000, onError() {} }
       const database = createDatabase({ ...options, url: given, pooler })
@@ -164,13 +166,3 @@ async function fill(url: string): Promise<Owner[]> {
     `SELECT tenant_id AS "tenantId", id AS "userId" FROM users ORDER BY external_id, tenant_id`,
   )
 }
-
-const dropPolicies = (url: string) =>
-  query(
-    url,
-    `DO $$ DECLARE name text; BEGIN
-       FOR name IN SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relrowsecurity LOOP
-         EXECUTE format('ALTER TABLE %I DISABLE ROW LEVEL SECURITY', name);
-       END LOOP;
-     END $$`,
-  )

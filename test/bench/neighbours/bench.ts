@@ -1,4 +1,3 @@
-import { constants, setPriority } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import autocannon from 'autocannon'
 import { createTokens } from '../../../src/auth/jwt.ts'
@@ -56,10 +55,7 @@ export async function benchNeighbours({ rounds, seconds, connections, only }: Op
         const flooding = how && flood(url, how, { seconds, connections })
         // The flood is to stand when the first is asked.
         await sleep(200)
-        // Its thread is there; who measures shares a core with it and is to be as good as on one of its own.
-        setThreadPriority(constants.priority.PRIORITY_HIGHEST)
         const numbers = await askQuietly(url, seconds - 0.4)
-        setThreadPriority(constants.priority.PRIORITY_NORMAL)
         const done = await flooding
         const flooded: Record<string, number> = done
           ? { 'flood req/s': done.perSecond, 'of it refused': done.refused, failed: done.failed }
@@ -73,15 +69,6 @@ export async function benchNeighbours({ rounds, seconds, connections, only }: Op
   } finally {
     await server.stop()
     await databases.stop()
-  }
-}
-
-/** Of the thread that calls, where the system has such a thing and allows it. */
-function setThreadPriority(priority: number) {
-  try {
-    setPriority(priority)
-  } catch {
-    // It is measured as it is.
   }
 }
 
@@ -115,7 +102,10 @@ async function askQuietly(url: string, seconds: number): Promise<Record<string, 
   const asking: Promise<void>[] = []
   const endsAtMs = performance.now() + seconds * 1_000
   for (let count = 0; performance.now() < endsAtMs; count += 1) {
-    asking.push(ask(url, count, times))
+    const asked = ask(url, count, times)
+    // It fails the bench at the end, which stops what it has started first.
+    asked.catch(() => {})
+    asking.push(asked)
     await sleep(askEveryMs)
   }
   await Promise.all(asking)
