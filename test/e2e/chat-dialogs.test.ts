@@ -29,6 +29,7 @@ it('renames and deletes a conversation from its menu, and restores or erases it 
   await page.getByText('“Radiators” is deleted.').waitFor()
   await expect.poll(() => page.url(), waiting).not.toContain(sessionId)
   await choose('Account', 'Deleted conversations…')
+  await dialog.getByText('Radiators').waitFor()
   await expectAccessible(page)
   await press('Restore Radiators', dialog)
   await expect.poll(() => page.url(), waiting).toContain(sessionId)

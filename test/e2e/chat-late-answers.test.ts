@@ -79,3 +79,21 @@ it('what a run waits for stays where an older answer about it comes late', async
   await page.waitForTimeout(500)
   expect(await answer.inputValue()).toBe('Booked.')
 })
+
+it('what one writes in a panel goes on there when the conversation comes late', async () => {
+  const { context } = await browser.openProfile()
+  const sessionId = await app.api({ user: 'eve' }).createSession({ title: 'Boilers' })
+  const { page, field } = await openChat(context, app.url, app.token({ user: 'eve' }))
+  const conversation = await holdAnswer(page, 'query Conversation(')
+  await page.goto(`${app.url}/s/${sessionId}?panel=settings`)
+  await conversation.held
+  const title = page.getByRole('complementary').getByLabel('Title')
+  await title.click()
+  await page.keyboard.press('End')
+  await page.keyboard.type(' hum')
+  conversation.letGo()
+  await field.waitFor()
+  await page.keyboard.type(' at night')
+  expect(await title.inputValue()).toBe('Boilers hum at night')
+  expect(await field.inputValue()).toBe('')
+})

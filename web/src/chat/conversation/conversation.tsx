@@ -41,8 +41,9 @@ export function Conversation({ sessionId, onOpenList }: ConversationProps) {
 
   const isThere = session !== null
   useEffect(() => {
-    // A touch keyboard over what one came to read would be in the way.
-    if (isThere && matchMedia('(hover: hover)').matches) composer.current?.focus()
+    // A touch keyboard over what one came to read would be in the way; so would a caret that leaves what one writes elsewhere.
+    const isBusy = document.activeElement?.closest('aside, input, textarea, select')
+    if (isThere && !isBusy && matchMedia('(hover: hover)').matches) composer.current?.focus()
   }, [isThere])
   useEffect(() => {
     document.title = session?.title ? `${session.title} · Parley` : 'Parley'
