@@ -63,6 +63,8 @@ export function createHttpServer(options: Options): Server {
   async function answer(request: IncomingMessage, response: ServerResponse, requestId: string) {
     const path = request.url?.split('?', 1)[0]
     if (health.handle(request, response)) return
+    const page = pages(request, response)
+    if (page) return void (await page)
     if (path === graphqlPath) {
       const refusal = refusalOf(request)
       if (refusal) return sendError(response, refusal.status, 'BAD_USER_INPUT', refusal.message)
@@ -93,10 +95,7 @@ export function createHttpServer(options: Options): Server {
       await yoga(request, response, { origin })
       return
     }
-    const answering =
-      options.cookies?.handle(request, response) ||
-      pages(request, response) ||
-      options.exports(request, response)
+    const answering = options.cookies?.handle(request, response) || options.exports(request, response)
     if (answering) await answering
     else sendError(response, 404, 'NOT_FOUND', `There is nothing here; the API is at ${graphqlPath}.`)
   }

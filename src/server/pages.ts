@@ -12,7 +12,7 @@ export type PagesOptions = {
   endpoint: string
   /** The chat page, at `/` and at `/s/` and a session's id. */
   chat: boolean
-  /** The GraphiQL page, at `/graphiql`. */
+  /** The GraphiQL page, at `/graphiql`, to which the endpoint leads who opens it in a browser. */
   graphiql: boolean
   /**
    * A token for whoever opens a page, or null for none. Anybody who can reach the server gets it, so it is for
@@ -69,9 +69,13 @@ export function createPages({ directory, endpoint, chat, graphiql, token }: Page
     /^\/assets(\/|$)/.test(path) ||
     (graphiql && path.startsWith('/graphiql/'))
 
+  /** Somebody has typed the endpoint into a browser. */
+  const isLost = ({ url, method, headers: { accept } }: IncomingMessage) =>
+    graphiql && method === 'GET' && url === endpoint && accept?.startsWith('text/html')
+
   return (request, response) => {
     const path = request.url?.split('?', 1)[0] ?? '/'
-    if (!isOurs(path)) return false
+    if (path === endpoint ? !isLost(request) : !isOurs(path)) return false
     return respond(path, request, response).then(() => true)
   }
 
@@ -83,10 +87,9 @@ export function createPages({ directory, endpoint, chat, graphiql, token }: Page
     }
     if (path === '/config.json') return sendConfig(request, response)
     const target = moves[path]
-    if (target) {
-      response.setHeader('location', target)
-      return sendText(response, 308, `Moved to ${target}.\n`)
-    }
+    if (target) return lead(response, 308, target)
+    // Programs ask at the same place for something else.
+    if (path === endpoint) return lead(response.setHeader('vary', 'accept'), 303, '/graphiql')
     const file = fileOf(path)
     if (file) {
       if (file === 'graphiql.html') response.setHeader('content-security-policy', graphiqlPolicy)
@@ -157,6 +160,11 @@ async function openIfPresent(file: string): Promise<FileHandle | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
+}
+
+function lead(response: ServerResponse, status: 303 | 308, target: string) {
+  response.setHeader('location', target)
+  sendText(response, status, `Go to ${target}.\n`)
 }
 
 function sendText(response: ServerResponse, status: number, text: string) {

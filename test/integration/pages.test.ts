@@ -123,6 +123,20 @@ describe('the GraphiQL page', () => {
     expect(await get(path)).toMatchObject({ status: 404, body: 'Not found.\n' })
   })
 
+  it('is where the endpoint leads who opens it in a browser', async () => {
+    const get = await servePages()
+    const typed = { headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } }
+    expect(await get('/graphql', typed)).toMatchObject({
+      status: 303,
+      headers: { ...guards, location: '/graphiql', vary: 'accept' },
+    })
+    expect(await get('/graphql?query={viewer{role}}', typed)).toMatchObject({ status: 418 })
+    expect(await get('/graphql', { ...typed, method: 'POST' })).toMatchObject({ status: 418 })
+    expect(await get('/graphql', { headers: { accept: '*/*' } })).toMatchObject({ status: 418 })
+    const without = await servePages({ graphiql: false })
+    expect(await without('/graphql', typed)).toMatchObject({ status: 418 })
+  })
+
   it('leaves every other path alone', async () => {
     const get = await servePages()
     for (const path of ['/graphql', '/graphiqlx', '/assetsx', '/package.json', '/s/', '/s/a/b', '/s/..']) {

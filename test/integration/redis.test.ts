@@ -105,3 +105,17 @@ it('one node alone does not load what Redis needs', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
   expect(stdout).toBe('true false\n')
 })
+
+it('who may not follow a session leaves no log of it behind', async () => {
+  const ownRedis = await startRedis()
+  const app = await startTestApp({ env: { REDIS_URL: ownRedis.url } })
+  const foreign = await app.api({ user: 'bob' }).createSession()
+  const messageAdded = 'subscription ($sessionId: ID!) { messageAdded(sessionId: $sessionId) { id } }'
+  for (const sessionId of [foreign, foreign.replace(/.{4}$/, '0000')])
+    for (const operation of [watchSession, messageAdded]) {
+      const watch = app.socket().watch(operation, { sessionId })
+      await watch.ended
+      expect(watch).toMatchObject({ events: [], failure: [{ extensions: { code: 'NOT_FOUND' } }] })
+    }
+  expect(await ownRedis.admin.keys('*{session:*')).toEqual([])
+})

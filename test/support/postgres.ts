@@ -18,20 +18,24 @@ export type TestServer = {
 
 export async function startPostgres(): Promise<TestServer> {
   const url = process.env.TEST_DATABASE_URL
-  return url ? createServer(url, async () => {}) : startFreshPostgres()
+  return url ? createServer(url, async () => {}) : startFreshPostgres({ maxConnections })
 }
 
+/** Each of the files that are run at a time may have several servers, with a pool each. */
+const maxConnections = 400
+
 /** One that nobody has used before: without Parley's roles, which belong to the whole server. */
-export async function startFreshPostgres(): Promise<TestServer> {
+export async function startFreshPostgres(settings: { maxConnections?: number } = {}): Promise<TestServer> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'parley-postgres-')))
   // Run by root, PostgreSQL runs as another user, who must get in.
   await chmod(folder, 0o711)
   const start = () => startEmbeddedDatabase({ dataDir: folder, log: { info: () => {}, warn: () => {} } })
-  // Each of the files that are run at a time may have several servers, with a pool each.
-  const first = await start()
-  await query(first.url, 'ALTER SYSTEM SET max_connections = 400')
-  await first.stop()
-  const { url, stop } = await start()
+  let { url, stop } = await start()
+  if (settings.maxConnections) {
+    await query(url, `ALTER SYSTEM SET max_connections = ${settings.maxConnections}`)
+    await stop()
+    ;({ url, stop } = await start())
+  }
   return createServer(url, async () => {
     await stop()
     await rm(folder, { recursive: true })

@@ -11,14 +11,17 @@ export function coalesced<Value>(
   let reading: Promise<void> | null = null
 
   async function readUntilFresh() {
-    while (isStale) {
-      isStale = false
-      await read().then(
-        (value) => take(value, isStale),
-        () => {},
-      )
+    try {
+      while (isStale) {
+        isStale = false
+        await read().then(
+          (value) => take(value, isStale),
+          () => {},
+        )
+      }
+    } finally {
+      reading = null
     }
-    reading = null
   }
 
   return () => {

@@ -155,17 +155,15 @@ export function createLive({ feed, fanOut, sessions, messages, lostChanges, pres
       return feed.cursorAt(session.id, session.revision)
     },
     async share(viewer, sessionId, after) {
-      const source = new SessionSource(home, viewer, sessionId)
-      const topic = `${viewer.tenantId}:${sessionId}`
-      if (after == null) {
-        const opened = await source.follow(null)
-        return createShareable(fanOut, topic, source, { opened })
-      }
-      parseCursor(after)
+      if (after != null) parseCursor(after)
+      // Before it is followed, since the log keeps a place for whatever is.
       await sessions.require(viewer, sessionId, 'VIEWER')
-      return createShareable(fanOut, topic, source, { after })
+      const source = new SessionSource(home, viewer, sessionId)
+      const start = after == null ? { opened: await source.follow(null) } : { after }
+      return createShareable(fanOut, `${viewer.tenantId}:${sessionId}`, source, start)
     },
     async followMessages(viewer, sessionId) {
+      await sessions.require(viewer, sessionId, 'VIEWER')
       const source = newMessagesOf(new SessionSource(home, viewer, sessionId))
       const opened = await source.follow(null)
       return createShareable(fanOut, `messages:${viewer.tenantId}:${sessionId}`, source, { opened })
