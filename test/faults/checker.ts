@@ -159,7 +159,8 @@ const wasUnderWay = ({ startedAtMs, node }: ModelCall, seenAtMs: number, freezes
     ({ fromMs, toMs }) => fromMs < seenAtMs && toMs <= startedAtMs && startedAtMs < toMs + wakingMs,
   ) ?? false
 
-const wakingMs = 200
+/** What a node needs on a busy machine until it has run what it had begun. */
+const wakingMs = 1_000
 
 /** One key, one message, one run, and no call of the model after a word of the reply had come. */
 function checkSends(
@@ -182,9 +183,13 @@ function checkSends(
     const runs = session.runs.filter((run) => run.userMessageId === userMessageId)
     if (runs.length !== 1) found.push(`${clientId}: ${runs.length} runs`)
     const seen = seenAtMs.get(assistantMessageId) ?? Infinity
-    const late = calls.filter(
+    const asks = calls.filter(
       (call) => call.key === clientId && call.startedAtMs > seen && !wasUnderWay(call, seen, freezes),
     )
-    if (late.length > 0) found.push(`${clientId}: the model was asked again after a word had come`)
+    for (const { node, startedAtMs } of asks) {
+      const woken = (freezes[node] ?? []).map(({ toMs }) => Math.round(startedAtMs - toMs)).join(', ')
+      const late = `${Math.round(startedAtMs - seen)} ms after a word had come`
+      found.push(`${clientId}: the model was asked again ${late}, by the node ${node}, woken [${woken}] ms before`)
+    }
   }
 }
