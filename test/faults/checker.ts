@@ -189,7 +189,9 @@ function checkSends(
     for (const { node, startedAtMs } of asks) {
       const woken = (freezes[node] ?? []).map(({ toMs }) => Math.round(startedAtMs - toMs)).join(', ')
       const late = `${Math.round(startedAtMs - seen)} ms after a word had come`
-      found.push(`${clientId}: the model was asked again ${late}, by the node ${node}, woken [${woken}] ms before`)
+      found.push(
+        `${clientId}: the model was asked again ${late}, by the node ${node}, woken [${woken}] ms before`,
+      )
     }
   }
 }
