@@ -154,13 +154,19 @@ function firstWords(observations: Evidence['observations']): Map<string, number>
  * What a node was just asking when it was frozen reaches the model when it wakes: no look before the call can prevent
  * that, and nothing of the answer is taken.
  */
-const wasUnderWay = ({ startedAtMs, node }: ModelCall, seenAtMs: number, freezes: Evidence['freezes']) =>
-  freezes[node]?.some(
-    ({ fromMs, toMs }) => fromMs < seenAtMs && toMs <= startedAtMs && startedAtMs < toMs + wakingMs,
-  ) ?? false
+function wasUnderWay({ startedAtMs, node }: ModelCall, seenAtMs: number, freezes: Evidence['freezes']) {
+  const own = freezes[node] ?? []
+  const awakeMsSince = (sinceMs: number) =>
+    own.reduce(
+      (leftMs, { fromMs, toMs }) =>
+        leftMs - Math.max(Math.min(toMs, startedAtMs) - Math.max(fromMs, sinceMs), 0),
+      startedAtMs - sinceMs,
+    )
+  return own.some(({ fromMs }) => fromMs < seenAtMs && awakeMsSince(fromMs) < wakingMs)
+}
 
-/** What a node needs on a busy machine until it has run what it had begun. */
-const wakingMs = 1_000
+/** What a node needs on a busy machine until it has run what it had begun; it may be frozen once more meanwhile. */
+const wakingMs = 500
 
 /** One key, one message, one run, and no call of the model after a word of the reply had come. */
 function checkSends(
