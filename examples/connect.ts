@@ -8,7 +8,7 @@ export async function connect(): Promise<Parley> {
 }
 
 async function developmentToken(url: string): Promise<string> {
-  const response = await fetch(`${url}/graphiql/config.json`)
+  const response = await fetch(`${url}/config.json`)
   const { token } = (await response.json()) as { token: string | null }
   if (!token) throw new Error('Set PARLEY_TOKEN: this server gives no token for development.')
   return token

@@ -35,9 +35,15 @@ beforeAll(async () => {
   app = await startTestApp()
 })
 
-/** Runs one as its reader would, and gives what it prints; a failure of it fails the test. */
-async function runAt(at: TestApp, identity: Identity, name: string, ...args: string[]): Promise<string> {
-  const env = { PATH: process.env.PATH, PARLEY_URL: at.url, PARLEY_TOKEN: at.token(identity) }
+/** Runs one as its reader would, and gives what it prints; a failure of it fails the test. Null: whoever comes without a token. */
+async function runAt(
+  at: TestApp,
+  identity: Identity | null,
+  name: string,
+  ...args: string[]
+): Promise<string> {
+  const token = identity && { PARLEY_TOKEN: at.token(identity) }
+  const env = { PATH: process.env.PATH, PARLEY_URL: at.url, ...token }
   const program = promisify(execFile)(process.execPath, [join(examples, name), ...args], { env })
   const { stdout, stderr } = await program
   expect(stderr).toBe('')
@@ -71,6 +77,12 @@ it('work-session: comes back to one session, streams, and finds it by its metada
       systemPrompt: expect.stringContaining('10-K'),
     },
   ])
+})
+
+it('they take the token for development where none is given', async () => {
+  expect(await runAt(app, null, 'work-session.ts', 'Hello', '/repeat Hello.')).toContain('Hello.')
+  const { sessions } = await app.api({ user: 'developer' }).run('{ sessions { totalCount } }')
+  expect(sessions.totalCount).toBe(1)
 })
 
 it('entity-refinement: goes on with the JSON of the last answer', async () => {
