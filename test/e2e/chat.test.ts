@@ -223,3 +223,21 @@ describe('two people', () => {
     }, waiting)
   })
 })
+
+it('keeps its looks where a panel is opened on the page that began the conversation', async () => {
+  const { page, field, say, untilDone, faults } = await open('lea')
+  await field.waitFor()
+  const looks = () =>
+    page.getByRole('button', { name: 'Send' }).evaluate((button) => getComputedStyle(button).borderRadius)
+  const before = await looks()
+  await say('Hello')
+  await untilDone()
+  await page.getByRole('button', { name: 'Settings', exact: true }).click()
+  await page.getByRole('complementary').getByLabel('Title').waitFor()
+  const sheets = await page.evaluate(() =>
+    [...document.styleSheets].map(({ href }) => href?.replace(/.*\//, '')),
+  )
+  expect(sheets).toEqual([...new Set(sheets)])
+  expect(await looks()).toBe(before)
+  expect(faults).toEqual([])
+})
